@@ -1,0 +1,142 @@
+"""`fivephase run | stage | plan | status | report [Hydra overrides]`."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.artifact import read_manifest
+from pipeline.compose import as_yaml, compose, typed
+from pipeline.config import RunConfig
+from pipeline.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR, UserError, as_user_error
+from pipeline.files import read_json
+from pipeline.launchers.local import launch
+from pipeline.planning import plan_phases, plan_table
+from pipeline.report import details, stage_line, summary
+from pipeline.run import FrozenStage, check_upstream, freeze, next_attempt, prepare, select
+
+COMMANDS = {
+    "run": "run all stages, or those between from=STAGE and to=STAGE; what is done is skipped",
+    "stage": "run one stage: fivephase stage phase3 [overrides]",
+    "plan": "print stages, tokens, steps and learning rates without running",
+    "status": "the summary table, at any time",
+    "report": "the summary table with every metric of every stage",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point; exits with 0, 2 (one line says what to change), 75 (saved, run again) or another failure."""
+    options = _parser().parse_args(arguments)
+    try:
+        code = _dispatch(options)
+    except Exception as error:
+        user_error = as_user_error(error, where=".")
+        if options.debug or user_error is None:
+            traceback.print_exc()
+        if user_error is None:
+            sys.exit(1)
+        print(f"fivephase: {user_error}", file=sys.stderr)
+        code = EXIT_USER_ERROR
+    sys.exit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fivephase", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        if name == "stage":
+            command.add_argument("stage", help="name of the stage")
+        command.add_argument(
+            "overrides", nargs="*", help="Hydra overrides, e.g. scale=smoke run=first seed=1"
+        )
+        command.add_argument("--cfg", choices=["job"], help="print the composed configuration and stop")
+        command.add_argument("--debug", action="store_true", help="show tracebacks")
+        if name == "plan":
+            command.add_argument(
+                "--freeze", action="store_true", help="write every stage's frozen configuration"
+            )
+            command.add_argument("--format", choices=["table", "tsv"], default="table")
+    return parser
+
+
+def _dispatch(options: argparse.Namespace) -> int:
+    composed = compose(options.overrides)
+    if options.cfg:
+        print(as_yaml(composed), end="")
+        return EXIT_DONE
+    config = typed(composed)
+    stages = freeze(config)
+    match options.command:
+        case "run":
+            return _run(config, stages, select(stages, config.first, config.last))
+        case "stage":
+            return _run(config, stages, select(stages, options.stage, options.stage))
+        case "plan":
+            return _plan(config, stages, select(stages, config.first, config.last), options)
+        case "status":
+            print(summary(stages, config.root))
+        case "report":
+            print(details(stages, config.root))
+    return EXIT_DONE
+
+
+def _run(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage]) -> int:
+    plan_phases(stages)
+    check_upstream(stages, selected, config.root)
+    made = 0
+    for stage in selected:
+        directory = stage.directory(config.root)
+        if prepare(stage, config.root):
+            continue
+        made += 1
+        attempt = next_attempt(directory)
+        code = launch(stage, directory, attempt)
+        if code != EXIT_DONE:
+            return _failed(directory, attempt, code)
+        manifest = read_manifest(directory)
+        assert manifest is not None
+        print(stage_line(manifest), flush=True)
+    if not made:
+        print(f"nothing to do: all {len(selected)} stages are done with this configuration")
+    print(f"\n{summary(stages, config.root)}")
+    return EXIT_DONE
+
+
+def _failed(directory: Path, attempt: int, code: int) -> int:
+    """Says in one line what stopped a stage; the rest is in its log."""
+    logs = directory / "attempts" / str(attempt)
+    if code == EXIT_REQUEUE:
+        print(f"fivephase: {directory.name}: stopped and saved; run again to continue", file=sys.stderr)
+        return code
+    errors = sorted(logs.glob("error-*.json"))
+    if code == EXIT_USER_ERROR and errors:
+        raise UserError(f"{directory.name}: {read_json(errors[0])['message']}")
+    how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+    log = logs / "rank-0.log"
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    last = lines[-1][:300] if lines else "no output"
+    print(
+        f"fivephase: {directory.name} failed ({how}): {last}; see {log}, or run again to retry",
+        file=sys.stderr,
+    )
+    return code if code > 0 else 128 - code
+
+
+def _plan(
+    config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage], options: argparse.Namespace
+) -> int:
+    plan_phases(stages)
+    if options.freeze:
+        for stage in selected:
+            prepare(stage, config.root)
+    if options.format == "tsv":
+        for stage in selected:
+            upstream = ",".join(sorted({each["stage"] for each in stage.inputs.values()}))
+            resources = stage.resources
+            fields = [stage.stage, resources["nodes"], resources["processes_per_node"]]
+            print(*fields, stage.directory(config.root).resolve(), upstream, resources["time"], sep="\t")
+    else:
+        print(plan_table(config, stages, selected))
+    return EXIT_DONE

@@ -1,0 +1,98 @@
+"""What a run would do, computed without running: tokens, steps, learning rates, arithmetic.
+
+Refuses, before anything is spent, what its numbers already show to be impossible.
+"""
+
+from dataclasses import dataclass
+
+from pipeline.config import RunConfig, build, nearest
+from pipeline.errors import ConfigError
+from pipeline.pretraining.config import PhaseConfig, accumulation_steps
+from pipeline.pretraining.schedules import Schedule, schedule_of
+from pipeline.run import FrozenStage
+
+HEADER = ("stage", "kind", "ranks", "tokens", "context", "steps", "learning rate", "FLOPs")
+
+
+@dataclass(frozen=True)
+class PlannedPhase:
+    """A pretraining phase with its place in the chain."""
+
+    config: PhaseConfig
+    schedule: Schedule
+    tokens_before: int
+
+    @property
+    def flops(self) -> float:
+        """6·parameters·tokens and 6·layers·hidden·context·tokens for attention (causal: half of it is done)."""
+        shape, tokens = self.config.model, self.schedule.tokens
+        attention = 6 * shape.layers * shape.hidden_size * self.config.context
+        return (6 * shape.parameters + attention) * tokens
+
+
+def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
+    """The pretraining phases of a run, each starting where the one it continues ended.
+
+    Raises:
+        ConfigError: for a mixture of domains that are not tokenized, a step that does not divide among the
+            ranks, or a decay without a rate to start from.
+    """
+    by_name = {stage.stage: stage for stage in stages}
+    planned: dict[str, PlannedPhase] = {}
+    for stage in stages:
+        if stage.kind != "pretrain":
+            continue
+        where = f"stages.{stage.stage}.config"
+        config = build(PhaseConfig, stage.config, where)
+        domains = by_name[stage.inputs["tokens"]["stage"]].config["domains"]
+        for domain in config.mixture:
+            if domain not in domains:
+                raise ConfigError(
+                    f"{where}.mixture.{domain}: no such domain is tokenized, {nearest(domain, domains)}"
+                )
+        before = planned.get(stage.inputs["model"]["stage"]) if "model" in stage.inputs else None
+        tokens_before = before.tokens_before + before.schedule.tokens if before else 0
+        try:
+            accumulation_steps(config, stage.resources["nodes"] * stage.resources["processes_per_node"])
+            schedule = schedule_of(config, tokens_before, before.schedule.end if before else None)
+        except ConfigError as error:
+            raise ConfigError(f"{where}.{error}") from None
+        planned[stage.stage] = PlannedPhase(config, schedule, tokens_before)
+    return planned
+
+
+def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage]) -> str:
+    """The stages that would run, with the numbers of those that pretrain."""
+    planned = plan_phases(stages)
+    rows = [HEADER]
+    for stage in selected:
+        ranks = stage.resources["nodes"] * stage.resources["processes_per_node"]
+        row = [stage.stage, stage.kind, str(ranks), "", "", "", "", ""]
+        if stage.stage in planned:
+            phase = planned[stage.stage]
+            schedule = phase.schedule
+            rates = f"{schedule.of_step(0):.3g} → {schedule.end:.3g} ({phase.config.learning_rate.law})"
+            row[3:] = [
+                f"{schedule.tokens:,}",
+                f"{phase.config.context:,}",
+                f"{phase.config.steps:,}",
+                rates,
+                f"{phase.flops:.2e}",
+            ]
+        rows.append(tuple(row))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    right = {2, 3, 4, 5, 7}
+    lines = [
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    lines.insert(1, "  ".join("─" * width for width in widths))
+    tokens = sum(planned[stage.stage].schedule.tokens for stage in selected if stage.stage in planned)
+    lines += [
+        "",
+        f"run {config.run}, scale {config.scale}: {len(selected)} stages, {tokens:,} tokens of pretraining",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Phases of pretraining: token shards and the checkpoint before → the next checkpoint."""

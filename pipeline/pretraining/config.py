@@ -1,0 +1,203 @@
+"""Settings of the model and of a pretraining phase."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pipeline.errors import ConfigError
+
+EXCLUDED = {"fingerprint": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """A dense Granite model: grouped-query attention, RoPE, SwiGLU, RMSNorm, no biases, tied embeddings."""
+
+    vocab_size: int
+    """Token ids, the special block included."""
+    hidden_size: int
+    """Width of the residual stream."""
+    layers: int
+    """Transformer blocks."""
+    attention_heads: int
+    """Query heads; the head size is hidden_size / attention_heads."""
+    key_value_heads: int
+    """Key and value heads, shared by groups of query heads."""
+    mlp_hidden_size: int
+    """Width inside the SwiGLU."""
+    embedding_multiplier: float = 12.0
+    """Scale of the embedding output (Granite 3.0 report, table 2)."""
+    residual_multiplier: float = 0.22
+    """Scale of every attention and MLP output before it joins the residual stream."""
+    attention_multiplier: float | None = None
+    """Scale of attention scores; null is µP's 1 / head size."""
+    logits_scaling: float | None = None
+    """Divisor of the logits; null is µP's width multiplier, hidden_size / base_width."""
+    base_width: int = 256
+    """Width at which the width multiplier is 1 (Granite 3.0 report: 256)."""
+    initializer_std: float = 0.1
+    """Standard deviation of embeddings; of matrices it is divided by the root of the width multiplier."""
+    rms_norm_epsilon: float = 1e-5
+    """Added to the mean square in RMSNorm."""
+
+    def __post_init__(self) -> None:
+        if self.hidden_size % self.attention_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is no multiple of attention_heads {self.attention_heads}"
+            )
+        if self.attention_heads % self.key_value_heads:
+            raise ValueError(
+                f"attention_heads {self.attention_heads} is no multiple of key_value_heads {self.key_value_heads}"
+            )
+        if (self.hidden_size // self.attention_heads) % 2:
+            raise ValueError("the head size hidden_size / attention_heads is odd, RoPE needs an even one")
+
+    @property
+    def head_size(self) -> int:
+        """Size of an attention head."""
+        return self.hidden_size // self.attention_heads
+
+    @property
+    def width_multiplier(self) -> float:
+        """µP's m_width."""
+        return self.hidden_size / self.base_width
+
+    @property
+    def parameters(self) -> int:
+        """Exact number of parameters: V·H + L(2·H·n_h·d + 2·H·n_kv·d + 3·H·I + 2·H) + H."""
+        width, heads = self.hidden_size, self.attention_heads * self.head_size
+        attention = 2 * width * heads + 2 * width * self.key_value_heads * self.head_size
+        block = attention + 3 * width * self.mlp_hidden_size + 2 * width
+        return self.vocab_size * width + self.layers * block + width
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """How the learning rate changes over a phase, as a function of tokens."""
+
+    law: Literal["power", "exponential", "linear", "constant"]
+    """`power` (Shen et al. 2024, arXiv 2408.13359), `exponential`, `linear` or `constant`."""
+    start: float | None = None
+    """Learning rate at the beginning of the phase; null continues where the phase before ended."""
+    end_ratio: float = 0.0
+    """Exponential and linear: the rate at the end, relative to the start."""
+    scale: float = 4.0
+    """Power: a in β·a·n^b (Granite 3.0 report, eq. 9: 4)."""
+    exponent: float = -0.51
+    """Power: b in β·a·n^b (Granite 3.0 report, eq. 9: −0.51)."""
+    maximum: float = 0.02
+    """Power: the cap η_max (Granite 3.0 report: 0.02)."""
+    warmup_tokens: int = 0
+    """Tokens of linear warm-up, counted from the beginning of phase 1 for `power`, of the phase otherwise."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.end_ratio <= 1:
+            raise ValueError(f"end_ratio is {self.end_ratio}, set a value from 0 to 1")
+        if self.law == "power" and self.start is not None:
+            raise ValueError("start has no meaning for the power law, set scale, exponent and maximum")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """AdamW. Granite 3.0 report: betas 0.9 and 0.95, weight decay 0.1; IBM's public configurations: eps 1e-10."""
+
+    betas: tuple[float, float] = (0.9, 0.95)
+    """Decay of the first and second moment."""
+    epsilon: float = 1e-10
+    """Added to the root of the second moment."""
+    weight_decay: float = 0.1
+    """Decoupled weight decay of matrices; norms have none."""
+    gradient_clipping: float = 1.0
+    """Largest global gradient norm."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationConfig:
+    """Held-out loss at the end of a phase."""
+
+    sequences_per_domain: int = 64
+    """Sequences of each domain, fewer where it has fewer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseConfig:
+    """One phase of pretraining."""
+
+    model: ModelConfig
+    """Shape. It must be that of the checkpoint continued from."""
+    tokens: int
+    """Tokens of this phase, rounded up to whole steps."""
+    context: int = 4096
+    """Tokens in a sequence."""
+    rope_theta: float = 10_000.0
+    """Base of the rotary position embedding; long-context phases raise it."""
+    sequences_per_step: int
+    """Sequences in an optimizer step, over all ranks."""
+    sequences_per_rank: int = 1
+    """Sequences in a micro-batch of one rank; what is missing to a step is accumulated."""
+    mixture: dict[str, float]
+    """Domain to weight; the weights need not sum to anything."""
+    max_epochs: float = 4.0
+    """How often a domain may be seen in this phase before the mixture is refused (Muennighoff et al. 2023: 4)."""
+    learning_rate: ScheduleConfig
+    """The law of this phase."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """AdamW."""
+    merge_weight: float | None = None
+    """Weight of this phase's model in the average with the model before it; null does not merge."""
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    """Held-out loss."""
+    precision: Literal["fp32", "bf16"] = "bf16"
+    """Arithmetic of forward and backward; weights and moments of the optimizer are fp32."""
+    gradient_checkpointing: bool = field(default=False, metadata=EXCLUDED)
+    """Recompute activations in the backward pass: less memory, about a third more work."""
+    attention: Literal["sdpa", "flex_attention"] = field(default="flex_attention", metadata=EXCLUDED)
+    """Kernel. Both keep attention inside documents; `sdpa` builds a dense mask, for CPU and short contexts."""
+    loss_chunk_tokens: int = field(default=4096, metadata=EXCLUDED)
+    """Tokens whose logits are in memory at a time."""
+    save_every_steps: int = field(default=1000, metadata=EXCLUDED)
+    """Steps between resumable checkpoints."""
+    log_every_steps: int = field(default=10, metadata=EXCLUDED)
+    """Steps between records of the tracker."""
+    deepspeed: dict[str, Any] = field(default_factory=dict)
+    """DeepSpeed's own configuration; batch sizes, precision and clipping are filled in from above."""
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "context", "sequences_per_step", "sequences_per_rank", "save_every_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, set 1 or more")
+        if self.sequences_per_step % self.sequences_per_rank:
+            raise ValueError(
+                f"sequences_per_step {self.sequences_per_step} is no multiple of "
+                f"sequences_per_rank {self.sequences_per_rank}, set one that is"
+            )
+        if not self.mixture or any(weight < 0 for weight in self.mixture.values()):
+            raise ValueError("mixture needs at least one domain and no negative weight")
+        if sum(self.mixture.values()) <= 0:
+            raise ValueError("the weights of mixture sum to 0, raise one")
+        if self.merge_weight is not None and not 0 < self.merge_weight <= 1:
+            raise ValueError(f"merge_weight is {self.merge_weight}, set above 0 and up to 1, or null")
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens of an optimizer step."""
+        return self.sequences_per_step * self.context
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of the phase."""
+        return -(-self.tokens // self.tokens_per_step)
+
+
+def accumulation_steps(phase: PhaseConfig, world_size: int) -> int:
+    """Micro-batches of a rank in an optimizer step.
+
+    Raises:
+        ConfigError: if a step does not divide among the ranks, with the numbers.
+    """
+    per_round = phase.sequences_per_rank * world_size
+    if phase.sequences_per_step % per_round:
+        raise ConfigError(
+            f"sequences_per_step={phase.sequences_per_step} is no multiple of sequences_per_rank="
+            f"{phase.sequences_per_rank} × {world_size} ranks; set sequences_per_step to a multiple of {per_round}"
+        )
+    return phase.sequences_per_step // per_round

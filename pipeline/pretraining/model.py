@@ -1,0 +1,152 @@
+"""Granite under µP: shape, initialisation, parameter groups, and the loss a training step needs."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+from transformers import GraniteConfig, GraniteForCausalLM
+
+from pipeline.errors import CheckpointError
+from pipeline.pretraining.config import ModelConfig, OptimizerConfig
+from pipeline.pretraining.stream import IGNORED
+
+
+def granite_config(
+    model: ModelConfig,
+    context: int,
+    rope_theta: float,
+    end_of_text: int | None = None,
+    pad: int | None = None,
+) -> GraniteConfig:
+    """The Hugging Face configuration of a shape.
+
+    Args:
+        model: the shape.
+        context: longest sequence in tokens.
+        rope_theta: base of the rotary position embedding.
+        end_of_text: id of `<|end_of_text|>`, which begins and ends texts.
+        pad: id of the padding token.
+    """
+    return GraniteConfig(
+        vocab_size=model.vocab_size,
+        hidden_size=model.hidden_size,
+        intermediate_size=model.mlp_hidden_size,
+        num_hidden_layers=model.layers,
+        num_attention_heads=model.attention_heads,
+        num_key_value_heads=model.key_value_heads,
+        max_position_embeddings=context,
+        initializer_range=model.initializer_std,
+        rms_norm_eps=model.rms_norm_epsilon,
+        tie_word_embeddings=True,
+        rope_parameters={"rope_type": "default", "rope_theta": rope_theta},
+        embedding_multiplier=model.embedding_multiplier,
+        residual_multiplier=model.residual_multiplier,
+        attention_multiplier=model.attention_multiplier or 1 / model.head_size,
+        logits_scaling=model.logits_scaling or model.width_multiplier,
+        bos_token_id=end_of_text,
+        eos_token_id=end_of_text,
+        pad_token_id=pad,
+    )
+
+
+def initialize(model: GraniteForCausalLM, shape: ModelConfig, seed: int) -> None:
+    """µP's initialisation as IBM publishes it: embeddings N(0, std²), matrices N(0, std²/m_width), norms 1.
+
+    Source: Granite 3.0 report, table 2. Parameters are filled in their order, from one generator.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    matrix_std = shape.initializer_std / math.sqrt(shape.width_multiplier)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 1:
+                parameter.fill_(1.0)
+            else:
+                std = shape.initializer_std if "embed_tokens" in name else matrix_std
+                parameter.normal_(0.0, std, generator=generator)
+
+
+def parameter_groups(
+    model: nn.Module, shape: ModelConfig, optimizer: OptimizerConfig
+) -> list[dict[str, Any]]:
+    """AdamW's groups. Each carries `rate_multiplier`: 1/m_width for matrices (µP), else 1."""
+    matrices, embeddings, norms = [], [], []
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 1:
+            norms.append(parameter)
+        elif "embed_tokens" in name:
+            embeddings.append(parameter)
+        else:
+            matrices.append(parameter)
+    return [
+        {
+            "params": matrices,
+            "rate_multiplier": 1 / shape.width_multiplier,
+            "weight_decay": optimizer.weight_decay,
+        },
+        {"params": embeddings, "rate_multiplier": 1.0, "weight_decay": optimizer.weight_decay},
+        {"params": norms, "rate_multiplier": 1.0, "weight_decay": 0.0},
+    ]
+
+
+def set_learning_rate(groups: Iterable[dict[str, Any]], rate: float) -> None:
+    """Sets the rate of every group that is to be used by the next step."""
+    for group in groups:
+        group["lr"] = rate * group["rate_multiplier"]
+
+
+def check_shape(found: GraniteConfig, shape: ModelConfig, where: str) -> None:
+    """Refuses a checkpoint of another shape.
+
+    Raises:
+        CheckpointError: naming the first value that differs.
+    """
+    wanted = granite_config(shape, 1, 1.0)
+    for name in (
+        "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+        "num_key_value_heads", "embedding_multiplier", "residual_multiplier", "attention_multiplier",
+        "logits_scaling",
+    ):  # fmt: skip
+        has, wants = getattr(found, name), getattr(wanted, name)
+        if has != wants:
+            raise CheckpointError(
+                f"{where}: {name} is {has}, model says {wants}; set model to the checkpoint's shape"
+            )
+
+
+class TrainingModel(nn.Module):
+    """A causal language model that returns summed cross-entropy instead of logits.
+
+    Full logits are what runs out of memory, so they exist for `chunk_tokens` tokens at a time and are
+    computed again in the backward pass.
+    """
+
+    def __init__(self, model: GraniteForCausalLM, chunk_tokens: int) -> None:
+        super().__init__()
+        self.model = model
+        self.chunk_tokens = chunk_tokens
+
+    def forward(self, tokens: Tensor, positions: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy in nats of every position, float32, shape of `labels`; 0 where there is no label.
+
+        Args:
+            tokens: ids, shape (sequences, context).
+            positions: position inside the document; attention does not leave a document.
+            labels: next tokens, or `IGNORED`.
+        """
+        # No attention mask and no cache: transformers then bounds attention by the position ids.
+        hidden = self.model.model(input_ids=tokens, position_ids=positions, use_cache=False).last_hidden_state
+        flat, targets = hidden.flatten(0, 1), labels.flatten()
+        chunks = list(zip(flat.split(self.chunk_tokens), targets.split(self.chunk_tokens), strict=True))
+        if len(chunks) == 1:
+            losses = [self._losses(*chunks[0])]
+        else:
+            losses = [checkpoint(self._losses, *chunk, use_reentrant=False) for chunk in chunks]
+        return torch.cat(losses).view_as(labels)
+
+    def _losses(self, hidden: Tensor, labels: Tensor) -> Tensor:
+        logits = self.model.lm_head(hidden).float() / self.model.config.logits_scaling
+        return functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")

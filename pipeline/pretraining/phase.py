@@ -1,0 +1,142 @@
+"""One phase of pretraining: the checkpoint before, tokens and a schedule → the next checkpoint."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from deepspeed import comm
+from torch import Tensor
+from transformers import AutoTokenizer, GraniteConfig, GraniteForCausalLM, PreTrainedTokenizerBase
+from transformers.models.granite.modeling_granite import GraniteRotaryEmbedding
+
+from pipeline.context import StageContext, StageResult
+from pipeline.errors import CheckpointError
+from pipeline.pretraining import checkpoints, moments
+from pipeline.pretraining.config import PhaseConfig
+from pipeline.pretraining.engine import device, start_engine
+from pipeline.pretraining.merging import weighted_average
+from pipeline.pretraining.model import TrainingModel, check_shape, granite_config, initialize
+from pipeline.pretraining.schedules import schedule_of
+from pipeline.pretraining.stream import TokenStream
+from pipeline.pretraining.trainer import Trainer
+from pipeline.pretraining.validation import HeldOutLoss, measure
+
+
+def run(context: StageContext[PhaseConfig]) -> StageResult:
+    """Trains one phase.
+
+    Inputs: `tokens` (tokenize), `tokenizer`, and `model`, the phase before; without it training begins.
+
+    Raises:
+        DataError: for a mixture that the tokens cannot meet, before the first step.
+        CheckpointError: for a checkpoint of another shape.
+    """
+    phase, shards = context.config, context.inputs["tokens"].directory / "tokens"
+    tokenizer = AutoTokenizer.from_pretrained(context.inputs["tokenizer"].directory / "tokenizer")
+    stream = TokenStream(shards, phase.mixture, phase.context, context.derive_seed("data order"))
+    samples = phase.steps * phase.sequences_per_step
+    epochs = stream.check_supply(samples, phase.max_epochs)
+
+    before = context.inputs.get("model")
+    model, state, progress = _start(context, tokenizer, before.directory if before else None)
+    schedule = schedule_of(phase, progress["tokens"], progress["learning_rate"])
+    training_model = TrainingModel(model, phase.loss_chunk_tokens)
+    if phase.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    engine = start_engine(training_model, phase, context.world_size)
+    if state is not None:
+        moments.scatter(engine, state, progress["adam_step"])
+
+    border = progress["context"] or phase.context
+    start_loss = _measure(context, engine, shards, border)
+    # The model before is measured with the rotary base it was trained with; from here on it is the phase's.
+    model.model.rotary_emb = GraniteRotaryEmbedding(model.config).to(device())
+    Trainer(context, engine, stream, schedule, progress["tokens"]).train()
+    end_state = moments.gather(engine)
+    if phase.merge_weight is not None:
+        end_state = _merge(engine, end_state, state, phase.merge_weight)
+    end_loss = _measure(context, engine, shards, border)
+
+    tokens = phase.steps * phase.tokens_per_step
+    if context.rank == 0:
+        dtype = torch.bfloat16 if phase.precision == "bf16" else torch.float32
+        weights = checkpoints.model_weights(end_state, dtype)
+        checkpoints.save_model(weights, model, tokenizer, context.output / "checkpoint")
+        done = {
+            "tokens": progress["tokens"] + tokens,
+            "learning_rate": schedule.end,
+            "adam_step": moments.adam_step(engine),
+            "context": phase.context,
+            "samples": stream.mixture.counts(samples),
+        }
+        checkpoints.save_training_state(end_state, done, context.output / "training_state")
+    comm.barrier()
+    metrics = {
+        **_flat("start", start_loss),
+        **_flat("end", end_loss),
+        **{f"epochs/{domain}": value for domain, value in epochs.items()},
+        "learning_rate/start": schedule.at(0),
+        "learning_rate/end": schedule.end,
+    }
+    long = phase.context > border and start_loss.far is not None and end_loss.far is not None
+    return StageResult(
+        metrics=metrics,
+        measure=f"loss beyond {border} tokens" if long else "held-out loss",
+        before=start_loss.far if long else start_loss.mean,
+        after=end_loss.far if long else end_loss.mean,
+        tokens=tokens,
+    )
+
+
+def _start(
+    context: StageContext[PhaseConfig], tokenizer: PreTrainedTokenizerBase, before: Path | None
+) -> tuple[GraniteForCausalLM, dict[str, Tensor] | None, dict[str, Any]]:
+    """The model to train, the optimizer's state and where the schedule stands."""
+    phase = context.config
+    if len(tokenizer) != phase.model.vocab_size:
+        raise CheckpointError(
+            f"{context.inputs['tokenizer'].directory}: the tokenizer has {len(tokenizer)} ids, model.vocab_size is "
+            f"{phase.model.vocab_size}; set them equal"
+        )
+    config = granite_config(
+        phase.model, phase.context, phase.rope_theta, tokenizer.eos_token_id, tokenizer.pad_token_id
+    )
+    config._attn_implementation = phase.attention
+    model = GraniteForCausalLM(config)
+    if before is None:
+        initialize(model, phase.model, context.derive_seed("initialization"))
+        return model, None, {"tokens": 0, "learning_rate": None, "adam_step": 0, "context": None}
+    config_before = GraniteConfig.from_pretrained(before / "checkpoint")
+    check_shape(config_before, phase.model, str(before))
+    model.model.rotary_emb = GraniteRotaryEmbedding(config_before)
+    state, progress = checkpoints.load_training_state(before / "training_state")
+    model.load_state_dict(checkpoints.model_weights(state, torch.float32), strict=False)
+    model.tie_weights()
+    return model, state, progress
+
+
+def _measure(context: StageContext[PhaseConfig], engine: Any, shards: Path, border: int) -> HeldOutLoss:
+    phase = context.config
+    return measure(
+        engine, shards, phase.context, phase.validation.sequences_per_domain, phase.sequences_per_rank, border
+    )
+
+
+def _merge(
+    engine: Any, new: dict[str, Tensor], old: dict[str, Tensor] | None, weight: float
+) -> dict[str, Tensor]:
+    """Averages the weights with those before, in the engine too; the moments stay those of training."""
+    if old is None:
+        raise CheckpointError("merge_weight is set, but there is no model before; set it to null")
+    names = [name for name in new if name.startswith(f"{moments.MASTER}.")]
+    merged = weighted_average({n: new[n] for n in names}, {n: old[n] for n in names}, weight)
+    moments.set_weights(engine, merged)
+    return {**new, **merged}
+
+
+def _flat(when: str, loss: HeldOutLoss) -> dict[str, float]:
+    values = {f"loss/{when}/{domain}": value for domain, value in loss.domains.items()}
+    values[f"loss/{when}/near"] = loss.near
+    if loss.far is not None:
+        values[f"loss/{when}/far"] = loss.far
+    return {**values, f"loss/{when}/mean": loss.mean}

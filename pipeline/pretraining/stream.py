@@ -1,0 +1,124 @@
+"""The training data: sequence n is a pure function of the shards, the mixture and a seed.
+
+So the state of the data is one number, the samples consumed, and any number of ranks resumes at the same one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy
+
+from pipeline.errors import DataError
+from pipeline.pretraining.mixture import Mixture, check_supply
+from pipeline.pretraining.permutation import FeistelPermutation
+from pipeline.tokenization.shards import TokenShard, read_index
+
+IGNORED = -100
+"""Label of a position that has no next token inside its document."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences, each array of shape (sequences, context) and type int64."""
+
+    tokens: numpy.ndarray
+    positions: numpy.ndarray
+    """Position inside the document; it restarts at each document, which is what bounds attention."""
+    labels: numpy.ndarray
+    """The next token of the same document, else `IGNORED`."""
+
+
+class Sequences:
+    """One source cut into sequences of a fixed length; the cut ignores document borders."""
+
+    def __init__(self, shard: TokenShard, context: int) -> None:
+        """Args: the source's `shard`; tokens in a sequence, `context`."""
+        self._shard, self._context = shard, context
+
+    def __len__(self) -> int:
+        """Whole sequences with the token that follows each."""
+        return max(0, (len(self._shard) - 1) // self._context)
+
+    def __getitem__(self, number: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+        """Tokens, positions and labels of a sequence, each of shape (context,)."""
+        start, context = number * self._context, self._context
+        window = numpy.asarray(self._shard.tokens[start : start + context + 1]).astype(numpy.int64)
+        ends = self._shard.document_ends
+        first = int(numpy.searchsorted(ends, start, side="right"))
+        last = int(numpy.searchsorted(ends, start + context, side="right"))
+        borders = numpy.asarray(ends[first:last]).astype(numpy.int64) - start
+        inside = borders[borders < context]
+        document_start = numpy.zeros(context, dtype=numpy.int64)
+        document_start[inside] = inside
+        positions = numpy.arange(context) - numpy.maximum.accumulate(document_start)
+        labels = window[1:].copy()
+        labels[borders[borders <= context] - 1] = IGNORED
+        return window[:-1], positions, labels
+
+
+class TokenStream:
+    """The mixed, shuffled sequences of a phase."""
+
+    def __init__(self, directory: Path, weights: Mapping[str, float], context: int, seed: int) -> None:
+        """Opens the shards a mixture names.
+
+        Args:
+            directory: the `tokens/` folder of a tokenize stage.
+            weights: mixture weight per domain.
+            context: tokens in a sequence.
+            seed: of the order.
+
+        Raises:
+            DataError: for a domain that has no tokens, or a shard cut short.
+        """
+        present = read_index(directory)["domains"]
+        for domain, weight in weights.items():
+            if weight > 0 and not present.get(domain, {}).get("train", {}).get("tokens"):
+                named = ", ".join(sorted(name for name in present if present[name]["train"]["tokens"]))
+                raise DataError(f"mixture.{domain}: no tokens of this domain in {directory}, only of {named}")
+        self.mixture = Mixture(weights, seed)
+        self._context, self._seed = context, seed
+        self._shards = [TokenShard.open(directory / name / "train.ds") for name in self.mixture.sources]
+        self._sources = [Sequences(shard, context) for shard in self._shards]
+
+    def check_supply(self, samples: int, max_epochs: float) -> dict[str, float]:
+        """Epochs per source that `samples` samples take; refuses what cannot be met (`mixture.check_supply`)."""
+        available = {name: len(each) for name, each in zip(self.mixture.sources, self._sources, strict=True)}
+        return check_supply(self.mixture, samples, available, max_epochs)
+
+    def read(self, start: int, count: int) -> Batch:
+        """Samples start..start+count−1."""
+        sources, positions = self.mixture.assign(start, count)
+        rows = [self._sequence(int(source), int(at)) for source, at in zip(sources, positions, strict=True)]
+        tokens, within, labels = (numpy.stack(each) for each in zip(*rows, strict=True))
+        return Batch(tokens, within, labels)
+
+    def _sequence(self, source: int, position: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+        epoch, index = divmod(position, len(self._sources[source]))
+        key = f"{self._seed}/{self.mixture.sources[source]}/{self._shards[source].fingerprint}/{epoch}"
+        shuffled = FeistelPermutation(len(self._sources[source]), key)(numpy.array([index]))
+        return self._sources[source][int(shuffled[0])]
+
+
+def validation_batch(directory: Path, domain: str, context: int, sequences: int) -> Batch | None:
+    """The first sequences of a domain's held-out split; None if it fills none."""
+    source = Sequences(TokenShard.open(directory / domain / "validation.ds"), context)
+    rows = [source[number] for number in range(min(sequences, len(source)))]
+    if not rows:
+        return None
+    tokens, positions, labels = (numpy.stack(each) for each in zip(*rows, strict=True))
+    return Batch(tokens, positions, labels)
+
+
+def domains_with_validation(directory: Path) -> list[str]:
+    """Domains that have held-out tokens.
+
+    Raises:
+        DataError: if there are none at all.
+    """
+    index = read_index(directory)
+    found = sorted(name for name, splits in index["domains"].items() if splits["validation"]["tokens"])
+    if not found:
+        raise DataError(f"{directory}: no held-out tokens; raise validation_share of the tokenize stage")
+    return found

@@ -1,0 +1,57 @@
+"""The kinds of stages: which dataclass checks their settings and which function does their work.
+
+Named as strings, so that the control plane imports neither torch nor a trainer.
+"""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.config import nearest
+from pipeline.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One implementation that stages share."""
+
+    config: str
+    """`module:class` of the settings."""
+    entry: str
+    """`module:function` that takes a `StageContext` and returns a `StageResult`."""
+    version: int = 1
+    """Raised when the same settings would give another result: stages of this kind are then made anew."""
+
+
+KINDS = {
+    "curate": Kind("pipeline.curation.config:CurateConfig", "pipeline.curation.curate:run"),
+    "synthesize": Kind("pipeline.curation.config:SynthesizeConfig", "pipeline.curation.synthesize:run"),
+    "tokenizer": Kind(
+        "pipeline.tokenization.config:TokenizerConfig", "pipeline.tokenization.train_tokenizer:run"
+    ),
+    "tokenize": Kind("pipeline.tokenization.config:TokenizeConfig", "pipeline.tokenization.tokenize:run"),
+    "pretrain": Kind("pipeline.pretraining.config:PhaseConfig", "pipeline.pretraining.phase:run"),
+    "sft_data": Kind("pipeline.sft.config:SftDataConfig", "pipeline.sft.data:run"),
+    "sft": Kind("pipeline.sft.config:SftConfig", "pipeline.sft.train:run"),
+    "reward_model": Kind("pipeline.rl.config:RewardModelConfig", "pipeline.rl.reward_model:run"),
+    "rl": Kind("pipeline.rl.config:RlConfig", "pipeline.rl.train:run"),
+    "evaluate": Kind("pipeline.evaluation.config:EvaluateConfig", "pipeline.evaluation.evaluate:run"),
+    "release": Kind("pipeline.release.config:ReleaseConfig", "pipeline.release.release:run"),
+}
+
+
+def kind_of(name: str, stage: str) -> Kind:
+    """The kind of a name.
+
+    Raises:
+        ConfigError: for a kind that does not exist.
+    """
+    if name not in KINDS:
+        raise ConfigError(f"stages.{stage}.kind={name}: unknown kind, {nearest(name, KINDS)}")
+    return KINDS[name]
+
+
+def load_symbol(reference: str) -> Any:
+    """What a `module:name` string refers to."""
+    module, _, name = reference.partition(":")
+    return getattr(importlib.import_module(module), name)

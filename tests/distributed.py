@@ -1,0 +1,39 @@
+"""Runs a function on real gloo ranks, each its own process."""
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.multiprocessing
+
+
+def run_on_ranks(function: Callable[..., None], ranks: int, *arguments: Any) -> None:
+    """Calls `function(*arguments)` on `ranks` processes with RANK and the like set; raises if one fails."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    torch.multiprocessing.spawn(_rank, args=(ranks, port, function, arguments), nprocs=ranks, join=True)
+
+
+def _rank(
+    rank: int, ranks: int, port: int, function: Callable[..., None], arguments: tuple[Any, ...]
+) -> None:
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE=str(ranks),
+        LOCAL_WORLD_SIZE=str(ranks),
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=str(port),
+    )
+    torch.set_num_threads(1)
+    function(*arguments)
+
+
+def save(path: Path, value: Any) -> None:
+    """Saves tensors from rank 0 for the test to look at."""
+    if os.environ["RANK"] == "0":
+        torch.save(value, path)

@@ -1,0 +1,143 @@
+"""The model: published sizes, µP, attention inside documents, the loss."""
+
+import math
+
+import pytest
+import torch
+from transformers import GraniteForCausalLM
+
+from pipeline.compose import compose, typed
+from pipeline.config import build
+from pipeline.errors import CheckpointError
+from pipeline.pretraining.config import ModelConfig, OptimizerConfig
+from pipeline.pretraining.model import (
+    TrainingModel,
+    check_shape,
+    granite_config,
+    initialize,
+    parameter_groups,
+    set_learning_rate,
+)
+from pipeline.pretraining.stream import IGNORED
+
+SHAPE = ModelConfig(
+    vocab_size=64,
+    hidden_size=64,
+    layers=2,
+    attention_heads=4,
+    key_value_heads=2,
+    mlp_hidden_size=96,
+    base_width=16,
+)
+PUBLISHED = {
+    "granite_4_1_3b": 3_402_836_480,
+    "granite_4_1_8b": 8_380_551_168,
+    "granite_4_1_30b": 28_865_728_512,
+}
+
+
+def training_model(chunk_tokens: int = 1000) -> TrainingModel:
+    config = granite_config(SHAPE, 32, 10_000.0)
+    config._attn_implementation = "sdpa"
+    model = GraniteForCausalLM(config)
+    initialize(model, SHAPE, seed=3)
+    return TrainingModel(model, chunk_tokens)
+
+
+@pytest.mark.parametrize("scale", PUBLISHED)
+def test_published_parameter_counts(scale: str) -> None:
+    """IBM's disclosure files, to the last digit, by the formula and by building the model."""
+    shape = build(ModelConfig, typed(compose([f"scale={scale}"])).model, "model")
+    assert shape.parameters == PUBLISHED[scale]
+    with torch.device("meta"):
+        model = GraniteForCausalLM(granite_config(shape, 4096, 10_000.0))
+    assert sum(parameter.numel() for parameter in model.parameters()) == PUBLISHED[scale]
+
+
+@pytest.mark.parametrize(
+    ("scale", "attention_multiplier", "logits_scaling"),
+    [("granite_4_1_3b", 0.015625, 10), ("granite_4_1_8b", 0.0078125, 16)],
+)
+def test_published_multipliers(scale: str, attention_multiplier: float, logits_scaling: float) -> None:
+    shape = build(ModelConfig, typed(compose([f"scale={scale}"])).model, "model")
+    config = granite_config(shape, 4096, 10_000.0)
+    assert (config.attention_multiplier, config.logits_scaling) == (attention_multiplier, logits_scaling)
+    assert (config.embedding_multiplier, config.residual_multiplier) == (12, 0.22)
+
+
+def test_initialisation_follows_mup() -> None:
+    for name, parameter in training_model().model.named_parameters():
+        if parameter.ndim == 1:
+            assert (parameter == 1).all()
+        else:
+            expected = 0.1 if "embed" in name else 0.1 / math.sqrt(4)
+            assert parameter.std().item() == pytest.approx(expected, rel=0.1)
+
+
+def test_learning_rate_follows_mup() -> None:
+    model = training_model()
+    groups = parameter_groups(model, SHAPE, OptimizerConfig())
+    set_learning_rate(groups, 0.4)
+    assert [group["lr"] for group in groups] == [0.1, 0.4, 0.4]
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+
+
+def test_attention_stays_inside_documents() -> None:
+    """Changing a document changes no loss of another one in the same sequence."""
+    model = training_model()
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randint(64, (2, 24), generator=generator)
+    positions = torch.tensor([[*range(10), *range(14)], [*range(1), *range(16), *range(7)]])
+    labels = torch.randint(64, (2, 24), generator=generator)
+    before = model(tokens, positions, labels)
+    changed = tokens.clone()
+    changed[0, :10] = (changed[0, :10] + 1) % 64
+    changed[1, 1:17] = (changed[1, 1:17] + 1) % 64
+    after = model(changed, positions, labels)
+    assert (before[0, :10] != after[0, :10]).all()
+    torch.testing.assert_close(before[0, 10:], after[0, 10:], rtol=0, atol=0)
+    torch.testing.assert_close(before[1, 17:], after[1, 17:], rtol=0, atol=0)
+    assert (before[1, 2:17] != after[1, 2:17]).all()
+
+
+def test_a_document_in_a_pack_equals_the_document_alone() -> None:
+    model = training_model()
+    tokens = torch.randint(64, (1, 24), generator=torch.Generator().manual_seed(0))
+    packed = model(tokens, torch.tensor([[*range(10), *range(14)]]), tokens)
+    alone = model(tokens[:, 10:], torch.arange(14)[None], tokens[:, 10:])
+    torch.testing.assert_close(packed[:, 10:], alone, rtol=1e-5, atol=1e-5)
+
+
+def test_chunked_loss_equals_cross_entropy_of_full_logits() -> None:
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randint(64, (2, 24), generator=generator)
+    positions = torch.arange(24).expand(2, -1)
+    labels = tokens.roll(-1, 1)
+    labels[0, 5:9] = IGNORED
+    gradients = []
+    for chunk in (7, 1000):
+        model = training_model(chunk)
+        loss = model(tokens, positions, labels).sum()
+        loss.backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+        logits = model.model(input_ids=tokens).logits
+        expected = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    for chunked, whole in zip(*gradients, strict=True):
+        torch.testing.assert_close(chunked, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_a_checkpoint_of_another_shape_is_refused() -> None:
+    other = ModelConfig(
+        vocab_size=64,
+        hidden_size=64,
+        layers=3,
+        attention_heads=4,
+        key_value_heads=2,
+        mlp_hidden_size=96,
+        base_width=16,
+    )
+    with pytest.raises(CheckpointError, match="num_hidden_layers is 3, model says 2"):
+        check_shape(granite_config(other, 32, 1e4), SHAPE, "phase1")

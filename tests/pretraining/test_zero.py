@@ -1,0 +1,155 @@
+"""DeepSpeed on two gloo ranks trains what one process with plain AdamW trains."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from transformers import GraniteForCausalLM
+
+from pipeline.pretraining import moments
+from pipeline.pretraining.config import ModelConfig, OptimizerConfig, PhaseConfig, ScheduleConfig
+from pipeline.pretraining.engine import start_engine, sum_over_ranks
+from pipeline.pretraining.model import (
+    TrainingModel,
+    granite_config,
+    initialize,
+    parameter_groups,
+    set_learning_rate,
+)
+from pipeline.pretraining.stream import IGNORED
+from tests.distributed import run_on_ranks, save
+
+SHAPE = ModelConfig(
+    vocab_size=64,
+    hidden_size=32,
+    layers=2,
+    attention_heads=4,
+    key_value_heads=2,
+    mlp_hidden_size=48,
+    base_width=16,
+)
+NEXT_STAGE = {0: 2, 1: 3, 2: 1, 3: 0}
+STEPS, SEQUENCES, CONTEXT, RATE = 4, 8, 16, 3e-3
+
+
+def phase(stage: int, sequences_per_rank: int) -> PhaseConfig:
+    return PhaseConfig(
+        model=SHAPE,
+        tokens=1,
+        context=CONTEXT,
+        sequences_per_step=SEQUENCES,
+        sequences_per_rank=sequences_per_rank,
+        mixture={"code": 1.0},
+        learning_rate=ScheduleConfig(law="constant", start=RATE),
+        optimizer=OptimizerConfig(epsilon=1e-8, gradient_clipping=0.5),
+        precision="fp32",
+        deepspeed={"zero_optimization": {"stage": stage}},
+    )
+
+
+def data(step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Tokens, positions and labels of a step; sequences have different numbers of labels."""
+    generator = numpy.random.Generator(numpy.random.Philox(step))
+    tokens = generator.integers(0, SHAPE.vocab_size, (SEQUENCES, CONTEXT))
+    positions = numpy.tile(numpy.arange(CONTEXT), (SEQUENCES, 1))
+    labels = generator.integers(0, SHAPE.vocab_size, (SEQUENCES, CONTEXT))
+    for sequence in range(SEQUENCES):
+        labels[sequence, : 2 * sequence] = IGNORED
+    return torch.from_numpy(tokens), torch.from_numpy(positions), torch.from_numpy(labels)
+
+
+def model() -> TrainingModel:
+    config = granite_config(SHAPE, CONTEXT, 10_000.0)
+    config._attn_implementation = "sdpa"
+    granite = GraniteForCausalLM(config)
+    initialize(granite, SHAPE, seed=1)
+    return TrainingModel(granite, chunk_tokens=24)
+
+
+def plain_adamw(steps: int) -> tuple[list[float], dict[str, torch.Tensor]]:
+    trained, settings = model(), phase(0, 1).optimizer
+    groups = parameter_groups(trained, SHAPE, settings)
+    optimizer = torch.optim.AdamW(groups, lr=0.0, betas=settings.betas, eps=settings.epsilon)
+    losses = []
+    for step in range(steps):
+        set_learning_rate(optimizer.param_groups, RATE)
+        tokens, positions, labels = data(step)
+        loss = trained(tokens, positions, labels).sum() / (labels != IGNORED).sum()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained.parameters(), settings.gradient_clipping)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    return losses, {f"master.{name}": value.detach() for name, value in trained.named_parameters()}
+
+
+def deepspeed_steps(engine: Any, steps: range, sequences_per_rank: int) -> list[float]:
+    """The same steps on this rank, gradients accumulated by DeepSpeed."""
+    losses = []
+    for step in steps:
+        tokens, positions, labels = data(step)
+        valid = float((labels != IGNORED).sum())
+        set_learning_rate(engine.optimizer.param_groups, RATE)
+        rounds = SEQUENCES // (sequences_per_rank * engine.world_size)
+        total = torch.zeros((), dtype=torch.float64)
+        for number in range(rounds):
+            begin = (number * engine.world_size + engine.global_rank) * sequences_per_rank
+            rows = slice(begin, begin + sequences_per_rank)
+            loss = engine(tokens[rows], positions[rows], labels[rows]).sum()
+            engine.backward(loss * rounds * engine.world_size / valid)
+            engine.step()
+            total += loss.detach()
+        losses.append(float(sum_over_ranks(total)) / valid)
+    return losses
+
+
+def train_on_every_stage(path: Path) -> None:
+    """Trains on each ZeRO stage, then goes on from each one's state on another."""
+    result: dict[str, Any] = {}
+    for stage, next_stage in NEXT_STAGE.items():
+        engine = start_engine(model(), phase(stage, 2), world_size=2)
+        losses = deepspeed_steps(engine, range(STEPS), 2)
+        half = moments.gather(engine)
+        step = moments.adam_step(engine)
+        engine.destroy()
+        engine = start_engine(model(), phase(next_stage, 1), world_size=2)
+        moments.scatter(engine, half, step)
+        more = deepspeed_steps(engine, range(STEPS, 2 * STEPS), 1)
+        result[str(stage)] = {
+            "losses": losses + more,
+            "half": half,
+            "whole": moments.gather(engine),
+            "step": step,
+        }
+        engine.destroy()
+    save(path, result)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    path = tmp_path_factory.mktemp("zero") / "ranks.pt"
+    run_on_ranks(train_on_every_stage, 2, path)
+    return torch.load(path, weights_only=True)
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_two_ranks_equal_plain_adamw(stage: int, trained: dict[str, Any]) -> None:
+    """Loss of every step and every parameter, gradients accumulated over two micro-batches."""
+    found = trained[str(stage)]
+    losses, parameters = plain_adamw(STEPS)
+    assert found["losses"][:STEPS] == pytest.approx(losses, rel=1e-5)
+    for name, expected in parameters.items():
+        torch.testing.assert_close(found["half"][name], expected, rtol=1e-4, atol=2e-6)
+    assert found["step"] == STEPS
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_optimizer_state_crosses_zero_stages(stage: int, trained: dict[str, Any]) -> None:
+    """Training that goes on at another ZeRO stage ends where plain AdamW without a break ends."""
+    found = trained[str(stage)]
+    losses, parameters = plain_adamw(2 * STEPS)
+    assert found["losses"][STEPS:] == pytest.approx(losses[STEPS:], rel=1e-5)
+    for name, expected in parameters.items():
+        torch.testing.assert_close(found["whole"][name], expected, rtol=1e-4, atol=4e-6)
