@@ -49,6 +49,7 @@ def save_step(engine: deepspeed.DeepSpeedEngine, directory: Path, step: int, sta
         write_json(
             beside / MANIFEST, {"step": step, "files": files, "world_size": comm.get_world_size(), **state}
         )
+        shutil.rmtree(directory / str(step), ignore_errors=True)  # a damaged one that was passed over
         beside.rename(directory / str(step))
         sync(directory)
         for older in directory.iterdir():
@@ -84,6 +85,7 @@ def load_step(engine: deepspeed.DeepSpeedEngine, path: Path) -> dict[str, Any]:
             "resume with as many, or delete it to begin the phase again"
         )
     engine.load_checkpoint(str(path), tag="state")
+    moments.link(engine)
     return state
 
 

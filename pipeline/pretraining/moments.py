@@ -21,12 +21,7 @@ MASTER = "master"
 
 
 def allocate(engine: deepspeed.DeepSpeedEngine) -> None:
-    """Makes the zero state that AdamW would make at its first step.
-
-    DeepSpeed's setters need it to exist. And with several parameter groups ZeRO-1 and 2 (0.19.8,
-    `stage_1_and_2.py`, `_optimizer_step`) link parameters to their moments after the first group's first step,
-    when the other groups have none: their moments could then never be read.
-    """
+    """Makes the zero state that AdamW would make at its first step: DeepSpeed's setters need it to exist."""
     base, wrapper = _base(engine), engine.optimizer
     if hasattr(
         wrapper, "fp32_partitioned_groups_flat"
@@ -39,9 +34,19 @@ def allocate(engine: deepspeed.DeepSpeedEngine) -> None:
             "step": torch.tensor(0.0),
             **{moment: torch.zeros_like(parameter.data) for moment in MOMENTS},
         }
-    link = getattr(wrapper, "_lazy_init_hp_params_optimizer_state", None)
-    if link is not None:
-        link()
+    link(engine)
+
+
+def link(engine: deepspeed.DeepSpeedEngine) -> None:
+    """Connects ZeRO-1 and 2's parameters to their slices of the moments, so that these can be read and set.
+
+    DeepSpeed 0.19.8 does so once, after the first group's first step, when the other groups have no moments yet
+    (`stage_1_and_2.py`, `_optimizer_step`), and not again after it loads a checkpoint, which drops the links.
+    """
+    wrapper = engine.optimizer
+    if hasattr(wrapper, "_hp_optimizer_states_linked"):
+        wrapper._hp_optimizer_states_linked = False
+        wrapper._lazy_init_hp_params_optimizer_state()
 
 
 def gather(engine: deepspeed.DeepSpeedEngine) -> dict[str, Tensor]:

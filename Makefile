@@ -1,0 +1,43 @@
+# Everything starts here: `make smoke` and `make test` need Python 3.11 or newer and a package registry.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+export HF_HUB_OFFLINE = 1
+export DS_BUILD_OPS = 0
+
+.PHONY: help setup smoke test test-all lint format clean
+
+help:  ## Show the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP)  ## Create .venv and install pinned requirements and the package
+
+# torch first and alone: what else is installed must find it, not choose another build.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt torch setuptools wheel
+	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e '.[dev]'
+	touch $@
+
+smoke: $(STAMP)  ## Run the whole chain at smoke scale: raw pages to a chat model
+	$(BIN)/fivephase run scale=smoke $(ARGS)
+
+test: $(STAMP)  ## Run the fast tests
+	$(BIN)/python -m pytest -m 'not slow and not gpu and not slurm' $(ARGS)
+
+test-all: $(STAMP)  ## Run all tests that this machine can run
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)  ## Check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(STAMP)  ## Format and sort imports
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+clean:  ## Remove what runs and tools leave; .venv stays
+	rm -rf runs build *.egg-info .pytest_cache .ruff_cache .hypothesis

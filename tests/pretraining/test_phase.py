@@ -1,0 +1,157 @@
+"""A phase as real worker processes: it learns, hands over, and survives being stopped."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from pipeline.artifact import load
+from pipeline.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR
+from pipeline.files import read_json, sha256_of
+from pipeline.pretraining.checkpoints import newest_step
+from tests.runs import (
+    VOCABULARY,
+    finished,
+    freeze,
+    start_worker,
+    wait_until,
+    write_counting_tokens,
+    write_tokenizer,
+)
+
+WEIGHTS = "checkpoint/model.safetensors"
+STATE = "training_state/state.safetensors"
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    return {
+        "model": {
+            "vocab_size": VOCABULARY, "hidden_size": 32, "layers": 2, "attention_heads": 4, "key_value_heads": 2,
+            "mlp_hidden_size": 48, "base_width": 32,
+        },
+        "tokens": 60 * 8 * 16,
+        "context": 16,
+        "sequences_per_step": 8,
+        "sequences_per_rank": 4,
+        "mixture": {"code": 2, "math": 1},
+        "max_epochs": 100,
+        "learning_rate": {"law": "linear", "start": 0.01},
+        "precision": "fp32",
+        "attention": "sdpa",
+        "save_every_steps": 10,
+        "deepspeed": {"zero_optimization": {"stage": 1}},
+        **changes,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    directory = tmp_path / "run"
+    finished(directory, "tokenizer", write_tokenizer)
+    finished(directory, "tokens", write_counting_tokens)
+    return directory
+
+
+INPUTS = {"tokens": "tokens", "tokenizer": "tokenizer"}
+
+
+def outcome(directory: Path) -> tuple[int, str]:
+    """Runs a stage's worker to its end: exit code and what it said last."""
+    worker = start_worker(directory)
+    said = worker.communicate(timeout=180)[1].decode()
+    return worker.returncode, said
+
+
+def test_a_phase_learns_and_the_next_continues_it(run: Path) -> None:
+    first = freeze(run, "phase1", "pretrain", settings(), INPUTS)
+    code, said = outcome(first)
+    assert code == EXIT_DONE, said
+    manifest = load(first).manifest
+    assert manifest.after is not None
+    assert manifest.before is not None
+    assert manifest.after < 0.7 * manifest.before
+    model = AutoModelForCausalLM.from_pretrained(first / "checkpoint")
+    answer = model.generate(torch.tensor([[3, 4, 5, 6, 7, 8]]), max_new_tokens=3, do_sample=False)
+    assert answer[0, 6:].tolist() == [9, 10, 11]
+
+    # Twice the context, another ZeRO stage, weights averaged with those before.
+    longer = settings(
+        context=32, sequences_per_rank=2, rope_theta=50_000.0, merge_weight=0.5,
+        deepspeed={"zero_optimization": {"stage": 3}},
+    )  # fmt: skip
+    second = freeze(run, "phase2", "pretrain", longer, {**INPUTS, "model": "phase1"})
+    code, said = outcome(second)
+    assert code == EXIT_DONE, said
+    before, after = (read_json(each / "training_state/progress.json") for each in (first, second))
+    assert after["adam_step"] == before["adam_step"] + 30
+    assert after["tokens"] == 2 * before["tokens"]
+    metrics = load(second).manifest.metrics
+    assert metrics["loss/start/near"] == pytest.approx(load(first).manifest.metrics["loss/end/near"], rel=0.1)
+    assert metrics["loss/end/far"] < metrics["loss/start/far"]
+
+
+@pytest.mark.slow
+def test_killed_or_stopped_it_ends_with_the_same_bytes(run: Path) -> None:
+    """kill -9 after a checkpoint, a damaged newest checkpoint, then a stop signal: as if nothing had been."""
+    reference = freeze(run, "reference", "pretrain", settings(), INPUTS)
+    code, said = outcome(reference)
+    assert code == EXIT_DONE, said
+
+    stage = freeze(run / "again", "reference", "pretrain", settings(), INPUTS)
+    for name in ("tokens", "tokenizer"):
+        (run / "again" / name).symlink_to(run / name)
+    steps = stage / "state" / "steps"
+
+    worker = start_worker(stage)
+    wait_until(lambda: (steps / "20" / "manifest.json").exists(), worker)
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.communicate()
+    newest = newest_step(steps)
+    assert newest is not None
+    largest = max((newest / "state").iterdir(), key=lambda path: path.stat().st_size)
+    with largest.open("r+b") as file:
+        file.truncate(100)
+    assert newest_step(steps) is None
+
+    worker = start_worker(stage)
+    wait_until(lambda: newest_step(steps) is not None, worker)
+    worker.send_signal(signal.SIGUSR1)
+    worker.communicate(timeout=120)
+    assert worker.returncode == EXIT_REQUEUE
+    stopped_at = newest_step(steps)
+    assert stopped_at is not None
+    assert 10 <= int(stopped_at.name) < 60
+
+    code, said = outcome(stage)
+    assert code == EXIT_DONE, said
+    for name in (WEIGHTS, STATE):
+        assert sha256_of(stage / name) == sha256_of(reference / name), name
+
+
+def test_what_cannot_work_is_refused_before_the_first_step(run: Path) -> None:
+    cases = {
+        r"mixture.books: no tokens of this domain": settings(mixture={"books": 1}),
+        r"mixture.code: needs": settings(max_epochs=0.5),
+        r"the tokenizer has 64 ids, model.vocab_size is 128": settings(
+            model={**settings()["model"], "vocab_size": 128}
+        ),
+    }
+    for number, (message, config) in enumerate(cases.items()):
+        code, said = outcome(freeze(run, f"bad{number}", "pretrain", config, INPUTS))
+        assert code == EXIT_USER_ERROR
+        assert message in said.splitlines()[-1]
+        assert not (run / f"bad{number}" / "manifest.json").exists()
+
+
+def test_a_changed_input_is_refused(run: Path) -> None:
+    shard = run / "tokens" / "tokens" / "code" / "train.ds"
+    content = bytearray(shard.read_bytes())
+    content[0] ^= 1
+    shard.write_bytes(content)
+    code, said = outcome(freeze(run, "phase1", "pretrain", settings(), INPUTS))
+    assert code == EXIT_USER_ERROR
+    assert "train.ds: its content changed since it was made" in said.splitlines()[-1]

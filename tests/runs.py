@@ -1,0 +1,90 @@
+"""Small real runs for tests: finished upstream stages, and a worker process on a frozen one."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
+
+from pipeline.artifact import PARTIAL, Manifest, publish
+from pipeline.files import write_json
+from pipeline.run import FROZEN, FrozenStage
+from tests.shards import END_OF_TEXT, write_shards
+
+VOCABULARY = 64
+
+
+def finished(run: Path, stage: str, write: Callable[[Path], Any]) -> Path:
+    """Publishes a stage whose files `write(partial)` makes."""
+    partial = run / stage / PARTIAL
+    partial.mkdir(parents=True)
+    write(partial)
+    publish(run / stage, Manifest(stage=stage, kind=stage, fingerprint=f"of {stage}", inputs={}, files={}))
+    return run / stage
+
+
+def write_tokenizer(directory: Path) -> None:
+    """A tokenizer of 64 ids, 0 of them `<|end_of_text|>`."""
+    ids = {f"t{number}": number for number in range(VOCABULARY)}
+    end = ids.pop(f"t{END_OF_TEXT}")
+    vocabulary = {"<|end_of_text|>": end, **ids}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="t1"))
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<|end_of_text|>",
+        eos_token="<|end_of_text|>",
+        pad_token="t2",
+    ).save_pretrained(directory / "tokenizer")
+
+
+def write_counting_tokens(directory: Path) -> None:
+    """Documents that count upwards from different numbers: quickly learnt."""
+    documents = {
+        domain: [[3 + (start + step * at) % 60 for at in range(50)] for start in range(60)]
+        for domain, step in (("code", 1), ("math", 2))
+    }
+    write_shards(directory / "tokens", documents, validation_every=10)
+
+
+def freeze(run: Path, stage: str, kind: str, config: dict[str, Any], inputs: dict[str, str]) -> Path:
+    """Writes a frozen stage as the control plane would; upstream stages are `finished`."""
+    frozen = FrozenStage(
+        run=run.name,
+        stage=stage,
+        kind=kind,
+        fingerprint=f"of {stage}",
+        seed=0,
+        verify_hashes=True,
+        inputs={role: {"stage": name, "fingerprint": f"of {name}"} for role, name in inputs.items()},
+        config=config,
+        tracking={"mode": "off"},
+        resources={},
+    )
+    write_json(run / stage / FROZEN, dataclasses.asdict(frozen))
+    return run / stage
+
+
+def start_worker(directory: Path, **environment: str) -> subprocess.Popen[bytes]:
+    """A worker process in a session of its own, so that killing its group leaves nothing behind."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline.worker", str(directory)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    """Polls until a condition holds; fails if the process ends or time runs out first."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[1].decode()[-2000:]
+        assert time.monotonic() < deadline, "timed out"
+        time.sleep(0.005)
