@@ -169,7 +169,9 @@ def _only_writer(directory: Path) -> Iterator[None]:
 
 def _die_with_parent() -> None:
     """Ends this process and its children when the launcher is gone, however it went."""
-    sys.stdin.buffer.read()
+    # Not sys.stdin: a forked child closes that, and would wait for ever for the lock this thread holds.
+    while os.read(0, 1):
+        pass
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 

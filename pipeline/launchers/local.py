@@ -99,7 +99,7 @@ def _signal(workers: list[subprocess.Popen[bytes]], number: signal.Signals) -> N
 
 
 def _draw(bar: "tqdm[Any]", name: str, progress: Any) -> None:
-    if progress is None:
+    if progress is None or bar.disable:
         return
     label = f"{name}: {progress['label']}" if progress["label"] else name
     if label != bar.desc or progress["total"] != bar.total:

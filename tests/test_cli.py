@@ -1,0 +1,141 @@
+"""The command line: what it prints, and how it refuses."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.cli import main
+from pipeline.compose import CONF
+from pipeline.errors import EXIT_DONE, EXIT_USER_ERROR
+
+RECIPES = CONF.parent / "data_recipes"
+
+
+def fivephase(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    assert isinstance(exit_.value.code, int)
+    return exit_.value.code
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that says what is wrong."""
+    assert fivephase(*arguments) == EXIT_USER_ERROR
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("fivephase: ")
+    assert "\n" not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "from=phase9"), "from=phase9: unknown stage, did you mean phase"),
+        (("stage", "rewards_model"), "unknown stage, did you mean reward_model?"),
+        (("plan", "scale=smok"), "scale=smok: no such choice, did you mean smoke?"),
+        (("plan", "sed=1"), "sed=1: no key sed, did you mean seed?"),
+        (
+            ("plan", "stages.phase1.config.tokns=5"),
+            "no key tokns in stages.phase1.config, did you mean tokens?",
+        ),
+        (("plan", "+stages.phase1.config.tokns=5"), "tokns: unknown key, did you mean tokens?"),
+        (("plan", "stages.phase1.config.tokens=many"), "stages.phase1.config.tokens='many': "),
+        (("plan", "stages.phase1.kind=pretrian"), "unknown kind, did you mean pretrain?"),
+        (
+            ("plan", "+stages.phase1.config.mixture.maths=5"),
+            "stages.phase1.config.mixture.maths: no such domain is tokenized, did you mean math?",
+        ),
+        (
+            ("plan", "resources.pretraining.nodes=3"),
+            "stages.phase1.config.sequences_per_step=16 is no multiple of sequences_per_rank=16 × 3 ranks",
+        ),
+        (("plan", "run=../up"), "run is '../up', set a name of letters, digits"),
+        (
+            ("plan", "tracking.mode=loud"),
+            "tracking.mode='loud': input should be 'offline', 'online' or 'off'",
+        ),
+    ],
+)
+def test_bad_input_is_one_clear_line(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert message in refusal(capsys, *arguments, f"root={tmp_path}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_recipes_are_refused_before_anything_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "recipes"
+    shutil.copytree(RECIPES / "smoke", folder)
+    recipe = yaml.safe_load((folder / "code.yaml").read_text())
+    recipe["licenses"] = "MIT"
+    (folder / "code.yaml").write_text(yaml.safe_dump(recipe))
+    overrides = (f"stages.curate.config.recipes={folder}", f"root={tmp_path / 'runs'}")
+    said = refusal(capsys, "run", *overrides)
+    assert "code.yaml" in said
+    assert "licenses" in said
+    assert "licence" in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_composed_configuration_is_yaml(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fivephase("run", "scale=granite_4_1_8b", "--cfg", "job") == EXIT_DONE
+    composed = yaml.safe_load(capsys.readouterr().out)
+    assert composed["model"]["hidden_size"] == 4096
+    assert composed["stages"]["phase1"]["config"]["tokens"] == 10_000_000_000_000
+    assert composed["stages"]["rl_math"]["config"]["prompts"] == 13_504
+
+
+def test_plan_prints_the_published_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    """Rates at the ends of phases: the power law at 10T and 12T tokens, a tenth of that, zero."""
+    assert fivephase("plan", "scale=granite_4_1_8b") == EXIT_DONE
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert "10,000,000,876,544" in lines["phase1"]
+    assert "2,384,186" in lines["phase1"]
+    assert "→ 0.00096 (power)" in lines["phase1"]
+    assert "→ 0.000875 (power)" in lines["phase2"]
+    assert "→ 8.75e-05 (exponential)" in lines["phase3"]
+    assert "→ 0 (linear)" in lines["phase4"]
+    assert "0.0001 → 0 (exponential)" in lines["phase5_512k"]
+
+
+@pytest.mark.parametrize(
+    "scale", ["smoke", "smoke_gpu", "granite_4_1_3b", "granite_4_1_8b", "granite_4_1_30b"]
+)
+def test_every_scale_plans(scale: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fivephase("plan", f"scale={scale}") == EXIT_DONE
+    planned = capsys.readouterr().out
+    names = [line.split()[0] for line in planned.splitlines() if line.strip()]
+    assert ("phase5_512k" in names) == (scale != "granite_4_1_3b")
+    assert "release" in names
+
+
+def test_plan_for_a_batch_system(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ("plan", "--freeze", "--format=tsv", "to=tokenizer", "run=x", f"root={tmp_path}")
+    assert fivephase(*arguments) == EXIT_DONE
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [row[0] for row in rows] == ["curate", "synthesize", "tokenizer"]
+    assert rows[2][3:5] == [str(tmp_path / "x" / "tokenizer"), "curate,synthesize"]
+    assert (tmp_path / "x" / "tokenizer" / "config.json").exists()
+
+
+def test_status_of_a_run_that_has_not_begun(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert fivephase("status", f"root={tmp_path}") == EXIT_DONE
+    assert "phase5_512k" in capsys.readouterr().out
+
+
+def test_the_control_plane_imports_no_torch() -> None:
+    """Composing, checking and freezing start at once, on a login node too."""
+    program = (
+        "import sys, pipeline.cli as cli\n"
+        "try: cli.main(['plan', 'scale=granite_4_1_8b'])\n"
+        "except SystemExit as e: assert e.code == 0\n"
+        "heavy = {'torch', 'deepspeed', 'transformers', 'trl', 'datatrove', 'wandb'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
