@@ -34,6 +34,7 @@ lint: $(STAMP)  ## Check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/shellcheck launch/*.sh launch/*.sbatch tests/launch/*.sh .ci/run
 
 format: $(STAMP)  ## Format and sort imports
 	$(BIN)/ruff check --fix-only .

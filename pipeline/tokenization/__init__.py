@@ -1,0 +1,1 @@
+"""Tokenizer training, and documents to token shards."""

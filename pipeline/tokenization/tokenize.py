@@ -1,0 +1,68 @@
+"""The tokenize stage: documents to token shards, one per domain and split."""
+
+import shutil
+
+from pipeline.context import StageContext, StageResult
+from pipeline.errors import DataError, Requeue
+from pipeline.files import write_json
+from pipeline.tokenization.config import TokenizeConfig
+from pipeline.tokenization.documents import document_files, documents_directories, domains_of, read_documents
+from pipeline.tokenization.merging import merge_domain
+from pipeline.tokenization.pieces import read_piece, write_piece
+from pipeline.tokenization.shards import INDEX, token_type
+from pipeline.tokenization.special_tokens import END_OF_TEXT, special_token_ids
+from pipeline.tokenization.tokenizer import check_tokenizer, document_tokenizer, tokenizer_fingerprint
+
+
+def run(context: StageContext[TokenizeConfig]) -> StageResult:
+    """Writes the token shards of every configured domain and `tokens/index.json`."""
+    config = context.config
+    sources = documents_directories(context.inputs)
+    folder = context.inputs["tokenizer"].directory / "tokenizer"
+    check_tokenizer(folder, config.vocab_size)
+    tokenizer = document_tokenizer(folder)
+    end_of_text = special_token_ids(config.vocab_size)[END_OF_TEXT]
+    dtype = token_type(config.vocab_size)
+    files = {domain: document_files(sources, domain) for domain in config.domains}
+    for domain, found in files.items():
+        if not found:
+            present = ", ".join(domains_of(sources)) or "none"
+            raise DataError(f"domain {domain} has no documents, only {present} have; add a recipe for it")
+
+    context.progress.start(sum(map(len, files.values())), unit="files", label="tokenising")
+    for domain, found in files.items():
+        for number, file in enumerate(found):
+            piece = context.state / domain / f"{number:06}"
+            write_piece(piece, read_documents(file), tokenizer, end_of_text, dtype, config.batch_documents)
+            context.progress.advance()
+            if context.stop_requested():
+                raise Requeue(f"{context.stage}: stopped after {file}")
+
+    tokens = context.output / "tokens"
+    shutil.rmtree(tokens, ignore_errors=True)
+    context.progress.start(len(files), unit="domains", label="merging")
+    index = {}
+    text_bytes = 0
+    for domain, found in files.items():
+        pieces = [read_piece(context.state / domain / f"{number:06}", dtype) for number in range(len(found))]
+        index[domain] = merge_domain(pieces, tokens / domain, config.validation_share, dtype)
+        if index[domain]["train"]["tokens"] == 0:
+            raise DataError(f"domain {domain} has no tokens: its {len(found)} files hold no documents")
+        text_bytes += sum(piece.text_bytes for piece in pieces)
+        context.progress.advance()
+    write_json(
+        tokens / INDEX,
+        {
+            "dtype": dtype,
+            "vocab_size": config.vocab_size,
+            "end_of_text": end_of_text,
+            "tokenizer": tokenizer_fingerprint(folder),
+            "domains": index,
+        },
+    )
+    total = sum(part["tokens"] for splits in index.values() for part in splits.values())
+    metrics = {f"tokens/{domain}": float(splits["train"]["tokens"]) for domain, splits in index.items()}
+    for domain, splits in index.items():
+        metrics[f"validation_tokens/{domain}"] = float(splits["validation"]["tokens"])
+    metrics["bytes_per_token"] = text_bytes / total
+    return StageResult(metrics=metrics, tokens=total)

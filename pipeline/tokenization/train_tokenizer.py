@@ -1,0 +1,52 @@
+"""The tokenizer stage: a sample of the corpus to a tokenizer folder."""
+
+import shutil
+
+from pipeline.context import StageContext, StageResult
+from pipeline.errors import DataError
+from pipeline.tokenization.config import TokenizerConfig
+from pipeline.tokenization.documents import document_files, documents_directories, domains_of, read_documents
+from pipeline.tokenization.sampling import choose_files, sample_documents
+from pipeline.tokenization.tokenizer import (
+    check_tokenizer,
+    document_tokenizer,
+    save_tokenizer,
+    train_tokenizer,
+)
+
+
+def run(context: StageContext[TokenizerConfig]) -> StageResult:
+    """Trains the tokenizer on a sample of every domain and writes `tokenizer/`."""
+    config = context.config
+    sources = documents_directories(context.inputs)
+    domains = domains_of(sources)
+    if not domains:
+        raise DataError(f"{', '.join(map(str, sources))}: no documents to train the tokenizer on")
+    seed = context.derive_seed("sample")
+    context.progress.start(len(domains), unit="domains", label="sampling text")
+    texts: list[str] = []
+    for domain in domains:
+        files = choose_files(document_files(sources, domain), config.maximum_files_per_domain, seed)
+        documents = (document for file in files for document in read_documents(file))
+        texts += sample_documents(documents, config.sample_bytes_per_domain, seed)
+        context.progress.advance()
+    sample_bytes = sum(len(text.encode()) for text in texts)
+    context.progress.start(None, unit="merges", label="training")
+    tokenizer = train_tokenizer(texts, config.vocab_size)
+    directory = context.output / "tokenizer"
+    shutil.rmtree(directory, ignore_errors=True)
+    save_tokenizer(tokenizer, directory)
+    check_tokenizer(directory, config.vocab_size)
+    tokens = sum(len(encoding) for encoding in document_tokenizer(directory).encode_batch_fast(texts))
+    return StageResult(
+        metrics={
+            "sample_bytes": sample_bytes,
+            "domains": len(domains),
+            "vocab_size": config.vocab_size,
+            "bytes_per_token": sample_bytes / tokens,
+        },
+        measure="bytes per token",
+        before=1.0,
+        after=sample_bytes / tokens,
+        tokens=tokens,
+    )

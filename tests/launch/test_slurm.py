@@ -1,0 +1,199 @@
+"""The batch scripts, on a real Slurm if there is one: `eval "$(tests/launch/slurm_ci.sh up)"` starts it."""
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.artifact import Manifest, publish, read_manifest
+from pipeline.files import read_json
+from pipeline.tokenization.config import DOMAINS
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = [
+    "scale=smoke",
+    "tracking=off",
+    "model.vocab_size=1024",
+    "model.layers=1",
+    "stages.phase1.config.context=64",
+    "stages.phase1.config.tokens=16384",
+    "stages.phase1.config.sequences_per_rank=8",
+    "stages.phase1.resources={nodes:2,processes_per_node:1,threads:1}",
+]
+FINISHED = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL")
+DEADLINE_SECONDS = 300
+
+
+def controller_answers() -> bool:
+    if shutil.which("sinfo") is None:
+        return False
+    return subprocess.run(["sinfo"], capture_output=True, timeout=20).returncode == 0
+
+
+needs_slurm = [
+    pytest.mark.slurm,
+    pytest.mark.skipif(not controller_answers(), reason="no Slurm controller answers sinfo"),
+]
+
+
+def command(*arguments: str) -> str:
+    environment = {**os.environ, "FIVEPHASE_PYTHON": sys.executable, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        arguments, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def state_of(job: str) -> str:
+    found = re.search(r"JobState=(\w+)", command("scontrol", "show", "job", job))
+    assert found is not None
+    return found.group(1)
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.5)
+
+
+def states(jobs: dict[str, str]) -> dict[str, str]:
+    """The final state of each stage's job."""
+    wait_for(lambda: all(state_of(job) in FINISHED for job in jobs.values()), f"the end of {jobs}")
+    return {stage: state_of(job) for stage, job in jobs.items()}
+
+
+def submit(*overrides: str) -> dict[str, str]:
+    """Stage to job id."""
+    lines = command("launch/chain.sh", *overrides).splitlines()
+    return {stage: job for job, stage in map(str.split, lines)}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> list[str]:
+    """Overrides of a run whose curated documents are there already: standard-library text."""
+    chosen = [*SETTINGS, f"root={tmp_path}", "run=chained"]
+    command(sys.executable, "-m", "pipeline", "plan", "--freeze", "--format=tsv", "to=synthesize", *chosen)
+    library = Path(sysconfig.get_paths()["stdlib"])
+    sources = [path.read_text() for path in sorted(library.glob("*.py"))[:40]]
+    texts = [source[start : start + 2000] for source in sources for start in range(0, len(source), 2000)]
+    for stage, domains in (("curate", DOMAINS), ("synthesize", ())):
+        directory = tmp_path / "chained" / stage
+        for number, domain in enumerate(domains):
+            documents = directory / "partial" / "documents" / domain
+            documents.mkdir(parents=True)
+            with gzip.open(documents / "00000.jsonl.gz", "wt") as file:
+                for text in texts[number :: len(domains)]:
+                    identity = hashlib.sha256(text.encode()).hexdigest()
+                    file.write(json.dumps({"id": identity, "text": text, "metadata": {}}) + "\n")
+        frozen = read_json(directory / "config.json")
+        publish(
+            directory,
+            Manifest(
+                stage=stage, kind=stage, fingerprint=frozen["fingerprint"], inputs=frozen["inputs"], files={}
+            ),
+        )
+    return chosen
+
+
+def test_a_dry_run_prints_the_commands_and_writes_nothing(tmp_path: Path) -> None:
+    printed = command(
+        "launch/chain.sh",
+        "--dry-run",
+        "--gpus",
+        *SETTINGS,
+        f"root={tmp_path}",
+        "from=tokenizer",
+        "to=phase1",
+        "--",
+        "--partition=big",
+    )
+    lines = printed.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("sbatch --parsable --job-name=smoke/") for line in lines)
+    assert "--dependency" not in lines[0]
+    assert "--dependency=afterok:id-of-tokenizer --kill-on-invalid-dep=yes" in lines[1]
+    assert "--nodes=2 --ntasks-per-node=1" in lines[2]
+    assert "--gpus-per-node=1" in lines[2]
+    assert lines[2].rstrip().endswith(f"--partition=big launch/stage.sbatch {tmp_path}/smoke/phase1")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["scale=smok"], "no such choice, did you mean smoke"), (["--quick"], "--quick: unknown option")],
+)
+def test_a_wrong_argument_submits_nothing(arguments: list[str], message: str) -> None:
+    environment = {**os.environ, "FIVEPHASE_PYTHON": sys.executable}
+    done = subprocess.run(
+        ["launch/chain.sh", "--dry-run", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.slow
+class TestOnSlurm:
+    """A chain of real stages: tokenizer, tokenize, and phase 1 on two nodes."""
+
+    pytestmark = needs_slurm
+
+    def test_three_stages_one_on_two_nodes(self, settings: list[str], tmp_path: Path) -> None:
+        jobs = submit(*settings, "from=tokenizer", "to=phase1")
+        assert list(jobs) == ["tokenizer", "tokenize", "phase1"]
+        assert set(states(jobs).values()) == {"COMPLETED"}
+        manifest = read_manifest(tmp_path / "chained" / "phase1")
+        assert manifest is not None
+        assert (manifest.world_size, manifest.attempt) == (2, 1)
+        assert (tmp_path / "chained" / "phase1" / "checkpoint" / "model.safetensors").exists()
+        logs = tmp_path / "chained" / "phase1" / "attempts" / "1"
+        assert {path.name for path in logs.glob("rank-*.log")} == {"rank-0.log", "rank-1.log"}
+        assert (
+            command("launch/chain.sh", "--dry-run", *settings, "from=phase1", "to=phase1").count(
+                "sbatch --parsable"
+            )
+            == 1
+        )
+
+    def test_a_failure_cancels_what_depends_on_it(self, settings: list[str], tmp_path: Path) -> None:
+        jobs = submit(*settings, "model.vocab_size=60000", "from=tokenizer", "to=phase1")
+        assert states(jobs) == {"tokenizer": "FAILED", "tokenize": "CANCELLED", "phase1": "CANCELLED"}
+        log = (tmp_path / "chained" / "tokenizer" / f"slurm-{jobs['tokenizer']}.log").read_text()
+        assert "exit code 2" in log
+        assert "set a smaller model.vocab_size" in log
+
+    def test_a_signal_saves_requeues_and_resumes(self, settings: list[str], tmp_path: Path) -> None:
+        longer = [*settings, "stages.phase1.config.tokens=80000", "stages.phase1.config.max_epochs=100"]
+        jobs = submit(*longer, "from=tokenizer", "to=phase1")
+        phase = tmp_path / "chained" / "phase1"
+        progress = phase / "attempts" / "1" / "progress.json"
+
+        def training_or_over() -> bool:
+            started = progress.exists() and read_json(progress)["done"] > 0
+            return started or state_of(jobs["phase1"]) in FINISHED
+
+        wait_for(training_or_over, "the first steps")
+        command("scancel", "--batch", "--signal=USR1", jobs["phase1"])
+        assert set(states(jobs).values()) == {"COMPLETED"}
+        manifest = read_manifest(phase)
+        assert manifest is not None
+        assert manifest.attempt == 2
+        log = (phase / f"slurm-{jobs['phase1']}.log").read_text()
+        assert "attempt 1: exit code 75" in log
+        assert "attempt 2: exit code 0" in log

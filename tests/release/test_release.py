@@ -1,0 +1,138 @@
+import dataclasses
+import json
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GraniteConfig, GraniteForCausalLM
+
+from pipeline.artifact import Artifact, Manifest
+from pipeline.context import StageContext
+from pipeline.errors import ArtifactError, CheckpointError
+from pipeline.files import write_json
+from pipeline.release import release
+from pipeline.release.config import ReleaseConfig
+from pipeline.release.folder import answer_alone, write_folder
+from pipeline.release.lineage import lineage
+from pipeline.tokenization.tokenizer import save_tokenizer, train_tokenizer
+
+VOCABULARY = 512
+CONFIG = ReleaseConfig(name="Tiny", sample_environments=["math"], maximum_new_tokens=5, precision="fp32")
+
+
+def manifest(stage: str, kind: str, inputs: dict[str, str], **rest: Any) -> Manifest:
+    sources = {role: {"stage": name, "fingerprint": f"of {name}"} for role, name in inputs.items()}
+    return Manifest(stage=stage, kind=kind, fingerprint=f"of {stage}", inputs=sources, files={}, **rest)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of four stages: tokenize, two phases on it, and an evaluation of the second."""
+    root = tmp_path_factory.mktemp("run")
+    data = {
+        "tokens/math": 1000.0,
+        "validation_tokens/math": 50.0,
+        "tokens/code": 7.0,
+        "validation_tokens/code": 1.0,
+    }
+    manifests = [
+        manifest("tokenize", "tokenize", {}, metrics=data, tokens=1058),
+        manifest("phase1", "pretrain", {"tokens": "tokenize"}, tokens=900),
+        manifest(
+            "phase2",
+            "pretrain",
+            {"model": "phase1", "tokens": "tokenize"},
+            measure="loss",
+            before=3,
+            after=2.5,
+        ),
+        manifest(
+            "evaluate", "evaluate", {"model": "phase2", "tokens": "tokenize"}, metrics={"loss/math": 2.25}
+        ),
+    ]
+    for each in manifests:
+        (root / each.stage).mkdir()
+        write_json(root / each.stage / "manifest.json", dataclasses.asdict(each))
+    library = Path(sysconfig.get_paths()["stdlib"])
+    texts = [path.read_text()[:6000] for path in sorted(library.glob("*.py"))[:24]]
+    checkpoint = root / "phase2" / "checkpoint"
+    save_tokenizer(train_tokenizer(texts, VOCABULARY), checkpoint)
+    torch.manual_seed(0)
+    size: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
+    model = GraniteForCausalLM(
+        GraniteConfig(vocab_size=VOCABULARY, num_attention_heads=2, tie_word_embeddings=True, **size)
+    )
+    model.save_pretrained(checkpoint)
+    return root
+
+
+def artifact(run: Path, stage: str) -> Artifact:
+    return Artifact(run / stage, Manifest(**json.loads((run / stage / "manifest.json").read_text())))
+
+
+def test_the_stage_makes_a_folder_that_stands_alone(run: Path, tmp_path: Path) -> None:
+    inputs = {"model": artifact(run, "phase2"), "evaluate": artifact(run, "evaluate")}
+    context = StageContext.for_test("release", CONFIG, inputs, tmp_path / "release")
+    result = release.run(context)
+    folder = context.output / "model"
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
+    assert type(model).__name__ == "GraniteForCausalLM"
+    assert model.generation_config.eos_token_id == tokenizer.eos_token_id == VOCABULARY - 95
+    assert (
+        tokenizer.chat_template == AutoTokenizer.from_pretrained(run / "phase2" / "checkpoint").chat_template
+    )
+    before = AutoModelForCausalLM.from_pretrained(run / "phase2" / "checkpoint").state_dict()
+    assert all(torch.equal(each, before[name]) for name, each in model.state_dict().items())
+    assert {path.name for path in folder.glob("*")} >= {
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "chat_template.jinja",
+        "README.md",
+    }
+    assert list(result.samples[0]) == ["prompt", "answer", "verdict"]
+    card = (folder / "README.md").read_text()
+    assert card.startswith("---\nlicense: apache-2.0\n")
+    assert "| phase2 |  | loss | 3 | 2.5 |" in card
+    assert card.index("| tokenize |") < card.index("| phase1 |") < card.index("| phase2 |")
+    assert "| math | 1,000 | 50 |" in card
+    assert "| metric | phase2 |" in card
+    assert "| loss/math | 2.25 |" in card
+
+
+def test_a_broken_lineage_is_named(run: Path) -> None:
+    model = artifact(run, "phase2")
+    assert [each.stage for each in lineage(model)] == ["tokenize", "phase1", "phase2"]
+    other = dataclasses.replace(model.manifest, inputs={"model": {"stage": "phase1", "fingerprint": "old"}})
+    with pytest.raises(ArtifactError, match="phase1: phase2 was made from it, but it is made anew"):
+        lineage(Artifact(model.directory, other))
+    other = dataclasses.replace(model.manifest, inputs={"model": {"stage": "phase0", "fingerprint": "old"}})
+    with pytest.raises(ArtifactError, match=r"it is missing; run from=phase0"):
+        lineage(Artifact(model.directory, other))
+
+
+def test_precision_is_that_of_the_weights(run: Path, tmp_path: Path) -> None:
+    facts = write_folder(run / "phase2" / "checkpoint", tmp_path, "bf16")
+    model: Any = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert model.dtype == torch.bfloat16
+    assert facts.parameters == model.num_parameters()
+
+
+def test_a_folder_that_needs_this_package_is_refused(run: Path, tmp_path: Path) -> None:
+    write_folder(run / "phase2" / "checkpoint", tmp_path, "fp32")
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(ArtifactError, match="does not load and answer outside this package"):
+        answer_alone(tmp_path, ["Hi"], 3, timeout_seconds=120)
+    with pytest.raises(ArtifactError, match=r"no answer within 0\.01 s"):
+        answer_alone(tmp_path, ["Hi"], 3, timeout_seconds=0.01)
+
+
+def test_a_checkpoint_without_chat_template_is_refused(run: Path, tmp_path: Path) -> None:
+    write_folder(run / "phase2" / "checkpoint", tmp_path / "base", "fp32")
+    (tmp_path / "base" / "chat_template.jinja").unlink()
+    with pytest.raises(CheckpointError, match="has no chat template"):
+        write_folder(tmp_path / "base", tmp_path / "released", "fp32")
