@@ -1,0 +1,1 @@
+"""From raw sources to documents: recipes, extraction, language, filters, deduplication, synthesis."""

@@ -1,0 +1,82 @@
+"""Settings of the `curate` and `synthesize` stages."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurateConfig:
+    """From the sources that recipes name to deduplicated, filtered documents."""
+
+    recipes: str
+    """Folder of recipes, one YAML file per domain. A relative path is taken from the working directory."""
+    domains: tuple[str, ...] | None = None
+    """Domains to curate, of those in the folder; null takes all of them."""
+    tasks: int = field(default=4, metadata={"fingerprint": False})
+    """Parts that each domain's sources are divided into; they never change the result."""
+    workers: int | None = field(default=None, metadata={"fingerprint": False})
+    """Processes; null uses one per core."""
+    documents_per_file: int = 50_000
+    """Documents in one output file."""
+
+    def __post_init__(self) -> None:
+        for name in ("tasks", "workers", "documents_per_file"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}, set 1 or more")
+
+    def content(self) -> dict[str, Any]:
+        """What the recipes say and which data they name: a part of the stage's fingerprint.
+
+        Raises:
+            RecipeError: for a recipe that cannot be used.
+        """
+        from pipeline.curation.recipe import load_recipes
+        from pipeline.curation.source_files import describe
+
+        recipes = load_recipes(Path(self.recipes), self.domains)
+        return {
+            recipe.domain: {
+                **recipe.as_json(),
+                "sources_found": [describe(source) for source in recipe.sources],
+            }
+            for recipe in recipes
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesizeConfig:
+    """Samples whose answers were computed or run."""
+
+    environment_problems: int = 8_000
+    """Problems of the training split of all environments together, written as questions with answers."""
+    environment_chains: int = 1_500
+    """Problems of the environments that need reasoning, one degree more difficult, for `long_cot`."""
+    difficulty: int = 1
+    """Difficulty of the environments' problems, from 1 to 3."""
+    chains: int = 250
+    """Reasoned solutions of each of seven kinds, for `long_cot`."""
+    word_problems: int = 300
+    """Word problems of each of three kinds, for `synthetic`."""
+    packages: tuple[str, ...] = ("python",)
+    """Packages whose doctests are run; `python` is the standard library."""
+    doctest_files: int | None = None
+    """Source files to take doctests from; null takes all."""
+    calls: int = 2_000
+    """Small programs to write to an instruction and run, for `code_instructions`."""
+    cpu_seconds: int = 20
+    """CPU time of one sandboxed process, which runs the examples of one file, in seconds."""
+    memory_bytes: int = 2 * 1024**3
+    """Address space of one sandboxed process, in bytes."""
+    workers: int | None = field(default=None, metadata={"fingerprint": False})
+    """Sandboxed processes side by side; null uses one per core."""
+
+    def __post_init__(self) -> None:
+        for each in dataclasses.fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, int) and value < 1:
+                raise ValueError(f"{each.name} is {value}, set 1 or more")
+        if self.difficulty > 3:
+            raise ValueError(f"difficulty is {self.difficulty}, set 1, 2 or 3")

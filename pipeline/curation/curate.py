@@ -1,0 +1,124 @@
+"""The stage `curate`: from sources to documents by domain, with an account of everything removed."""
+
+import itertools
+import os
+from pathlib import Path
+from typing import Any
+
+from pipeline.context import StageContext, StageResult
+from pipeline.curation import documents, readers
+from pipeline.curation.config import CurateConfig
+from pipeline.curation.high_quality import SelectHighQuality
+from pipeline.curation.parallel import Work, run_tasks
+from pipeline.curation.recipe import Recipe, load_recipes
+from pipeline.curation.tasks import Collect, Pair, Publish, Sign, Unite, Workplace
+from pipeline.files import read_json, write_json
+
+COLLECT = "collect"
+
+
+def run(context: StageContext[CurateConfig]) -> StageResult:
+    """Curates all domains, each step of the work over all of them side by side.
+
+    Raises:
+        RecipeError: for a recipe that cannot be used.
+        DataError: for data that cannot be read.
+        Requeue: after a stop signal; what is done stays done.
+    """
+    config = context.config
+    recipes = load_recipes(Path(config.recipes), config.domains)
+    workers = config.workers or len(os.sched_getaffinity(0))
+    # Which tasks are done is known by their numbers, so another division of the work starts afresh.
+    state = context.state / f"tasks-{config.tasks}"
+
+    def show(units: int, documents: int) -> None:
+        context.progress.note(documents=documents)
+        context.progress.update(units)
+
+    for label, tasks in plan(recipes, config, state, context.output):
+        total = _units(recipes) if label == COLLECT else len(tasks)
+        context.progress.start(total, "units", label)
+        run_tasks(tasks, state / "done" / label, workers, show, context.stop_requested)
+    report = {recipe.domain: _report(recipe, context.output, state) for recipe in recipes}
+    write_json(context.output / "report.json", report)
+    return _result(report)
+
+
+def plan(
+    recipes: list[Recipe], config: CurateConfig, state: Path, output: Path
+) -> list[tuple[str, list[Work]]]:
+    """What is done, one after the other; the tasks of one step are independent of each other."""
+    places = [
+        Workplace(state / "domains" / recipe.domain, recipe, config.tasks)
+        for recipe in recipes
+        if not recipe.upstream
+    ]
+    near = [(place, place.minhash) for place in places if place.minhash is not None]
+    shards = range(config.tasks)
+    # The largest domain must not be the last to start: parts of all domains take turns.
+    collect: list[Work] = [Collect(place, task) for task in shards for place in places]
+    unite: list[Work] = [Unite(place) for place in places]
+    sign: list[Work] = [Sign(place, shard) for place, _ in near for shard in shards]
+    pair: list[Work] = [Pair(place, bucket) for place, step in near for bucket in range(step.buckets)]
+    publish: list[Work] = [Publish(place, output, config.documents_per_file) for place in places]
+    high: list[Work] = [
+        SelectHighQuality(recipe, output, _funnel(state, recipe), config.documents_per_file)
+        for recipe in recipes
+        if recipe.upstream
+    ]
+    return [
+        (COLLECT, collect), ("exact duplicates", unite), ("signatures", sign), ("buckets", pair),
+        ("near duplicates", publish), ("high quality", high),
+    ]  # fmt: skip
+
+
+def _units(recipes: list[Recipe]) -> int:
+    """Files, modules and generated documents to read."""
+    return sum(len(readers.units(source)) for recipe in recipes for source in recipe.sources)
+
+
+def _funnel(state: Path, recipe: Recipe) -> Path:
+    return state / "domains" / recipe.domain / "funnel.json"
+
+
+def _report(recipe: Recipe, output: Path, state: Path) -> dict[str, Any]:
+    funnel = read_json(_funnel(state, recipe))
+    kept = characters = size = longest = 0
+    for document in documents.read_folder(output / "documents" / recipe.domain):
+        kept += 1
+        characters += len(document.text)
+        length = len(document.text.encode())
+        size += length
+        longest = max(longest, length)
+    # Every step takes what the one before kept; the last one's are the documents that stay.
+    for before, after in itertools.pairwise(funnel):
+        assert before["kept"] == after["in"], (recipe.domain, funnel)
+    assert funnel[-1]["kept"] == kept, (recipe.domain, funnel)
+    return {
+        "description": recipe.description,
+        "licence": recipe.licence,
+        "in": funnel[0]["in"],
+        "kept": kept,
+        "removed": funnel[0]["in"] - kept,
+        "characters": characters,
+        "bytes": size,
+        "longest_document_bytes": longest,
+        "steps": funnel,
+        "sources": recipe.as_json()["sources"],
+    }
+
+
+def _result(report: dict[str, Any]) -> StageResult:
+    metrics = {}
+    for domain, each in report.items():
+        for name in ("kept", "removed", "bytes"):
+            metrics[f"{domain}/{name}"] = float(each[name])
+    total = {name: sum(each[name] for each in report.values()) for name in ("in", "kept", "removed")}
+    metrics["bytes"] = float(sum(each["bytes"] for each in report.values()))
+    return StageResult(
+        metrics=metrics,
+        measure="documents, in and kept",
+        before=total["in"],
+        after=total["kept"],
+        counts=total,
+    )

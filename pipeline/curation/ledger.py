@@ -1,0 +1,95 @@
+"""What happened to every document: in = kept + removed at each step, and why each was removed."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from datatrove.data import Document
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """Why a step refuses a document."""
+
+    reason: str
+    value: float | None = None
+    """What was measured, where the reason is a number."""
+    threshold: float | None = None
+    """The limit that the number passed."""
+    duplicate_of: str | None = None
+    """Id of the document kept in its place."""
+
+
+@dataclass
+class StepCount:
+    """What a step did, in documents and characters."""
+
+    into: int = 0
+    kept: int = 0
+    removed: int = 0
+    edited: int = 0
+    """Of those kept, how many had lines taken out."""
+    characters_in: int = 0
+    characters_kept: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, Any]:
+        """For the report, `into` as `in`."""
+        assert self.into == self.kept + self.removed, self
+        row = asdict(self)
+        return {"in": row.pop("into"), **row, "reasons": dict(sorted(self.reasons.items()))}
+
+
+class Ledger:
+    """Counts per step, in the order of the steps, and one row per document removed."""
+
+    def __init__(self, steps: Iterable[str]) -> None:
+        self.counts = {step: StepCount() for step in steps}
+        self.rows: list[dict[str, Any]] = []
+
+    def keep(self, step: str, characters_in: int, characters_kept: int, edited: bool = False) -> None:
+        """A document passed a step."""
+        count = self.counts[step]
+        count.into += 1
+        count.kept += 1
+        count.edited += edited
+        count.characters_in += characters_in
+        count.characters_kept += characters_kept
+
+    def remove(self, step: str, document: Document, removal: Removal) -> None:
+        """A document did not pass."""
+        count = self.counts[step]
+        count.into += 1
+        count.removed += 1
+        count.characters_in += len(document.text)
+        count.reasons[removal.reason] += 1
+        self.rows.append(
+            {"id": str(document.id), "step": step, "origin": document.metadata["origin"], **asdict(removal)}
+        )
+
+    def add(self, other: dict[str, Any]) -> None:
+        """Adds what another process counted and wrote down."""
+        self.rows += other["rows"]
+        for step, values in other["counts"].items():
+            count = self.counts[step]
+            count.into += values["in"]
+            for name in ("kept", "removed", "edited", "characters_in", "characters_kept"):
+                setattr(count, name, getattr(count, name) + values[name])
+            count.reasons.update(values["reasons"])
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, to write down."""
+        return {"counts": {step: count.as_json() for step, count in self.counts.items()}, "rows": self.rows}
+
+    def funnel(self) -> list[dict[str, Any]]:
+        """The counts of each step, in order."""
+        return [{"step": step, **count.as_json()} for step, count in self.counts.items()]
+
+    def sorted_rows(self) -> list[dict[str, Any]]:
+        """Rows in the order of the steps, then of the ids: the same however the work was divided."""
+        position = {step: index for index, step in enumerate(self.counts)}
+        return sorted(
+            self.rows,
+            key=lambda row: (position[row["step"]], row["id"], row["origin"], row["duplicate_of"] or ""),
+        )

@@ -1,0 +1,194 @@
+"""Recipes: one YAML file per domain says what goes in, what is done to it, and with which thresholds.
+
+A recipe is checked whole, with all others of its folder, before any data is read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from pipeline.config import build, nearest
+from pipeline.curation.recipe_sources import SOURCES, DomainSource, Source
+from pipeline.curation.recipe_steps import STEPS, QualityClassifier, Step
+from pipeline.curation.source_files import check_source
+from pipeline.errors import ConfigError, RecipeError
+
+DOMAINS = (
+    "common_crawl", "common_crawl_hq", "code", "math", "technical", "multilingual", "domain", "synthetic",
+    "long_cot", "language_instructions", "code_instructions", "books", "code_repositories",
+)  # fmt: skip
+PAGES = ("web_pages",)
+"""Generators of the embedded corpus that give pages rather than texts."""
+
+PartT = TypeVar("PartT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How one domain is made."""
+
+    domain: str
+    """One of the domains of the mixtures."""
+    description: str
+    """What the domain is, for the report and the model card."""
+    licence: str
+    """Licence, or licences, of the sources."""
+    languages: tuple[str, ...]
+    """ISO 639-1 codes."""
+    sources: tuple[Source, ...]
+    """What goes in."""
+    steps: tuple[Step, ...]
+    """What is done to it, in this order."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, for the fingerprint and the report."""
+        return asdict(self)
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """Domains that this one is made from."""
+        names = [source.domain for source in self.sources if isinstance(source, DomainSource)]
+        names += [
+            name for step in self.steps if isinstance(step, QualityClassifier) for name in step.positives
+        ]
+        return tuple(dict.fromkeys(names))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outline:
+    """A recipe before its sources and steps are looked at."""
+
+    domain: str
+    description: str
+    licence: str
+    languages: tuple[str, ...]
+    sources: tuple[dict[str, Any], ...]
+    steps: tuple[dict[str, Any], ...]
+
+    def __post_init__(self) -> None:
+        if self.domain not in DOMAINS:
+            raise ValueError(f"{self.domain!r} is not a domain, {nearest(self.domain, DOMAINS)}")
+        if not self.sources:
+            raise ValueError("sources is empty, set at least one")
+
+
+def load_recipes(folder: Path, domains: tuple[str, ...] | None = None) -> list[Recipe]:
+    """The recipes of a folder, those that others are made from first.
+
+    Raises:
+        RecipeError: for a folder without recipes, a recipe that cannot be used, or a missing source.
+    """
+    if not folder.is_dir():
+        raise RecipeError(f"recipes={folder}: no such folder, set recipes to a folder of YAML files")
+    recipes: dict[str, Recipe] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        recipe = load_recipe(path)
+        if recipe.domain != path.stem:
+            raise RecipeError(f"{path}: domain={recipe.domain}, rename the file to {recipe.domain}.yaml")
+        recipes[recipe.domain] = recipe
+    if not recipes:
+        raise RecipeError(f"recipes={folder}: no *.yaml in this folder, set recipes to a folder of recipes")
+    for name in domains or ():
+        if name not in recipes:
+            raise RecipeError(f"domains: no recipe {folder}/{name}.yaml, {nearest(name, recipes)}")
+    chosen = [recipes[name] for name in sorted(domains or recipes)]
+    names = {recipe.domain for recipe in chosen}
+    for recipe in chosen:
+        for name in recipe.upstream:
+            if name not in names:
+                raise RecipeError(
+                    f"{folder}/{recipe.domain}.yaml: made from domain {name}, which is not curated here, "
+                    f"{nearest(name, names)}"
+                )
+            if recipes[name].upstream:
+                raise RecipeError(
+                    f"{folder}/{recipe.domain}.yaml: made from {name}, itself made from another domain; "
+                    "name the first one"
+                )
+    return sorted(chosen, key=lambda recipe: (bool(recipe.upstream), recipe.domain))
+
+
+def load_recipe(path: Path) -> Recipe:
+    """One recipe.
+
+    Raises:
+        RecipeError: if it cannot be used; the line names file, key, value and what to do.
+    """
+    try:
+        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(mapping, dict):
+        raise RecipeError(f"{path}: not a mapping, start it with `domain:`")
+    outline = _build(_Outline, mapping, str(path))
+    sources = tuple(
+        _variant(SOURCES, "kind", part, f"{path}: sources[{index}]")
+        for index, part in enumerate(outline.sources)
+    )
+    steps = tuple(
+        _variant(STEPS, "step", part, f"{path}: steps[{index}]") for index, part in enumerate(outline.steps)
+    )
+    recipe = Recipe(
+        domain=outline.domain,
+        description=outline.description,
+        licence=outline.licence,
+        languages=outline.languages,
+        sources=sources,
+        steps=steps,
+    )
+    _check_order(recipe, path)
+    for index, source in enumerate(recipe.sources):
+        check_source(source, f"{path}: sources[{index}]")
+    return recipe
+
+
+def _variant(variants: Mapping[str, type[PartT]], key: str, part: dict[str, Any], where: str) -> PartT:
+    name = part.get(key)
+    if not isinstance(name, str) or name not in variants:
+        hint = nearest(str(name), variants) if name is not None else f"valid: {', '.join(sorted(variants))}"
+        raise RecipeError(f"{where}.{key}={name}: unknown {key}, {hint}")
+    return _build(variants[name], part, where)
+
+
+def _build(cls: type[PartT], mapping: dict[str, Any], where: str) -> PartT:
+    if not all(isinstance(key, str) for key in mapping):
+        raise RecipeError(f"{where}: keys must be text, quote them")
+    try:
+        return build(cls, mapping, where)
+    except ConfigError as error:
+        raise RecipeError(str(error)) from None
+
+
+def _check_order(recipe: Recipe, path: Path) -> None:
+    """Pages become text first, documents are looked at one by one, then against each other."""
+    names = [step.step for step in recipe.steps]
+    for name in names:
+        if names.count(name) > 1:
+            raise RecipeError(f"{path}: steps has {name} twice, remove one")
+    scopes = [step.scope for step in recipe.steps]
+    if scopes != sorted(scopes, key=["page", "document", "domain"].index):
+        raise RecipeError(
+            f"{path}: steps={names}: put trafilatura first, then the filters, then exact_dedup, minhash and "
+            "quality_classifier"
+        )
+    for index, source in enumerate(recipe.sources):
+        pages = source.kind == "warc" or getattr(source, "generator", None) in PAGES
+        if pages != ("trafilatura" in names):
+            remedy = "put `step: trafilatura` first" if pages else "remove `step: trafilatura`"
+            raise RecipeError(
+                f"{path}: sources[{index}] gives {'pages' if pages else 'text, not pages'}, {remedy}"
+            )
+        if (source.kind == "domain") != ("quality_classifier" in names) or (
+            source.kind == "domain" and len(recipe.sources) > 1
+        ):
+            raise RecipeError(
+                f"{path}: sources[{index}].kind={source.kind}: `step: quality_classifier` goes with one "
+                "source of kind domain, and such a source with no other step"
+            )
+    if "quality_classifier" in names and len(names) > 1:
+        raise RecipeError(
+            f"{path}: steps={names}: quality_classifier stands alone, the domain it reads is already filtered"
+        )

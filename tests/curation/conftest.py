@@ -1,0 +1,25 @@
+"""A way to run the stage on a folder of recipes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.context import StageContext, StageResult
+from pipeline.curation import curate
+from pipeline.curation.config import CurateConfig
+
+Curate = Callable[..., tuple[Path, StageResult]]
+
+
+@pytest.fixture
+def run_curate(tmp_path: Path) -> Curate:
+    """Runs the stage on a folder of recipes; returns its output and result."""
+
+    def run(recipes: Path, name: str = "run", tasks: int = 2, workers: int = 1) -> tuple[Path, StageResult]:
+        config = CurateConfig(recipes=str(recipes), tasks=tasks, workers=workers)
+        context = StageContext.for_test("curate", config, {}, tmp_path / name)
+        result = curate.run(context)
+        return context.output, result
+
+    return run

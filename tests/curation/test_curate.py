@@ -1,0 +1,183 @@
+"""The stage on small sources: accounts that add up, hostile input, and what a kill leaves."""
+
+import contextlib
+import gzip
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.curation.documents import read_folder, read_rows
+from pipeline.errors import DataError
+from pipeline.files import read_json
+from tests.curation.conftest import Curate
+from tests.curation.recipes import DISCLOSURE, hashes, recipe, write_lines, write_recipe
+
+PROSE = (
+    "The cat sat on the mat, and the dog lay by the door with a bone that it would not give to anyone. " * 3
+)
+FILTERS: list[dict[str, Any]] = [
+    {"step": "length", "minimum_characters": 20},
+    {"step": "language", "keep": ["en"], "minimum_score": 0.3},
+    {"step": "gopher_quality", "minimum_words": 5},
+    {"step": "exact_dedup"},
+]
+
+
+def test_in_is_kept_and_removed_at_every_step(tmp_path: Path, run_curate: Curate) -> None:
+    draw = random.Random(0)
+    good = [f"{PROSE} Number {index} is here with the rest of them." for index in range(5)]
+    texts = [
+        *good,
+        good[0],
+        "short",
+        "Das ist ein deutscher Satz, der hier nicht bleiben soll.",
+        "a\0b" * 20,
+        "",
+        "# " * 60,
+    ]
+    draw.shuffle(texts)
+    lines = write_lines(tmp_path / "lines.jsonl", texts)
+    write_recipe(tmp_path / "recipes", recipe(lines, FILTERS))
+    output, result = run_curate(tmp_path / "recipes")
+    assert result.counts == {"in": 11, "kept": 5, "removed": 6}
+    funnel = read_json(output / "report.json")["technical"]["steps"]
+    assert [step["step"] for step in funnel] == [
+        "read",
+        "length",
+        "language",
+        "gopher_quality",
+        "exact_dedup",
+    ]
+    for step in funnel:
+        assert step["in"] == step["kept"] + step["removed"]
+        assert sum(step["reasons"].values()) == step["removed"]
+    rows = {row["reason"]: row for row in read_rows(output / "removed" / "technical" / "00000.jsonl.gz")}
+    assert {"nul_character", "empty", "too_short", "language_de", "same_content"} <= set(rows)
+    assert (rows["too_short"]["value"], rows["too_short"]["threshold"]) == (5, 20)
+    assert len(list(read_folder(output / "documents" / "technical"))) == 5
+
+
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "not json", "no text"])
+def test_a_broken_source_is_named(tmp_path: Path, run_curate: Curate, damage: str) -> None:
+    path = write_lines(tmp_path / "in" / "lines.jsonl.gz", [f"{PROSE} {index}" for index in range(200)])
+    data = path.read_bytes()
+    match damage:
+        case "cut":
+            path.write_bytes(data[: len(data) // 2])
+        case "overwritten":
+            path.write_bytes(data[:100] + os.urandom(50) + data[150:])
+        case "not json":
+            path.write_bytes(gzip.compress(b'{"text": "one"}\n{"text": \n'))
+        case "no text":
+            path.write_bytes(gzip.compress(b'{"content": "one"}\n'))
+    write_recipe(tmp_path / "recipes", recipe(tmp_path / "in", FILTERS))
+    with pytest.raises(DataError, match=r"lines\.jsonl\.gz"):
+        run_curate(tmp_path / "recipes")
+
+
+def test_pages_come_from_a_warc_and_what_is_no_page_has_a_row(tmp_path: Path, run_curate: Curate) -> None:
+    from pipeline.curation.embedded.text import EmbeddedText
+    from pipeline.curation.warc import write_warc
+
+    body = "".join(f"<p>{PROSE} This is paragraph {number}.</p>" for number in range(4))
+    pages = [
+        EmbeddedText("good", f"<html><body><article><h1>Title</h1>{body}</article></body></html>"),
+        EmbeddedText("nothing", "<html><body></body></html>"),
+    ]
+    (tmp_path / "in").mkdir()
+    write_warc(tmp_path / "in" / "pages.warc.gz", pages)
+    sources = [{"kind": "warc", "path": str(tmp_path / "in"), "disclosure": DISCLOSURE}]
+    steps: list[dict[str, Any]] = [{"step": "trafilatura"}, {"step": "exact_dedup"}]
+    write_recipe(tmp_path / "recipes", recipe(tmp_path, steps, "common_crawl", sources=sources))
+    output, result = run_curate(tmp_path / "recipes")
+    assert result.counts == {"in": 2, "kept": 1, "removed": 1}
+    assert PROSE.strip() in next(read_folder(output / "documents" / "common_crawl")).text
+    (row,) = read_rows(output / "removed" / "common_crawl" / "00000.jsonl.gz")
+    assert (row["step"], row["reason"]) == ("trafilatura", "no_text")
+    (tmp_path / "in" / "pages.warc.gz").write_bytes(b"no archive at all")
+    with pytest.raises(DataError, match=r"pages\.warc\.gz"):
+        run_curate(tmp_path / "recipes", "broken")
+
+
+def survivors(variable: str) -> list[str]:
+    """Processes that have a variable in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        # A process can end, or belong to someone else, between the listing and the reading.
+        with contextlib.suppress(OSError):
+            if variable.encode() in path.read_bytes().split(b"\0"):
+                found.append(path.parent.name)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_killed_and_run_again_gives_the_same_bytes(tmp_path: Path) -> None:
+    draw = random.Random(2)
+    vocabulary = PROSE.split()
+    texts = [" ".join(draw.choices(vocabulary, k=300)) for _ in range(600)]
+    for index in range(4):
+        write_lines(tmp_path / "in" / f"{index}.jsonl", texts[index::4])
+    steps = [*FILTERS[:2], {"step": "c4", "minimum_sentences": 1}, *FILTERS[2:], {"step": "minhash"}]
+    write_recipe(tmp_path / "recipes", recipe(tmp_path / "in", steps))
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from pipeline.context import StageContext; from pipeline.curation import curate\n"
+        "from pipeline.curation.config import CurateConfig\n"
+        "if __name__ == '__main__':\n"
+        "    config = CurateConfig(recipes=sys.argv[1], tasks=4, workers=2)\n"
+        "    curate.run(StageContext.for_test('curate', config, {}, Path(sys.argv[2])))\n"
+    )
+    script = tmp_path / "program.py"
+    script.write_text(program)
+
+    def start(name: str) -> "subprocess.Popen[bytes]":
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CURATE_TEST": str(tmp_path)}
+        command = [sys.executable, str(script), str(tmp_path / "recipes"), str(tmp_path / name)]
+        return subprocess.Popen(
+            command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+
+    assert start("whole").wait() == 0
+    killed = 0
+    for done in ("collect", "signatures"):
+        process = start("killed")
+        marker = tmp_path / "killed" / "state" / "tasks-4" / "done" / done / "completions" / "00000"
+        while not marker.exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        deadline = time.monotonic() + 20
+        while survivors(f"CURATE_TEST={tmp_path}") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not survivors(f"CURATE_TEST={tmp_path}")
+    assert killed == 2
+    assert start("killed").wait() == 0
+    assert hashes(tmp_path / "killed" / "partial") == hashes(tmp_path / "whole" / "partial")
+
+
+def test_the_high_quality_subset_is_the_best_share(tmp_path: Path, run_curate: Curate) -> None:
+    draw = random.Random(3)
+    formal = ["theorem", "proof", "lemma", "follows", "integral", "converges", "bounded", "sequence"]
+    casual = ["click", "cheap", "offer", "buy", "now", "sale", "winner", "free"]
+    exact: list[dict[str, Any]] = [{"step": "exact_dedup"}]
+    for domain, vocabularies in (("books", [formal]), ("common_crawl", [formal, casual])):
+        texts = [" ".join(draw.choices(words, k=40)) for words in vocabularies for _ in range(30)]
+        lines = write_lines(tmp_path / f"{domain}.jsonl", texts)
+        write_recipe(tmp_path / "recipes", recipe(lines, exact, domain))
+    sources = [{"kind": "domain", "domain": "common_crawl", "disclosure": DISCLOSURE}]
+    classifier = {"step": "quality_classifier", "positives": ["books"], "keep_share": 0.5, "hash_bits": 12}
+    write_recipe(tmp_path / "recipes", recipe(tmp_path, [classifier], "common_crawl_hq", sources=sources))
+    output, _ = run_curate(tmp_path / "recipes")
+    kept = list(read_folder(output / "documents" / "common_crawl_hq"))
+    rows = list(read_rows(output / "removed" / "common_crawl_hq" / "00000.jsonl.gz"))
+    assert len(kept) == len(rows) == 30
+    assert all(set(document.text.split()) <= set(formal) for document in kept)
+    assert all(row["value"] <= row["threshold"] for row in rows)

@@ -1,0 +1,85 @@
+"""Deduplication: what stays depends on the documents alone; near means similar, not merely in one bucket."""
+
+import random
+import string
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.curation.documents import content_id, normalise, read_folder, read_rows
+from pipeline.curation.near_duplicates import jaccard
+from tests.curation.conftest import Curate
+from tests.curation.recipes import hashes, recipe, write_lines, write_recipe
+
+DEDUP = [{"step": "exact_dedup"}, {"step": "minhash", "minimum_jaccard": 0.75}]
+
+
+def words(draw: random.Random, count: int) -> list[str]:
+    return ["".join(draw.choices(string.ascii_lowercase, k=draw.randrange(3, 9))) for _ in range(count)]
+
+
+def corpus() -> list[str]:
+    """40 texts, of which 10 have an equal copy and 10 a copy with one word changed."""
+    draw = random.Random(1)
+    texts = [" ".join(words(draw, 150)) for _ in range(40)]
+    changed = []
+    for text in texts[:10]:
+        parts = text.split()
+        parts[draw.randrange(len(parts))] = "changed"
+        changed.append(" ".join(parts))
+    return [*texts, *(f"{text}  \r\n" for text in texts[10:20]), *changed]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_the_id_is_that_of_the_normalised_text(text: str) -> None:
+    assert content_id(text) == content_id(normalise(text))
+    assert content_id(f"{text}\r\n") == content_id(text)
+
+
+@given(st.frozensets(st.integers(0, 20)), st.frozensets(st.integers(0, 20)))
+def test_jaccard(one: frozenset[int], other: frozenset[int]) -> None:
+    value = jaccard(one, other)
+    assert value == jaccard(other, one)
+    assert 0.0 <= value <= 1.0
+    assert (value == 1.0) == (one == other and bool(one))
+
+
+def test_equal_and_near_copies_go_and_each_has_a_row(tmp_path: Path, run_curate: Curate) -> None:
+    lines = write_lines(tmp_path / "lines.jsonl", corpus())
+    write_recipe(tmp_path / "recipes", recipe(lines, DEDUP))
+    output, result = run_curate(tmp_path / "recipes")
+    assert result.counts == {"in": 60, "kept": 40, "removed": 20}
+    rows = list(read_rows(output / "removed" / "technical" / "00000.jsonl.gz"))
+    kept = {str(document.id): document for document in read_folder(output / "documents" / "technical")}
+    assert [row["step"] for row in rows] == ["exact_dedup"] * 10 + ["minhash"] * 10
+    for row in rows:
+        assert row["duplicate_of"] in kept
+        if row["step"] == "minhash":
+            assert row["value"] >= row["threshold"] == 0.75
+    assert all(content_id(document.text) == identity for identity, document in kept.items())
+
+
+@pytest.mark.parametrize(("seed", "tasks"), [(1, 1), (2, 3), (3, 5)])
+def test_order_of_files_and_number_of_tasks_change_no_document(
+    tmp_path: Path, run_curate: Curate, seed: int, tasks: int
+) -> None:
+    mixed = corpus()
+    random.Random(seed).shuffle(mixed)
+    found = []
+    for name, texts, count in (("plain", corpus(), 2), ("mixed", mixed, tasks)):
+        for index in range(3):
+            write_lines(tmp_path / name / "in" / f"{index}.jsonl.gz", texts[index::3])
+        write_recipe(tmp_path / name / "recipes", recipe(tmp_path / name / "in", DEDUP))
+        output, _ = run_curate(tmp_path / name / "recipes", f"{name}-run", tasks=count)
+        found.append([(each.id, each.text) for each in read_folder(output / "documents" / "technical")])
+    assert found[0] == found[1]
+
+
+def test_workers_change_no_byte(tmp_path: Path, run_curate: Curate) -> None:
+    lines = write_lines(tmp_path / "lines.jsonl", corpus())
+    write_recipe(tmp_path / "recipes", recipe(lines, DEDUP))
+    alone, _ = run_curate(tmp_path / "recipes", "alone", tasks=1, workers=1)
+    together, _ = run_curate(tmp_path / "recipes", "together", tasks=3, workers=2)
+    assert hashes(alone) == hashes(together)
