@@ -48,15 +48,11 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         if name == "stage":
             command.add_argument("stage", help="name of the stage")
-        command.add_argument(
-            "overrides", nargs="*", help="Hydra overrides, e.g. scale=smoke run=first seed=1"
-        )
+        command.add_argument("overrides", nargs="*", help="Hydra overrides, e.g. scale=smoke run=first seed=1")
         command.add_argument("--cfg", choices=["job"], help="print the composed configuration and stop")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
         if name == "plan":
-            command.add_argument(
-                "--freeze", action="store_true", help="write every stage's frozen configuration"
-            )
+            command.add_argument("--freeze", action="store_true", help="write every stage's frozen configuration")
             command.add_argument("--format", choices=["table", "tsv"], default="table")
     return parser
 

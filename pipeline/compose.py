@@ -40,7 +40,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
 def typed(config: DictConfig) -> RunConfig:
     """The validated form of a composed configuration."""
     mapping: Any = OmegaConf.to_container(config, resolve=True)
-    return build(RunConfig, {RENAMED.get(key, key): value for key, value in mapping.items()}, where="")
+    return build(RunConfig, {RENAMED.get(str(key), str(key)): value for key, value in mapping.items()}, where="")
 
 
 def _explain(overrides: Sequence[str], error: Exception) -> str:

@@ -159,7 +159,8 @@ def _owner(cls: type, location: list[str]) -> type | None:
 def _strict(cls: type[ConfigT]) -> type[ConfigT]:
     """Marks a dataclass and those it mentions: unknown keys are refused."""
     if "__pydantic_config__" not in vars(cls):
-        cls.__pydantic_config__ = pydantic.ConfigDict(extra="forbid")
+        marked: Any = cls
+        marked.__pydantic_config__ = pydantic.ConfigDict(extra="forbid")
         for hint in typing.get_type_hints(cls).values():
             for nested in _dataclasses_in(hint):
                 _strict(nested)

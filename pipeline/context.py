@@ -118,9 +118,7 @@ class StageContext(Generic[ConfigT]):
     ) -> "StageContext[ConfigT]":
         """A single-rank context outside a run; inputs are artifacts, or folders of finished stages."""
         directory.mkdir(parents=True, exist_ok=True)
-        artifacts = {
-            role: each if isinstance(each, Artifact) else load(each) for role, each in inputs.items()
-        }
+        artifacts = {role: each if isinstance(each, Artifact) else load(each) for role, each in inputs.items()}
         return cls(
             stage=stage,
             config=config,

@@ -47,9 +47,7 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
         domains = by_name[stage.inputs["tokens"]["stage"]].config["domains"]
         for domain in config.mixture:
             if domain not in domains:
-                raise ConfigError(
-                    f"{where}.mixture.{domain}: no such domain is tokenized, {nearest(domain, domains)}"
-                )
+                raise ConfigError(f"{where}.mixture.{domain}: no such domain is tokenized, {nearest(domain, domains)}")
         before = planned.get(stage.inputs["model"]["stage"]) if "model" in stage.inputs else None
         tokens_before = before.tokens_before + before.schedule.tokens if before else 0
         try:
@@ -64,7 +62,7 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
 def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage]) -> str:
     """The stages that would run, with the numbers of those that pretrain."""
     planned = plan_phases(stages)
-    rows = [HEADER]
+    rows: list[tuple[str, ...]] = [HEADER]
     for stage in selected:
         ranks = stage.resources["nodes"] * stage.resources["processes_per_node"]
         row = [stage.stage, stage.kind, str(ranks), "", "", "", "", ""]

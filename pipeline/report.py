@@ -6,6 +6,7 @@ from pipeline.artifact import Manifest, read_manifest
 from pipeline.progress import read_progress
 from pipeline.run import FrozenStage, attempts
 
+SAMPLES, SAMPLE_ORDER, WIDTH = 3, ("prompt", "answer"), 160
 HEADER = ("stage", "seconds", "tokens", "measure", "before", "after")
 
 
@@ -53,8 +54,8 @@ def summary(stages: list[FrozenStage], root: str | Path) -> str:
     lines.append("")
     lines.append(f"{seconds:.0f} s in stages, peak memory of a process {peak / 2**30:.1f} GiB")
     lines.append(f"everything is in {stages[0].directory(root).parent}/")
-    for sample in samples[:3]:
-        lines += ["", *(f"{key:>8}: {value}" for key, value in sample.items())]
+    for sample in samples[:SAMPLES]:
+        lines += ["", *(f"{key:>8}: {_one_line(sample[key])}" for key in sorted(sample, key=_place))]
     return "\n".join(lines)
 
 
@@ -68,6 +69,17 @@ def details(stages: list[FrozenStage], root: str | Path) -> str:
             parts.append(f"\n{stage.stage}")
             parts += [f"  {key:{width}s}  {value:g}" for key, value in sorted(manifest.metrics.items())]
     return "\n".join(parts)
+
+
+def _place(key: str) -> tuple[int, str]:
+    """Where a part of a sample is shown: the prompt, then the answer, then the rest."""
+    return (SAMPLE_ORDER.index(key) if key in SAMPLE_ORDER else len(SAMPLE_ORDER), key)
+
+
+def _one_line(text: str) -> str:
+    """A text, shortened to fit; what a model wrote is shown escaped where a terminal would obey it."""
+    escaped = text.encode("unicode_escape").decode() if not text.isprintable() else text
+    return escaped if len(escaped) <= WIDTH else f"{escaped[:WIDTH]}…"
 
 
 def _row(row: tuple[str, ...], widths: list[int]) -> str:

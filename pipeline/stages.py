@@ -26,9 +26,7 @@ class Kind:
 KINDS = {
     "curate": Kind("pipeline.curation.config:CurateConfig", "pipeline.curation.curate:run"),
     "synthesize": Kind("pipeline.curation.config:SynthesizeConfig", "pipeline.curation.synthesize:run"),
-    "tokenizer": Kind(
-        "pipeline.tokenization.config:TokenizerConfig", "pipeline.tokenization.train_tokenizer:run"
-    ),
+    "tokenizer": Kind("pipeline.tokenization.config:TokenizerConfig", "pipeline.tokenization.train_tokenizer:run"),
     "tokenize": Kind("pipeline.tokenization.config:TokenizeConfig", "pipeline.tokenization.tokenize:run"),
     "pretrain": Kind("pipeline.pretraining.config:PhaseConfig", "pipeline.pretraining.phase:run"),
     "sft_data": Kind("pipeline.sft.config:SftDataConfig", "pipeline.sft.data:run"),

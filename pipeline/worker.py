@@ -64,9 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         traceback.print_exc()
         if user_error is None:
             raise
-        write_json(
-            attempt / f"error-{rank}.json", {"type": type(user_error).__name__, "message": str(user_error)}
-        )
+        write_json(attempt / f"error-{rank}.json", {"type": type(user_error).__name__, "message": str(user_error)})
         print(f"{directory.name}: {user_error}", file=sys.stderr)
         return EXIT_USER_ERROR
     return EXIT_DONE
@@ -74,9 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(directory: Path, attempt: Path, stop: StopFlag) -> None:
     if not (directory / FROZEN).exists():
-        raise ConfigError(
-            f"{directory / FROZEN}: missing; `fivephase run` or `fivephase plan --freeze` writes it"
-        )
+        raise ConfigError(f"{directory / FROZEN}: missing; `fivephase run` or `fivephase plan --freeze` writes it")
     frozen = FrozenStage(**read_json(directory / FROZEN))
     rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if rank == 0:
@@ -88,9 +84,7 @@ def _run(directory: Path, attempt: Path, stop: StopFlag) -> None:
         _work(frozen, directory, attempt, stop, rank, world_size)
 
 
-def _work(
-    frozen: FrozenStage, directory: Path, attempt: Path, stop: StopFlag, rank: int, world_size: int
-) -> None:
+def _work(frozen: FrozenStage, directory: Path, attempt: Path, stop: StopFlag, rank: int, world_size: int) -> None:
     started, clock = _now(), time.monotonic()
     kind = kind_of(frozen.kind, frozen.stage)
     config = build(load_symbol(kind.config), frozen.config, where=f"stages.{frozen.stage}.config")

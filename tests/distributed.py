@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.multiprocessing
+from torch.multiprocessing.spawn import spawn
 
 
 def run_on_ranks(function: Callable[..., None], ranks: int, *arguments: Any) -> None:
@@ -15,12 +15,10 @@ def run_on_ranks(function: Callable[..., None], ranks: int, *arguments: Any) -> 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    torch.multiprocessing.spawn(_rank, args=(ranks, port, function, arguments), nprocs=ranks, join=True)
+    spawn(_rank, args=(ranks, port, function, arguments), nprocs=ranks, join=True)
 
 
-def _rank(
-    rank: int, ranks: int, port: int, function: Callable[..., None], arguments: tuple[Any, ...]
-) -> None:
+def _rank(rank: int, ranks: int, port: int, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     os.environ.update(
         RANK=str(rank),
         LOCAL_RANK=str(rank),

@@ -11,9 +11,7 @@ from pipeline.files import write_json
 END_OF_TEXT = 0
 
 
-def write_shards(
-    directory: Path, train: Mapping[str, Sequence[Sequence[int]]], validation_every: int = 1
-) -> None:
+def write_shards(directory: Path, train: Mapping[str, Sequence[Sequence[int]]], validation_every: int = 1) -> None:
     """Writes `<directory>/<domain>/{train,validation}.ds` and `index.json`.
 
     Args:

@@ -34,7 +34,7 @@ def test_an_unfinished_stage_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_configuration_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="made with another configuration.*wanted 00000000"):
+    with pytest.raises(ArtifactError, match=r"made with another configuration.*wanted 00000000"):
         load(made(tmp_path / "phase1"), "0" * 64)
 
 

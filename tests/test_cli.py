@@ -51,7 +51,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ),
         (
             ("plan", "resources.pretraining.nodes=3"),
-            "stages.phase1.config.sequences_per_step=16 is no multiple of sequences_per_rank=16 × 3 ranks",
+            "stages.phase1.config.sequences_per_step=4 is no multiple of sequences_per_rank=4 × 3 ranks",
         ),
         (("plan", "run=../up"), "run is '../up', set a name of letters, digits"),
         (
@@ -67,9 +67,7 @@ def test_bad_input_is_one_clear_line(
     assert not list(tmp_path.iterdir())
 
 
-def test_bad_recipes_are_refused_before_anything_runs(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_bad_recipes_are_refused_before_anything_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = tmp_path / "recipes"
     shutil.copytree(RECIPES / "smoke", folder)
     recipe = yaml.safe_load((folder / "code.yaml").read_text())
@@ -104,9 +102,7 @@ def test_plan_prints_the_published_recipe(capsys: pytest.CaptureFixture[str]) ->
     assert "0.0001 → 0 (exponential)" in lines["phase5_512k"]
 
 
-@pytest.mark.parametrize(
-    "scale", ["smoke", "smoke_gpu", "granite_4_1_3b", "granite_4_1_8b", "granite_4_1_30b"]
-)
+@pytest.mark.parametrize("scale", ["smoke", "smoke_gpu", "granite_4_1_3b", "granite_4_1_8b", "granite_4_1_30b"])
 def test_every_scale_plans(scale: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert fivephase("plan", f"scale={scale}") == EXIT_DONE
     planned = capsys.readouterr().out

@@ -34,11 +34,20 @@ def test_a_mapping_becomes_nested_dataclasses() -> None:
     ("change", "message"),
     [
         ({"mixtures": {}}, r"^s\.mixtures: unknown key, did you mean mixture\?$"),
-        ({"learning_rate": {"law": "linear", "end_ration": 0.1}}, r"^s\.learning_rate\.end_ration: unknown key, did you mean end_ratio\?$"),
-        ({"learning_rate": {"law": "linaer"}}, r"^s\.learning_rate\.law='linaer': input should be 'power', 'exponential'"),
+        (
+            {"learning_rate": {"law": "linear", "end_ration": 0.1}},
+            r"^s\.learning_rate\.end_ration: unknown key, did you mean end_ratio\?$",
+        ),
+        (
+            {"learning_rate": {"law": "linaer"}},
+            r"^s\.learning_rate\.law='linaer': input should be 'power', 'exponential'",
+        ),
         ({"tokens": "many"}, r"^s\.tokens='many': input should be a valid integer"),
         ({"tokens": 0}, r"^s: tokens is 0, set 1 or more$"),
-        ({"model": {**PHASE["model"], "hidden_size": 33}}, r"^s\.model: hidden_size 33 is no multiple of attention_heads 4$"),
+        (
+            {"model": {**PHASE["model"], "hidden_size": 33}},
+            r"^s\.model: hidden_size 33 is no multiple of attention_heads 4$",
+        ),
         ({"mixture": {"code": -1}}, r"^s: mixture needs at least one domain and no negative weight$"),
     ],
 )  # fmt: skip

@@ -62,9 +62,7 @@ def test_the_seed_changes_every_stage() -> None:
 def test_a_stage_may_be_left_out_if_nothing_reads_it() -> None:
     assert "release" in fingerprints()
     assert "release" not in fingerprints("stages.release=null")
-    with pytest.raises(
-        ConfigError, match=r"stages\.phase2\.inputs\.model=phase1: no such stage before phase2"
-    ):
+    with pytest.raises(ConfigError, match=r"stages\.phase2\.inputs\.model=phase1: no such stage before phase2"):
         freeze(configured("stages.phase1=null"))
 
 

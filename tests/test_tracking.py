@@ -4,6 +4,7 @@ import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from wandb.proto import wandb_internal_pb2
@@ -18,10 +19,11 @@ from tests.pretraining.test_phase import INPUTS, outcome, settings
 from tests.runs import finished, freeze, write_counting_tokens, write_tokenizer
 
 HEADER_BYTES, BLOCK_BYTES, RECORD_HEADER = 7, 32 * 1024, struct.Struct("<IHB")
+RECORD: Any = getattr(wandb_internal_pb2, "Record")  # noqa: B009 - made at run time by protobuf
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 
 
-def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
+def records(path: Path) -> Iterator[Any]:
     """The records of a .wandb file: LevelDB's log format behind a header of seven bytes."""
     content, at, parts = path.read_bytes(), HEADER_BYTES, b""
     while at + RECORD_HEADER.size <= len(content):
@@ -32,7 +34,7 @@ def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
         parts += content[at + RECORD_HEADER.size : at + RECORD_HEADER.size + length]
         at += RECORD_HEADER.size + length
         if kind in (FULL, LAST):
-            record = wandb_internal_pb2.Record()
+            record: Any = RECORD()
             record.ParseFromString(parts)
             yield record
             parts = b""

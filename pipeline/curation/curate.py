@@ -44,14 +44,10 @@ def run(context: StageContext[CurateConfig]) -> StageResult:
     return _result(report)
 
 
-def plan(
-    recipes: list[Recipe], config: CurateConfig, state: Path, output: Path
-) -> list[tuple[str, list[Work]]]:
+def plan(recipes: list[Recipe], config: CurateConfig, state: Path, output: Path) -> list[tuple[str, list[Work]]]:
     """What is done, one after the other; the tasks of one step are independent of each other."""
     places = [
-        Workplace(state / "domains" / recipe.domain, recipe, config.tasks)
-        for recipe in recipes
-        if not recipe.upstream
+        Workplace(state / "domains" / recipe.domain, recipe, config.tasks) for recipe in recipes if not recipe.upstream
     ]
     near = [(place, place.minhash) for place in places if place.minhash is not None]
     shards = range(config.tasks)

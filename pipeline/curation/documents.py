@@ -35,9 +35,7 @@ def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> int:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     count = 0
     with beside.open("wb") as raw:
-        with gzip.GzipFile(
-            filename="", mode="wb", fileobj=raw, compresslevel=COMPRESSION_LEVEL, mtime=0
-        ) as file:
+        with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=COMPRESSION_LEVEL, mtime=0) as file:
             for row in rows:
                 file.write(orjson.dumps(row, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE))
                 count += 1

@@ -19,9 +19,7 @@ class Extraction(Trafilatura):
     """
 
     def __init__(self, step: steps.Trafilatura, ledger: Ledger) -> None:
-        super().__init__(
-            favour_precision=step.favor_precision, timeout=step.timeout_seconds, deduplicate=False
-        )
+        super().__init__(favour_precision=step.favor_precision, timeout=step.timeout_seconds, deduplicate=False)
         self.step = step
         self.ledger = ledger
 

@@ -38,9 +38,7 @@ def _config(step: MinHash) -> MinhashConfig:
 def sign(stream: Iterable[Document], step: MinHash, folder: Path, shard: int) -> None:
     """Writes the signatures of a shard's documents, one file per bucket."""
     make_fast(step.language)
-    MinhashDedupSignature(str(folder), config=_config(step), language=step.language).run(
-        iter(stream), rank=shard
-    )
+    MinhashDedupSignature(str(folder), config=_config(step), language=step.language).run(iter(stream), rank=shard)
 
 
 def find_pairs(signatures: Path, step: MinHash, folder: Path, bucket: int) -> None:

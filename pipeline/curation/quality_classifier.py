@@ -75,9 +75,7 @@ def train(
         order = torch.randperm(len(bags), generator=generator).tolist()
         for start in range(0, len(order), BATCH):
             batch = order[start : start + BATCH]
-            loss = nn.functional.cross_entropy(
-                model([bags[index] for index in batch]), classes[batch], weights
-            )
+            loss = nn.functional.cross_entropy(model([bags[index] for index in batch]), classes[batch], weights)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

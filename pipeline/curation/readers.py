@@ -72,9 +72,7 @@ def _generator(source: EmbeddedSource) -> Any:
     return importlib.import_module(f"pipeline.curation.embedded.{source.generator}")
 
 
-def _read_embedded(
-    source: EmbeddedSource, names: list[str], done: Callable[[int], None]
-) -> Iterator[Document]:
+def _read_embedded(source: EmbeddedSource, names: list[str], done: Callable[[int], None]) -> Iterator[Document]:
     generator = _generator(source)
     if source.generator not in PAGES:
         for name in names:
@@ -127,9 +125,7 @@ def _read_file(reader: BaseDiskReader, name: str, source: str) -> Iterator[Docum
             pyarrow.ArrowInvalid,
             OSError,
         ) as error:
-            raise DataError(
-                f"{name}: cannot be read past document {index}: {error}; fetch the file again"
-            ) from error
+            raise DataError(f"{name}: cannot be read past document {index}: {error}; fetch the file again") from error
         yield _labelled(document, source, f"{Path(name).name}#{index:09d}")
 
 
@@ -176,9 +172,7 @@ class StrictJsonl(JsonlReader):
                 except orjson.JSONDecodeError as error:
                     raise DataError(f"{where}: not JSON: {error}; correct or remove it") from None
                 if not isinstance(row, dict) or not isinstance(row.get(self.text_key), str):
-                    raise DataError(
-                        f"{where}: no text under the key {self.text_key!r}, set text_key in the recipe"
-                    )
+                    raise DataError(f"{where}: no text under the key {self.text_key!r}, set text_key in the recipe")
                 # An empty text becomes a space: datatrove would leave it out, and nobody would know.
                 row[self.text_key] = row[self.text_key] or " "
                 document = self.get_document_from_dict(row, filepath, number)

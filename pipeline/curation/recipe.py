@@ -51,9 +51,7 @@ class Recipe:
     def upstream(self) -> tuple[str, ...]:
         """Domains that this one is made from."""
         names = [source.domain for source in self.sources if isinstance(source, DomainSource)]
-        names += [
-            name for step in self.steps if isinstance(step, QualityClassifier) for name in step.positives
-        ]
+        names += [name for step in self.steps if isinstance(step, QualityClassifier) for name in step.positives]
         return tuple(dict.fromkeys(names))
 
 
@@ -125,12 +123,9 @@ def load_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{path}: not a mapping, start it with `domain:`")
     outline = _build(_Outline, mapping, str(path))
     sources = tuple(
-        _variant(SOURCES, "kind", part, f"{path}: sources[{index}]")
-        for index, part in enumerate(outline.sources)
+        _variant(SOURCES, "kind", part, f"{path}: sources[{index}]") for index, part in enumerate(outline.sources)
     )
-    steps = tuple(
-        _variant(STEPS, "step", part, f"{path}: steps[{index}]") for index, part in enumerate(outline.steps)
-    )
+    steps = tuple(_variant(STEPS, "step", part, f"{path}: steps[{index}]") for index, part in enumerate(outline.steps))
     recipe = Recipe(
         domain=outline.domain,
         description=outline.description,
@@ -178,9 +173,7 @@ def _check_order(recipe: Recipe, path: Path) -> None:
         pages = source.kind == "warc" or getattr(source, "generator", None) in PAGES
         if pages != ("trafilatura" in names):
             remedy = "put `step: trafilatura` first" if pages else "remove `step: trafilatura`"
-            raise RecipeError(
-                f"{path}: sources[{index}] gives {'pages' if pages else 'text, not pages'}, {remedy}"
-            )
+            raise RecipeError(f"{path}: sources[{index}] gives {'pages' if pages else 'text, not pages'}, {remedy}")
         if (source.kind == "domain") != ("quality_classifier" in names) or (
             source.kind == "domain" and len(recipe.sources) > 1
         ):

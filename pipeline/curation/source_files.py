@@ -35,27 +35,19 @@ def check_source(source: Source, where: str) -> None:
     if isinstance(source, WarcSource | JsonlSource | ParquetSource):
         path = Path(source.path)
         if not path.exists():
-            raise RecipeError(
-                f"{where}.path={source.path}: no such file or folder, set path to where the data is"
-            )
+            raise RecipeError(f"{where}.path={source.path}: no such file or folder, set path to where the data is")
         if not files_of(source):
-            raise RecipeError(
-                f"{where}.path={source.path}: no file matches pattern={source.pattern}, set pattern"
-            )
+            raise RecipeError(f"{where}.path={source.path}: no file matches pattern={source.pattern}, set pattern")
     if isinstance(source, EmbeddedSource):
         for package in source.packages:
             if folder_of(package) is None:
-                raise RecipeError(
-                    f"{where}.packages: {package} is not installed, install it or remove it here"
-                )
+                raise RecipeError(f"{where}.packages: {package} is not installed, install it or remove it here")
         if source.generator == "locales":
             from pipeline.curation.embedded.locales import LANGUAGES
 
             for language in source.languages:
                 if language not in LANGUAGES:
-                    raise RecipeError(
-                        f"{where}.languages: {language} unknown, {nearest(language, LANGUAGES)}"
-                    )
+                    raise RecipeError(f"{where}.languages: {language} unknown, {nearest(language, LANGUAGES)}")
 
 
 def describe(source: Source) -> dict[str, Any]:

@@ -77,16 +77,12 @@ def samples(context: StageContext[SynthesizeConfig]) -> Iterator[Sample]:
     workers = config.workers or len(os.sched_getaffinity(0))
     limits = {"cpu_seconds": config.cpu_seconds, "memory_bytes": config.memory_bytes}
     seed = context.derive_seed("environments")
-    yield from environment_text.samples(
-        config.environment_problems, config.difficulty, seed, "language_instructions"
-    )
+    yield from environment_text.samples(config.environment_problems, config.difficulty, seed, "language_instructions")
     yield from environment_text.samples(
         config.environment_chains, min(config.difficulty + 1, 3), seed, "long_cot", environment_text.REASONED
     )
     yield from reasoning.samples(config.chains, context.random("chains"), "long_cot", CHAINS)
-    yield from reasoning.samples(
-        config.word_problems, context.random("word problems"), "synthetic", WORD_PROBLEMS
-    )
+    yield from reasoning.samples(config.word_problems, context.random("word problems"), "synthetic", WORD_PROBLEMS)
 
     written = programs.write(config.calls, context.random("programs"))
     batches = [written[start : start + programs.BATCH] for start in range(0, len(written), programs.BATCH)]
@@ -122,9 +118,7 @@ def _unique(found: list[Document], ledger: Ledger) -> list[Document]:
     chosen: list[Document] = []
     for document in sorted(found, key=documents.order):
         if chosen and chosen[-1].id == document.id:
-            ledger.remove(
-                "exact_dedup", document, Removal(reason="same_content", duplicate_of=str(document.id))
-            )
+            ledger.remove("exact_dedup", document, Removal(reason="same_content", duplicate_of=str(document.id)))
         else:
             ledger.keep("exact_dedup", len(document.text), len(document.text))
             chosen.append(document)

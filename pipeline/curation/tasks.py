@@ -173,9 +173,7 @@ class Sign:
         step = self.workplace.minhash
         assert step is not None
         own = self.workplace.folder / f"signatures-{self.shard:05d}-{os.getpid()}"
-        near_duplicates.sign(
-            documents.read_documents(self.workplace.unique(self.shard)), step, own, self.shard
-        )
+        near_duplicates.sign(documents.read_documents(self.workplace.unique(self.shard)), step, own, self.shard)
         for path in sorted(own.rglob("*.sig")):
             target = self.workplace.signatures / path.relative_to(own)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -28,9 +28,7 @@ def write_warc(path: Path, pages: Iterable[EmbeddedText]) -> int:
         writer = WARCWriter(file, gzip=True)
         for page in pages:
             address = f"pydoc://{page.origin}"
-            headers = StatusAndHeaders(
-                "200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1"
-            )
+            headers = StatusAndHeaders("200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1")
             record = writer.create_warc_record(
                 address,
                 "response",

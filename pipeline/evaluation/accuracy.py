@@ -54,9 +54,7 @@ def generate(loaded: LoadedModel, prompts: Sequence[str], maximum_new_tokens: in
     return list(zip(completions, finished, strict=True))
 
 
-def answer_all(
-    loaded: LoadedModel, config: AccuracyConfig, seed: int, report: Callable[[int], None]
-) -> list[Answer]:
+def answer_all(loaded: LoadedModel, config: AccuracyConfig, seed: int, report: Callable[[int], None]) -> list[Answer]:
     """Answers `problems_per_environment` held-out prompts of every environment, in their order.
 
     Prompts of like length share a batch. `report` is told of the prompts answered.

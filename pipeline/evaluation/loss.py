@@ -25,9 +25,7 @@ def token_losses(model: PreTrainedModel, batch: Batch, chunk_tokens: int) -> tor
     scaling = model.config.logits_scaling
     hidden = decoder(input_ids=inputs[0], position_ids=inputs[1], use_cache=False)[0].flatten(0, 1)
     losses = [
-        functional.cross_entropy(
-            head(states).float() / scaling, targets, ignore_index=IGNORED, reduction="none"
-        )
+        functional.cross_entropy(head(states).float() / scaling, targets, ignore_index=IGNORED, reduction="none")
         for states, targets in zip(hidden.split(chunk_tokens), labels.split(chunk_tokens), strict=True)
     ]
     return torch.cat(losses).view(batch.tokens.shape)

@@ -46,9 +46,7 @@ def save_step(engine: deepspeed.DeepSpeedEngine, directory: Path, step: int, sta
         for path in files_below(beside):
             sync(path)
             files[str(path.relative_to(beside))] = path.stat().st_size
-        write_json(
-            beside / MANIFEST, {"step": step, "files": files, "world_size": comm.get_world_size(), **state}
-        )
+        write_json(beside / MANIFEST, {"step": step, "files": files, "world_size": comm.get_world_size(), **state})
         shutil.rmtree(directory / str(step), ignore_errors=True)  # a damaged one that was passed over
         beside.rename(directory / str(step))
         sync(directory)
@@ -64,10 +62,7 @@ def newest_step(directory: Path) -> Path | None:
     for path in sorted(numbered, key=lambda each: -int(each.name)):
         if (path / MANIFEST).exists():
             files = read_json(path / MANIFEST)["files"]
-            if all(
-                (path / name).is_file() and (path / name).stat().st_size == size
-                for name, size in files.items()
-            ):
+            if all((path / name).is_file() and (path / name).stat().st_size == size for name, size in files.items()):
                 return path
     return None
 
@@ -94,9 +89,7 @@ def save_model(
 ) -> None:
     """Writes a plain Hugging Face folder: safetensors, configuration, tokenizer, chat template, generation."""
     end = tokenizer.eos_token_id
-    model.generation_config = GenerationConfig(
-        bos_token_id=end, eos_token_id=end, pad_token_id=tokenizer.pad_token_id
-    )
+    model.generation_config = GenerationConfig(bos_token_id=end, eos_token_id=end, pad_token_id=tokenizer.pad_token_id)
     model.save_pretrained(directory, state_dict=weights)
     tokenizer.save_pretrained(directory)
 
@@ -104,9 +97,7 @@ def save_model(
 def model_weights(state: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
     """The model's weights out of gathered training state, by the names of `GraniteForCausalLM`."""
     prefix = f"{moments.MASTER}.{WEIGHTS_PREFIX}"
-    return {
-        name.removeprefix(prefix): value.to(dtype) for name, value in state.items() if name.startswith(prefix)
-    }
+    return {name.removeprefix(prefix): value.to(dtype) for name, value in state.items() if name.startswith(prefix)}
 
 
 def save_training_state(state: dict[str, Tensor], progress: dict[str, Any], directory: Path) -> None:

@@ -41,9 +41,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if self.hidden_size % self.attention_heads:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is no multiple of attention_heads {self.attention_heads}"
-            )
+            raise ValueError(f"hidden_size {self.hidden_size} is no multiple of attention_heads {self.attention_heads}")
         if self.attention_heads % self.key_value_heads:
             raise ValueError(
                 f"attention_heads {self.attention_heads} is no multiple of key_value_heads {self.key_value_heads}"

@@ -86,4 +86,5 @@ def any_rank(flag: bool) -> bool:
 
 def device() -> torch.device:
     """This rank's device."""
-    return torch.device(get_accelerator().current_device_name())
+    accelerator: Any = get_accelerator()
+    return torch.device(accelerator.current_device_name())

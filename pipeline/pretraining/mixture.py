@@ -32,9 +32,7 @@ class Mixture:
         self.block = max(SMALLEST_BLOCK, math.ceil(1 / min(self._shares)))
         if self.block > LARGEST_BLOCK:
             smallest = self.sources[self._shares.index(min(self._shares))]
-            raise DataError(
-                f"mixture.{smallest}: its share is below 1/{LARGEST_BLOCK}, raise it or set it to 0"
-            )
+            raise DataError(f"mixture.{smallest}: its share is below 1/{LARGEST_BLOCK}, raise it or set it to 0")
         self._seed = seed
 
     def counts(self, samples: int) -> dict[str, int]:
@@ -83,9 +81,7 @@ class Mixture:
         return generator.permutation(order)
 
 
-def check_supply(
-    mixture: Mixture, samples: int, available: Mapping[str, int], max_epochs: float
-) -> dict[str, float]:
+def check_supply(mixture: Mixture, samples: int, available: Mapping[str, int], max_epochs: float) -> dict[str, float]:
     """Epochs of each source that `samples` samples need.
 
     Args:
@@ -99,9 +95,7 @@ def check_supply(
     for source, wanted in mixture.counts(samples).items():
         has = available[source]
         if has == 0:
-            raise DataError(
-                f"mixture.{source}: its tokens fill no sequence; shorten context, or leave it out"
-            )
+            raise DataError(f"mixture.{source}: its tokens fill no sequence; shorten context, or leave it out")
         epochs[source] = wanted / has
         if epochs[source] > max_epochs:
             raise DataError(

@@ -15,21 +15,13 @@ from pipeline.pretraining.config import ModelConfig, OptimizerConfig
 from pipeline.pretraining.stream import IGNORED
 
 
-def granite_config(
-    model: ModelConfig,
-    context: int,
-    rope_theta: float,
-    end_of_text: int | None = None,
-    pad: int | None = None,
-) -> GraniteConfig:
+def granite_config(model: ModelConfig, context: int, rope_theta: float) -> GraniteConfig:
     """The Hugging Face configuration of a shape.
 
     Args:
         model: the shape.
         context: longest sequence in tokens.
         rope_theta: base of the rotary position embedding.
-        end_of_text: id of `<|end_of_text|>`, which begins and ends texts.
-        pad: id of the padding token.
     """
     return GraniteConfig(
         vocab_size=model.vocab_size,
@@ -47,9 +39,6 @@ def granite_config(
         residual_multiplier=model.residual_multiplier,
         attention_multiplier=model.attention_multiplier or 1 / model.head_size,
         logits_scaling=model.logits_scaling or model.width_multiplier,
-        bos_token_id=end_of_text,
-        eos_token_id=end_of_text,
-        pad_token_id=pad,
     )
 
 
@@ -69,9 +58,7 @@ def initialize(model: GraniteForCausalLM, shape: ModelConfig, seed: int) -> None
                 parameter.normal_(0.0, std, generator=generator)
 
 
-def parameter_groups(
-    model: nn.Module, shape: ModelConfig, optimizer: OptimizerConfig
-) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, shape: ModelConfig, optimizer: OptimizerConfig) -> list[dict[str, Any]]:
     """AdamW's groups. Each carries `rate_multiplier`: 1/m_width for matrices (µP), else 1."""
     matrices, embeddings, norms = [], [], []
     for name, parameter in model.named_parameters():
@@ -112,9 +99,7 @@ def check_shape(found: GraniteConfig, shape: ModelConfig, where: str) -> None:
     ):  # fmt: skip
         has, wants = getattr(found, name), getattr(wanted, name)
         if has != wants:
-            raise CheckpointError(
-                f"{where}: {name} is {has}, model says {wants}; set model to the checkpoint's shape"
-            )
+            raise CheckpointError(f"{where}: {name} is {has}, model says {wants}; set model to the checkpoint's shape")
 
 
 class TrainingModel(nn.Module):

@@ -20,12 +20,15 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 MASTER = "master"
 
 
+def optimizer_of(engine: deepspeed.DeepSpeedEngine) -> Any:
+    """The engine's optimizer: torch's own, or ZeRO's wrapper around it. The engine's annotation names 20 classes."""
+    return engine.optimizer
+
+
 def allocate(engine: deepspeed.DeepSpeedEngine) -> None:
     """Makes the zero state that AdamW would make at its first step: DeepSpeed's setters need it to exist."""
-    base, wrapper = _base(engine), engine.optimizer
-    if hasattr(
-        wrapper, "fp32_partitioned_groups_flat"
-    ):  # ZeRO-3 keeps its flat partitions outside the groups
+    base, wrapper = _base(engine), optimizer_of(engine)
+    if hasattr(wrapper, "fp32_partitioned_groups_flat"):  # ZeRO-3 keeps its flat partitions outside the groups
         flat = list(wrapper.fp32_partitioned_groups_flat)
     else:
         flat = [parameter for group in base.param_groups for parameter in group["params"]]
@@ -43,7 +46,7 @@ def link(engine: deepspeed.DeepSpeedEngine) -> None:
     DeepSpeed 0.19.8 does so once, after the first group's first step, when the other groups have no moments yet
     (`stage_1_and_2.py`, `_optimizer_step`), and not again after it loads a checkpoint, which drops the links.
     """
-    wrapper = engine.optimizer
+    wrapper = optimizer_of(engine)
     if hasattr(wrapper, "_hp_optimizer_states_linked"):
         wrapper._hp_optimizer_states_linked = False
         wrapper._lazy_init_hp_params_optimizer_state()
@@ -76,7 +79,7 @@ def scatter(engine: deepspeed.DeepSpeedEngine, state: dict[str, Tensor], step: i
         for moment in MOMENTS:
             value = state[f"{moment}.{name}"].to(parameter.device)
             if _is_plain(engine):
-                engine.optimizer.state[parameter][moment].copy_(value)
+                optimizer_of(engine).state[parameter][moment].copy_(value)
             else:
                 safe_set_full_optimizer_state(parameter, value, moment)
     set_weights(engine, state)
@@ -88,9 +91,7 @@ def set_weights(engine: deepspeed.DeepSpeedEngine, state: dict[str, Tensor]) -> 
         value = state[f"{MASTER}.{name}"].to(parameter.device)
         if not _is_plain(engine):
             safe_set_full_fp32_param(parameter, value)
-        with deepspeed.zero.GatheredParameters(
-            [parameter], modifier_rank=0, enabled=hasattr(parameter, "ds_id")
-        ):
+        with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0, enabled=hasattr(parameter, "ds_id")):
             parameter.data.copy_(value)
 
 
@@ -101,8 +102,9 @@ def adam_step(engine: deepspeed.DeepSpeedEngine) -> int:
 
 
 def _whole(engine: deepspeed.DeepSpeedEngine, parameter: nn.Parameter, moment: str | None) -> Tensor:
+    value: Any
     if _is_plain(engine):
-        value = parameter.data if moment is None else engine.optimizer.state[parameter][moment]
+        value = parameter.data if moment is None else optimizer_of(engine).state[parameter][moment]
     elif moment is None:
         value = safe_get_full_fp32_param(parameter)
     else:
@@ -111,13 +113,15 @@ def _whole(engine: deepspeed.DeepSpeedEngine, parameter: nn.Parameter, moment: s
 
 
 def _named(engine: deepspeed.DeepSpeedEngine) -> Iterator[tuple[str, nn.Parameter]]:
-    yield from engine.module.named_parameters()
+    module: Any = engine.module
+    yield from module.named_parameters()
 
 
 def _base(engine: deepspeed.DeepSpeedEngine) -> torch.optim.Optimizer:
-    return engine.optimizer if _is_plain(engine) else engine.optimizer.optimizer
+    return optimizer_of(engine) if _is_plain(engine) else optimizer_of(engine).optimizer
 
 
 def _is_plain(engine: deepspeed.DeepSpeedEngine) -> bool:
     """True without ZeRO and in fp32: the engine then steps the client's AdamW itself."""
-    return isinstance(engine.optimizer, torch.optim.Optimizer) and not hasattr(engine.optimizer, "optimizer")
+    optimizer = optimizer_of(engine)
+    return isinstance(optimizer, torch.optim.Optimizer) and not hasattr(optimizer, "optimizer")

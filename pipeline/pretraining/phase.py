@@ -98,9 +98,10 @@ def _start(
             f"{context.inputs['tokenizer'].directory}: the tokenizer has {len(tokenizer)} ids, model.vocab_size is "
             f"{phase.model.vocab_size}; set them equal"
         )
-    config = granite_config(
-        phase.model, phase.context, phase.rope_theta, tokenizer.eos_token_id, tokenizer.pad_token_id
-    )
+    config = granite_config(phase.model, phase.context, phase.rope_theta)
+    ids: Any = tokenizer
+    config.bos_token_id = config.eos_token_id = ids.eos_token_id
+    config.pad_token_id = ids.pad_token_id
     config._attn_implementation = phase.attention
     model = GraniteForCausalLM(config)
     if before is None:
@@ -122,9 +123,7 @@ def _measure(context: StageContext[PhaseConfig], engine: Any, shards: Path, bord
     )
 
 
-def _merge(
-    engine: Any, new: dict[str, Tensor], old: dict[str, Tensor] | None, weight: float
-) -> dict[str, Tensor]:
+def _merge(engine: Any, new: dict[str, Tensor], old: dict[str, Tensor] | None, weight: float) -> dict[str, Tensor]:
     """Averages the weights with those before, in the engine too; the moments stay those of training."""
     if old is None:
         raise CheckpointError("merge_weight is set, but there is no model before; set it to null")

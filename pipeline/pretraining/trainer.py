@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pipeline.context import StageContext
 from pipeline.errors import DataError, Requeue
-from pipeline.pretraining import checkpoints
+from pipeline.pretraining import checkpoints, moments
 from pipeline.pretraining.config import PhaseConfig
 from pipeline.pretraining.engine import any_rank, device, sum_over_ranks
 from pipeline.pretraining.model import set_learning_rate
@@ -89,7 +89,7 @@ class Trainer:
 
     def _step(self, step: int, batches: list[Batch]) -> tuple[float, float]:
         """One optimizer step; returns its loss in nats per token, over all ranks, and the gradient norm."""
-        set_learning_rate(self.engine.optimizer.param_groups, self.schedule.of_step(step))
+        set_learning_rate(moments.optimizer_of(self.engine).param_groups, self.schedule.of_step(step))
         valid = sum_over_ranks(_tensor(sum(int((batch.labels != IGNORED).sum()) for batch in batches)))
         # DeepSpeed divides by the number of micro-batches and of ranks; the loss is the sum over the step's
         # tokens divided by their number, never a mean of means.

@@ -79,9 +79,7 @@ def _parts(batch: Batch, micro_batch: int, rank: int, ranks: int) -> Iterator[Ba
 def _sums(engine: deepspeed.DeepSpeedEngine, batch: Batch, border: int) -> torch.Tensor:
     """Summed loss and count of near positions, then of far ones, float64."""
     with torch.no_grad():
-        arrays = (
-            torch.from_numpy(each).to(device()) for each in (batch.tokens, batch.positions, batch.labels)
-        )
+        arrays = (torch.from_numpy(each).to(device()) for each in (batch.tokens, batch.positions, batch.labels))
         tokens, positions, labels = arrays
         losses = engine(tokens, positions, labels).double().cpu()
     valid, far = (labels != IGNORED).cpu(), (positions >= border).cpu()

@@ -54,9 +54,7 @@ def write_folder(checkpoint: Path, folder: Path, precision: str) -> Facts:
     return Facts(model.num_parameters(), model.config.max_position_embeddings)
 
 
-def answer_alone(
-    folder: Path, prompts: Sequence[str], maximum_new_tokens: int, timeout_seconds: float
-) -> list[str]:
+def answer_alone(folder: Path, prompts: Sequence[str], maximum_new_tokens: int, timeout_seconds: float) -> list[str]:
     """Answers of the folder in an isolated interpreter that cannot import this package.
 
     Raises:
@@ -77,8 +75,7 @@ def answer_alone(
             )
         except subprocess.TimeoutExpired:
             raise ArtifactError(
-                f"{folder}: no answer within {timeout_seconds:g} s; "
-                "raise stages.release.config.timeout_seconds"
+                f"{folder}: no answer within {timeout_seconds:g} s; raise stages.release.config.timeout_seconds"
             ) from None
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["no output"]

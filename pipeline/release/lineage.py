@@ -25,8 +25,6 @@ def _visit(manifest: Manifest, run: Path, found: dict[str, Manifest]) -> None:
         upstream = read_manifest(run / name)
         if upstream is None or upstream.fingerprint != source["fingerprint"]:
             state = "missing" if upstream is None else "made anew since"
-            raise ArtifactError(
-                f"{run / name}: {manifest.stage} was made from it, but it is {state}; run from={name}"
-            )
+            raise ArtifactError(f"{run / name}: {manifest.stage} was made from it, but it is {state}; run from={name}")
         _visit(upstream, run, found)
     found[manifest.stage] = manifest

@@ -103,9 +103,7 @@ def _data_rows(stages: Sequence[Manifest]) -> list[tuple[str, ...]]:
 
 def _evaluation_rows(evaluations: Mapping[str, Manifest]) -> list[tuple[str, ...]]:
     metrics = list(dict.fromkeys(metric for each in evaluations.values() for metric in each.metrics))
-    return [
-        (metric, *(_number(each.metrics.get(metric)) for each in evaluations.values())) for metric in metrics
-    ]
+    return [(metric, *(_number(each.metrics.get(metric)) for each in evaluations.values())) for metric in metrics]
 
 
 def _sample(sample: Mapping[str, str]) -> str:

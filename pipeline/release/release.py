@@ -29,10 +29,7 @@ def run(context: StageContext[ReleaseConfig]) -> StageResult:
     facts = write_folder(source.checkpoint, folder, config.precision)
     context.progress.start(3, unit="steps", label="loading it elsewhere", done=1)
     # The evaluations' own prompts, so that the answers shown are among those measured.
-    posed = [
-        problems(domain, 1, context.seed, "held_out", config.problems)[0]
-        for domain in config.sample_environments
-    ]
+    posed = [problems(domain, 1, context.seed, "held_out", config.problems)[0] for domain in config.sample_environments]
     prompts = [problem.prompt for problem in posed]
     answers = answer_alone(folder, prompts, config.maximum_new_tokens, config.timeout_seconds)
     samples = [
@@ -44,9 +41,7 @@ def run(context: StageContext[ReleaseConfig]) -> StageResult:
         for role, artifact in context.inputs.items()
         if role != MODEL
     }
-    card = model_card(
-        config.name, facts.parameters, facts.context, config.precision, stages, evaluations, samples
-    )
+    card = model_card(config.name, facts.parameters, facts.context, config.precision, stages, evaluations, samples)
     (folder / "README.md").write_text(card)
     context.progress.advance(2)
     return StageResult(metrics={"parameters": float(facts.parameters)}, samples=samples)

@@ -57,9 +57,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
             f"tokenizer: the text sample yields {found + BLOCK_SIZE} of {vocab_size} ids; "
             "set a smaller model.vocab_size, a larger sample_bytes_per_domain, or curate more text"
         )
-    tokenizer.add_tokens(
-        [AddedToken(token, special=is_control(token), normalized=False) for token in SPECIAL_TOKENS]
-    )
+    tokenizer.add_tokens([AddedToken(token, special=is_control(token), normalized=False) for token in SPECIAL_TOKENS])
     return tokenizer
 
 

@@ -15,9 +15,7 @@ DISCLOSURE = {
 }  # fmt: skip
 
 
-def recipe(
-    path: Path, steps: list[dict[str, Any]], domain: str = "technical", **changes: Any
-) -> dict[str, Any]:
+def recipe(path: Path, steps: list[dict[str, Any]], domain: str = "technical", **changes: Any) -> dict[str, Any]:
     """A recipe for JSON lines."""
     return {
         "domain": domain,

@@ -19,9 +19,7 @@ from pipeline.files import read_json
 from tests.curation.conftest import Curate
 from tests.curation.recipes import DISCLOSURE, hashes, recipe, write_lines, write_recipe
 
-PROSE = (
-    "The cat sat on the mat, and the dog lay by the door with a bone that it would not give to anyone. " * 3
-)
+PROSE = "The cat sat on the mat, and the dog lay by the door with a bone that it would not give to anyone. " * 3
 FILTERS: list[dict[str, Any]] = [
     {"step": "length", "minimum_characters": 20},
     {"step": "language", "keep": ["en"], "minimum_score": 0.3},
@@ -141,9 +139,7 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path: Path) -> None:
     def start(name: str) -> "subprocess.Popen[bytes]":
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CURATE_TEST": str(tmp_path)}
         command = [sys.executable, str(script), str(tmp_path / "recipes"), str(tmp_path / name)]
-        return subprocess.Popen(
-            command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
+        return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     assert start("whole").wait() == 0
     killed = 0

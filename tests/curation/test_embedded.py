@@ -13,9 +13,7 @@ from pipeline.curation.embedded import mathematics, web_pages
 from pipeline.curation.recipe_sources import Disclosure, EmbeddedSource
 from pipeline.environments import split_of
 
-DISCLOSURE = Disclosure(
-    name="n", url="u", date_obtained="d", description="d", source="s", data_provenance="p"
-)
+DISCLOSURE = Disclosure(name="n", url="u", date_obtained="d", description="d", source="s", data_provenance="p")
 GENERATORS: list[tuple[str, dict[str, Any]]] = [
     ("source_files", {"packages": ("click",), "limit": 3}),
     ("docstrings", {"packages": ("click",), "limit": 3}),
@@ -81,8 +79,6 @@ def test_sets_print_alike_whatever_the_hash_seed() -> None:
 def test_exercises_are_none_of_those_held_out() -> None:
     chosen = source("mathematics", {"limit": 28})
     for each in mathematics.read(chosen, mathematics.units(chosen)):
-        questions = [
-            line.removeprefix("Question: ") for line in each.text.splitlines() if line.startswith("Question")
-        ]
+        questions = [line.removeprefix("Question: ") for line in each.text.splitlines() if line.startswith("Question")]
         assert len(questions) == mathematics.PROBLEMS_PER_DOCUMENT
         assert all(split_of(question) == "train" for question in questions)

@@ -31,9 +31,7 @@ def test_training_twice_gives_the_same_scores() -> None:
 
 
 def test_the_share_is_kept_and_the_rest_has_rows() -> None:
-    candidates = [
-        Document(text="t", id=f"{index:02d}", metadata={"origin": "o", "source": "s"}) for index in range(10)
-    ]
+    candidates = [Document(text="t", id=f"{index:02d}", metadata={"origin": "o", "source": "s"}) for index in range(10)]
     scores = [0.1, 0.9, 0.5, 0.9, 0.2, 0.3, 0.5, 0.8, 0.0, 0.5]
     ledger = Ledger(["quality_classifier"])
     kept = list(select(candidates, scores, 0.4, "quality_classifier", ledger))

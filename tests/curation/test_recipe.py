@@ -55,9 +55,7 @@ def lines(tmp_path: Path) -> Path:
         ),
     ],
 )
-def test_a_mistake_is_named_with_its_remedy(
-    lines: Path, tmp_path: Path, changes: dict[str, Any], message: str
-) -> None:
+def test_a_mistake_is_named_with_its_remedy(lines: Path, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     path = write_recipe(tmp_path / "recipes", {**recipe(lines, EXACT), **changes})
     with pytest.raises(RecipeError) as caught:
         load_recipe(path)

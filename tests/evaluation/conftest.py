@@ -20,9 +20,7 @@ VOCABULARY = 512
 
 
 def _artifact(directory: Path) -> Artifact:
-    return Artifact(
-        directory, Manifest(stage=directory.name, kind="test", fingerprint="0", inputs={}, files={})
-    )
+    return Artifact(directory, Manifest(stage=directory.name, kind="test", fingerprint="0", inputs={}, files={}))
 
 
 @pytest.fixture(scope="session")

@@ -104,9 +104,7 @@ def test_no_long_document_is_an_error_that_says_what_to_do(tokens_artifact: Arti
         long_batch(tokens_artifact.directory / "tokens", ["math"], 64, 2)
 
 
-def test_haystacks_have_their_length_and_hide_the_needle_once(
-    loaded: LoadedModel, tokens_artifact: Artifact
-) -> None:
+def test_haystacks_have_their_length_and_hide_the_needle_once(loaded: LoadedModel, tokens_artifact: Artifact) -> None:
     text = held_out_text(tokens_artifact.directory / "tokens", ["code"])
     tokenizer: Any = loaded.tokenizer
     haystacks = make_haystacks(text, loaded.tokenizer, 256, 8, 6, seed=3)

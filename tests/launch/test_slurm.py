@@ -100,9 +100,7 @@ def settings(tmp_path: Path) -> list[str]:
         frozen = read_json(directory / "config.json")
         publish(
             directory,
-            Manifest(
-                stage=stage, kind=stage, fingerprint=frozen["fingerprint"], inputs=frozen["inputs"], files={}
-            ),
+            Manifest(stage=stage, kind=stage, fingerprint=frozen["fingerprint"], inputs=frozen["inputs"], files={}),
         )
     return chosen
 
@@ -165,9 +163,7 @@ class TestOnSlurm:
         logs = tmp_path / "chained" / "phase1" / "attempts" / "1"
         assert {path.name for path in logs.glob("rank-*.log")} == {"rank-0.log", "rank-1.log"}
         assert (
-            command("launch/chain.sh", "--dry-run", *settings, "from=phase1", "to=phase1").count(
-                "sbatch --parsable"
-            )
+            command("launch/chain.sh", "--dry-run", *settings, "from=phase1", "to=phase1").count("sbatch --parsable")
             == 1
         )
 

@@ -15,9 +15,7 @@ from pipeline.pretraining.stream import IGNORED, Sequences, TokenStream
 from pipeline.tokenization.shards import TokenShard
 from tests.shards import write_shards
 
-WEIGHTS = st.dictionaries(
-    st.sampled_from("abcdefgh"), st.floats(0.01, 100).map(lambda w: round(w, 3)), min_size=1
-)
+WEIGHTS = st.dictionaries(st.sampled_from("abcdefgh"), st.floats(0.01, 100).map(lambda w: round(w, 3)), min_size=1)
 
 
 @given(length=st.integers(1, 3000), key=st.text(max_size=5))
@@ -59,9 +57,7 @@ def test_mixture_assignment_is_a_function_of_the_sample_number(
     """Any cut of the sample range gives the same samples, counts agree, and no position is used twice."""
     mixture = Mixture(weights, seed)
     sources, positions = mixture.assign(0, start + count)
-    assert [a[start:].tolist() for a in (sources, positions)] == [
-        a.tolist() for a in mixture.assign(start, count)
-    ]
+    assert [a[start:].tolist() for a in (sources, positions)] == [a.tolist() for a in mixture.assign(start, count)]
     found = Counter(mixture.sources[source] for source in sources)
     assert {name: found[name] for name in mixture.sources} == mixture.counts(start + count)
     for source in range(len(mixture.sources)):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import GraniteForCausalLM
 
 from pipeline.artifact import load
 from pipeline.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR
@@ -74,7 +74,7 @@ def test_a_phase_learns_and_the_next_continues_it(run: Path) -> None:
     assert manifest.after is not None
     assert manifest.before is not None
     assert manifest.after < 0.7 * manifest.before
-    model = AutoModelForCausalLM.from_pretrained(first / "checkpoint")
+    model: Any = GraniteForCausalLM.from_pretrained(first / "checkpoint")
     answer = model.generate(torch.tensor([[3, 4, 5, 6, 7, 8]]), max_new_tokens=3, do_sample=False)
     assert answer[0, 6:].tolist() == [9, 10, 11]
 

@@ -12,9 +12,7 @@ from pipeline.pretraining.schedules import exponential, linear, power, schedule_
 
 BATCH = 1024 * 4096
 PUBLISHED = ScheduleConfig(law="power", warmup_tokens=2500 * BATCH)
-SHAPE = ModelConfig(
-    vocab_size=64, hidden_size=32, layers=1, attention_heads=4, key_value_heads=2, mlp_hidden_size=48
-)
+SHAPE = ModelConfig(vocab_size=64, hidden_size=32, layers=1, attention_heads=4, key_value_heads=2, mlp_hidden_size=48)
 
 
 def phase(learning_rate: ScheduleConfig, tokens: int = 1000 * BATCH) -> PhaseConfig:
@@ -23,9 +21,7 @@ def phase(learning_rate: ScheduleConfig, tokens: int = 1000 * BATCH) -> PhaseCon
     )
 
 
-@pytest.mark.parametrize(
-    ("tokens", "rate"), [(100e9, 1.01e-2), (1e12, 3.11e-3), (10e12, 9.60e-4), (12e12, 8.75e-4)]
-)
+@pytest.mark.parametrize(("tokens", "rate"), [(100e9, 1.01e-2), (1e12, 3.11e-3), (10e12, 9.60e-4), (12e12, 8.75e-4)])
 def test_power_law_check_values(tokens: float, rate: float) -> None:
     """Derived from Granite 3.0's a = 4, b = -0.51, batch of 1,024 sequences of 4,096."""
     assert power(tokens, BATCH, PUBLISHED) == pytest.approx(rate, rel=5e-3)

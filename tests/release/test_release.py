@@ -48,9 +48,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             before=3,
             after=2.5,
         ),
-        manifest(
-            "evaluate", "evaluate", {"model": "phase2", "tokens": "tokenize"}, metrics={"loss/math": 2.25}
-        ),
+        manifest("evaluate", "evaluate", {"model": "phase2", "tokens": "tokenize"}, metrics={"loss/math": 2.25}),
     ]
     for each in manifests:
         (root / each.stage).mkdir()
@@ -81,9 +79,7 @@ def test_the_stage_makes_a_folder_that_stands_alone(run: Path, tmp_path: Path) -
     model: Any = AutoModelForCausalLM.from_pretrained(folder)
     assert type(model).__name__ == "GraniteForCausalLM"
     assert model.generation_config.eos_token_id == tokenizer.eos_token_id == VOCABULARY - 95
-    assert (
-        tokenizer.chat_template == AutoTokenizer.from_pretrained(run / "phase2" / "checkpoint").chat_template
-    )
+    assert tokenizer.chat_template == AutoTokenizer.from_pretrained(run / "phase2" / "checkpoint").chat_template
     before = AutoModelForCausalLM.from_pretrained(run / "phase2" / "checkpoint").state_dict()
     assert all(torch.equal(each, before[name]) for name, each in model.state_dict().items())
     assert {path.name for path in folder.glob("*")} >= {

@@ -17,9 +17,7 @@ VOCABULARY = 1024
 
 
 def _artifact_at(directory: Path) -> Artifact:
-    return Artifact(
-        directory, Manifest(stage=directory.name, kind="test", fingerprint="0", inputs={}, files={})
-    )
+    return Artifact(directory, Manifest(stage=directory.name, kind="test", fingerprint="0", inputs={}, files={}))
 
 
 def _write_documents(artifact: Path, domain: str, files: list[list[str]]) -> None:

@@ -69,9 +69,7 @@ def test_training_covers_answers_calls_and_their_end(tokenizer: PreTrainedTokeni
     encoded: Any = tokenizer.apply_chat_template(
         CONVERSATION, return_dict=True, return_assistant_tokens_mask=True, tools=[TOOL]
     )
-    trained_on = [
-        token for token, on in zip(encoded["input_ids"], encoded["assistant_masks"], strict=True) if on
-    ]
+    trained_on = [token for token, on in zip(encoded["input_ids"], encoded["assistant_masks"], strict=True) if on]
     call = '<tool_call>\n{"name": "weather", "arguments": {"city": "Kraków"}}\n</tool_call>'
     assert tokenizer.decode(trained_on) == (
         f"Let me look.{call}\n{call}<|end_of_text|>Yes.<|end_of_text|> Welcome\n<|end_of_text|>"
@@ -79,9 +77,7 @@ def test_training_covers_answers_calls_and_their_end(tokenizer: PreTrainedTokeni
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 6, 7])
-def test_a_conversation_is_a_prefix_of_its_continuation(
-    tokenizer: PreTrainedTokenizerFast, length: int
-) -> None:
+def test_a_conversation_is_a_prefix_of_its_continuation(tokenizer: PreTrainedTokenizerFast, length: int) -> None:
     assert render(tokenizer, CONVERSATION).startswith(render(tokenizer, CONVERSATION[:length]))
 
 
@@ -100,8 +96,6 @@ def test_content_may_be_parts_and_arguments_a_string(tokenizer: PreTrainedTokeni
     "message",
     [{"role": "wizard", "content": "x"}, {"role": "user", "content": [{"type": "image", "url": "x"}]}],
 )
-def test_what_cannot_be_rendered_is_refused(
-    tokenizer: PreTrainedTokenizerFast, message: dict[str, Any]
-) -> None:
+def test_what_cannot_be_rendered_is_refused(tokenizer: PreTrainedTokenizerFast, message: dict[str, Any]) -> None:
     with pytest.raises(TemplateError):
         render(tokenizer, [message])

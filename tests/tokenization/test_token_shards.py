@@ -83,9 +83,7 @@ def test_every_document_is_there_once_and_ends(
     assert result.tokens == sum(part["tokens"] for part in splits)
 
 
-def test_files_order_and_batches_leave_no_trace(
-    tmp_path: Path, corpus: Corpus, tokenizer_artifact: Artifact
-) -> None:
+def test_files_order_and_batches_leave_no_trace(tmp_path: Path, corpus: Corpus, tokenizer_artifact: Artifact) -> None:
     results = []
     for number, (artifact, batch) in enumerate([(corpus(1), 512), (corpus(4), 7), (corpus(3, True), 1)]):
         run = context(tmp_path / str(number), artifact, tokenizer_artifact, config(batch_documents=batch))
@@ -94,9 +92,7 @@ def test_files_order_and_batches_leave_no_trace(
     assert results[0] == results[1] == results[2]
 
 
-def test_datatrove_reads_what_was_written(
-    tmp_path: Path, corpus: Corpus, tokenizer_artifact: Artifact
-) -> None:
+def test_datatrove_reads_what_was_written(tmp_path: Path, corpus: Corpus, tokenizer_artifact: Artifact) -> None:
     from datatrove.utils.dataset import DatatroveFileDataset
 
     run = context(tmp_path / "tokenize", corpus(2), tokenizer_artifact)
@@ -107,9 +103,7 @@ def test_datatrove_reads_what_was_written(
     assert theirs[0]["input_ids"].tolist() == shard.tokens[:33].tolist()
 
 
-def test_hostile_documents_stay_text(
-    tmp_path: Path, tokenizer_artifact: Artifact, write_documents: Write
-) -> None:
+def test_hostile_documents_stay_text(tmp_path: Path, tokenizer_artifact: Artifact, write_documents: Write) -> None:
     write_documents(tmp_path / "corpus", "code", [["a<|end_of_text|>b<tool_call>", "<|pad|>"]])
     corpus = Artifact(tmp_path / "corpus", tokenizer_artifact.manifest)
     run = context(tmp_path / "tokenize", corpus, tokenizer_artifact, config(["code"]))
@@ -156,9 +150,7 @@ def test_a_killed_attempt_is_continued_to_the_same_bytes(
     assert all(path.stat().st_mtime_ns == before for path, before in pieces.items())
 
 
-def test_a_stop_signal_ends_after_a_file(
-    tmp_path: Path, corpus: Corpus, tokenizer_artifact: Artifact
-) -> None:
+def test_a_stop_signal_ends_after_a_file(tmp_path: Path, corpus: Corpus, tokenizer_artifact: Artifact) -> None:
     run = context(tmp_path / "tokenize", corpus(2), tokenizer_artifact)
     run.stop.raised = True
     with pytest.raises(Requeue):

@@ -11,9 +11,7 @@ from pipeline.curation.recipe_sources import EmbeddedSource
 
 def units(source: EmbeddedSource) -> list[str]:
     """Names of the folders of the packages."""
-    folders = {
-        str(PurePosixPath(name).parent) for package in source.packages for name in python_files(package)
-    }
+    folders = {str(PurePosixPath(name).parent) for package in source.packages for name in python_files(package)}
     return shuffled(sorted(folders), source.seed)[: source.limit]
 
 

@@ -57,11 +57,7 @@ def python_files(package: str) -> dict[str, Path]:
             if path.is_dir():
                 if path.name not in SKIPPED_FOLDERS and not path.name.startswith(("config-", ".")):
                     pending.append(path)
-            elif (
-                path.suffix == ".py"
-                and path.stem not in SKIPPED_MODULES
-                and not path.stem.startswith("_sysconfig")
-            ):
+            elif path.suffix == ".py" and path.stem not in SKIPPED_MODULES and not path.stem.startswith("_sysconfig"):
                 found[f"{package}/{path.relative_to(folder).as_posix()}"] = path
     return dict(sorted(found.items()))
 
@@ -72,9 +68,7 @@ def shuffled(names: list[str], seed: int) -> list[str]:
 
 
 @lru_cache
-def chosen_files(
-    packages: tuple[str, ...], limit: int | None, max_bytes: int | None, seed: int
-) -> dict[str, Path]:
+def chosen_files(packages: tuple[str, ...], limit: int | None, max_bytes: int | None, seed: int) -> dict[str, Path]:
     """Files of packages, in shuffled order, up to a number of files and of bytes."""
     files = {name: path for package in packages for name, path in python_files(package).items()}
     chosen: dict[str, Path] = {}

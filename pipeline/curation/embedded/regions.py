@@ -42,16 +42,12 @@ def read(source: EmbeddedSource, names: list[str]) -> Iterator[EmbeddedText]:
             name = numbers.get_currency_name(currency, locale="en")
             symbol = numbers.get_currency_symbol(currency, locale="en")
             price = numbers.format_currency(1234.5, currency, locale="en")
-            sentences.append(
-                f"In {country} one pays in {name}, with the code {currency} and the symbol {symbol}."
-            )
+            sentences.append(f"In {country} one pays in {name}, with the code {currency} and the symbol {symbol}.")
             sentences.append(f"A price in this currency is written {price}.")
         if code in zones:
             plural = len(zones[code]) > 1
             listed = _and(zones[code])
-            sentences.append(
-                f"The time zone{'s' * plural} of {country} {'are' if plural else 'is'} {listed}."
-            )
+            sentences.append(f"The time zone{'s' * plural} of {country} {'are' if plural else 'is'} {listed}.")
         yield EmbeddedText(origin=f"regions/{code}", text=f"{country}\n\n{' '.join(sentences)}")
 
 

@@ -19,8 +19,7 @@ MAXIMUM_PAGE = 60_000
 """Characters. The page of a class with hundreds of methods repeats their own pages."""
 ADDRESS = re.compile(r"(?:\s|&nbsp;)at(?:\s|&nbsp;)0x[0-9a-fA-F]+")
 FOLDERS = sorted(
-    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "data")}
-    | {sys.prefix},
+    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "data")} | {sys.prefix},
     key=len,
     reverse=True,
 )

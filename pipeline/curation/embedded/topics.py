@@ -20,6 +20,4 @@ def read(source: EmbeddedSource, names: list[str]) -> Iterator[EmbeddedText]:
     for name in names:
         first = ordered.index(name)
         chapter = ordered[first : first + TOPICS_PER_CHAPTER]
-        yield EmbeddedText(
-            origin=f"topics/{name}", text="\n\n\n".join(topics[each].strip() for each in chapter)
-        )
+        yield EmbeddedText(origin=f"topics/{name}", text="\n\n\n".join(topics[each].strip() for each in chapter))

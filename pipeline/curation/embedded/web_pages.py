@@ -53,6 +53,4 @@ def read(source: EmbeddedSource, names: list[str]) -> Iterator[EmbeddedText]:
         if process.returncode:
             errors.seek(0)
             last = errors.read().decode(errors="replace").strip().splitlines()[-1:]
-            raise DataError(
-                f"rendering pages of {names[0]}, ...: exit code {process.returncode}: {' '.join(last)}"
-            )
+            raise DataError(f"rendering pages of {names[0]}, ...: exit code {process.returncode}: {' '.join(last)}")

@@ -32,9 +32,7 @@ def samples(ran: dict[str, Any]) -> Iterator[Sample]:
     """The samples of a module that was run."""
     module = ran["module"]
     if ran["failure"] is not None:
-        yield Sample(
-            "synthetic", module, f"doctests of {module}", "executed", failure=ran["failure"].split(":")[0]
-        )
+        yield Sample("synthetic", module, f"doctests of {module}", "executed", failure=ran["failure"].split(":")[0])
         return
     for row in ran["result"]["doctests"]:
         code = "".join([*row["before"], row["source"]]).rstrip("\n")

@@ -21,9 +21,7 @@ def samples(
     """`count` problems of the environments together, mixed, several to a document."""
     drawn: list[Problem] = []
     for environment in environments:
-        drawn += problems(
-            environment, -(-count // len(environments)), seed, "train", Options(difficulty=difficulty)
-        )
+        drawn += problems(environment, -(-count // len(environments)), seed, "train", Options(difficulty=difficulty))
     draw = random.Random(f"{seed}/{domain}")
     draw.shuffle(drawn)
     for start in range(0, len(drawn), PROBLEMS_PER_DOCUMENT):

@@ -31,25 +31,18 @@ def _add(draw: random.Random) -> Program:
     name, step = draw.choice(("add", "plus", "more")), draw.randrange(1, 10)
     a = draw.randrange(50)
     code = f"def {name}_{step}(x):\n    return x + {step}\n"
-    return Program(
-        f"Write a function that adds {step} to x.", code, f"{name}_{step}({a})", sum([a] + [1] * step)
-    )
+    return Program(f"Write a function that adds {step} to x.", code, f"{name}_{step}({a})", sum([a] + [1] * step))
 
 
 def _scale(draw: random.Random) -> Program:
     factor, a = draw.randrange(2, 10), draw.randrange(20)
     code = f"def times_{factor}(x):\n    return x * {factor}\n"
-    return Program(
-        f"Write a function that multiplies x by {factor}.", code, f"times_{factor}({a})", sum([a] * factor)
-    )
+    return Program(f"Write a function that multiplies x by {factor}.", code, f"times_{factor}({a})", sum([a] * factor))
 
 
 def _total(draw: random.Random) -> Program:
     values = _numbers(draw)
-    code = (
-        "def total(values):\n    result = 0\n    for value in values:\n        result += value\n"
-        "    return result\n"
-    )
+    code = "def total(values):\n    result = 0\n    for value in values:\n        result += value\n    return result\n"
     return Program("Write a function that adds up a list.", code, f"total({values})", sum(values))
 
 
@@ -66,9 +59,7 @@ def _above(draw: random.Random) -> Program:
     values, limit = _numbers(draw), draw.randrange(20)
     code = f"def above(values):\n    return [value for value in values if value > {limit}]\n"
     expected = list(filter(lambda value: value > limit, values))
-    return Program(
-        f"Write a function that keeps the numbers above {limit}.", code, f"above({values})", expected
-    )
+    return Program(f"Write a function that keeps the numbers above {limit}.", code, f"above({values})", expected)
 
 
 def _count(draw: random.Random) -> Program:
@@ -91,9 +82,7 @@ def _join(draw: random.Random) -> Program:
 def _reverse(draw: random.Random) -> Program:
     word = "".join(draw.choice("abcdefgh") for _ in range(draw.randrange(3, 7)))
     code = "def reverse(text):\n    return text[::-1]\n"
-    return Program(
-        "Write a function that turns a text round.", code, f"reverse({word!r})", "".join(reversed(word))
-    )
+    return Program("Write a function that turns a text round.", code, f"reverse({word!r})", "".join(reversed(word)))
 
 
 def _order(draw: random.Random) -> Program:
@@ -108,9 +97,7 @@ def _every(draw: random.Random) -> Program:
     step, values = draw.randrange(2, 4), _numbers(draw)
     code = f"def every(values):\n    return values[::{step}]\n"
     expected = [value for index, value in enumerate(values) if index % step == 0]
-    return Program(
-        f"Write a function that takes every {step}. item of a list.", code, f"every({values})", expected
-    )
+    return Program(f"Write a function that takes every {step}. item of a list.", code, f"every({values})", expected)
 
 
 def _lengths(draw: random.Random) -> Program:

@@ -130,12 +130,9 @@ def _money(draw: random.Random) -> Chain:
     costs = [count * price for count, price in items]
     first = costs[0] + costs[1]
     paid = (sum(costs) // 10 + 1) * 10
-    bought = ", ".join(
-        f"{count} {thing} at {price}" for (count, price), thing in zip(items, things, strict=True)
-    )
+    bought = ", ".join(f"{count} {thing} at {price}" for (count, price), thing in zip(items, things, strict=True))
     steps = [
-        f"{thing}: {count} * {price} = {count * price}."
-        for (count, price), thing in zip(items, things, strict=True)
+        f"{thing}: {count} * {price} = {count * price}." for (count, price), thing in zip(items, things, strict=True)
     ]
     steps.append(f"{costs[0]} + {costs[1]} = {first}, and {first} + {costs[2]} = {sum(costs)}.")
     steps.append(f"{paid} - {sum(costs)} = {paid - sum(costs)}.")
