@@ -1,0 +1,101 @@
+"""Whether two expressions are equal, decided by math-verify in a process that can be killed.
+
+`9**9**9**9` keeps a computer algebra system busy for ever, and math-verify's own time limit is an alarm
+signal, which works in a main thread only. So the comparison runs in a child with a memory limit, its time
+limits switched off, and the parent kills the child when the deadline passes.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import resource
+import selectors
+import subprocess
+import sys
+import threading
+
+MAX_EXPRESSION_CHARACTERS = 200
+DEADLINE_SECONDS = 5.0
+START_SECONDS = 60.0
+"""Importing the algebra system takes seconds, far longer on a busy machine; only the first call waits."""
+MEMORY_BYTES = 2 << 30
+
+_lock = threading.Lock()
+_child: subprocess.Popen[str] | None = None
+
+
+def _line(child: subprocess.Popen[str], seconds: float) -> str:
+    """The child's next line, or "" when it has none within the time."""
+    assert child.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ)
+        return child.stdout.readline() if selector.select(seconds) else ""
+
+
+def _stop() -> None:
+    global _child
+    if _child is not None:
+        _child.kill()
+        _child.communicate()
+        _child = None
+
+
+atexit.register(_stop)
+
+
+def _start() -> subprocess.Popen[str]:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.environments.expressions"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        bufsize=1,
+    )
+    if not _line(child, START_SECONDS):
+        child.kill()
+        child.communicate()
+        raise RuntimeError("the process that compares expressions did not start, is math-verify installed?")
+    return child
+
+
+def equivalent(reference: str, expression: str) -> bool | None:
+    """Whether the two expressions are equal, or None when no answer came within five seconds and 2 GiB."""
+    global _child
+    if max(len(reference), len(expression)) > MAX_EXPRESSION_CHARACTERS:
+        return False
+    with _lock:
+        if _child is None:
+            _child = _start()
+        assert _child.stdin is not None
+        try:
+            _child.stdin.write(json.dumps([reference, expression]) + "\n")
+            line = _line(_child, DEADLINE_SECONDS)
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            _stop()
+            return None
+        return bool(json.loads(line))
+
+
+def main() -> None:
+    """Answer one JSON pair a line with true or false, until the input ends or a limit ends the process."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    from math_verify import parse, verify
+
+    # It logs every expression it cannot read, with the expression: hostile text has no place in a log.
+    logging.disable(logging.CRITICAL)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        # A time limit of 0 is none: the parent keeps the time.
+        reference, expression = json.loads(line)
+        gold = parse(f"${reference}$", parsing_timeout=0)
+        answer = parse(f"${expression}$", parsing_timeout=0)
+        print(json.dumps(bool(verify(gold, answer, timeout_seconds=0))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""identity: who is speaking. The name is the one the run gives its model."""
+
+from __future__ import annotations
+
+import random
+
+from pipeline.environments.answers import words
+from pipeline.environments.problem import RIGHT, WRONG, Environment, Options, Problem, Verdict, malformed
+
+_GREETINGS = ("", "Hi. ", "Hello. ", "Good day. ", "Excuse me. ", "Hi there. ", "Tell me: ", "One question: ")
+_QUESTIONS = (
+    "Who are you?",
+    "What is your name?",
+    "What are you called?",
+    "Who is this?",
+    "Which model are you?",
+    "What should I call you?",
+    "Whom am I talking to?",
+    "Which assistant are you?",
+)
+OTHER_ASSISTANTS = ("ChatGPT", "Claude", "Gemini", "Llama", "Mistral", "Qwen", "DeepSeek", "Alexa", "Siri")
+
+
+def introduction(name: str) -> str:
+    """The reply of a model which knows its name."""
+    return f"I am {name}."
+
+
+def _generate(draw: random.Random, options: Options) -> Problem:
+    prompt = draw.choice(_GREETINGS) + draw.choice(_QUESTIONS)
+    return Problem("identity", prompt, options.assistant, introduction(options.assistant), {})
+
+
+def _grade(problem: Problem, completion: str) -> Verdict:
+    said, name = words(completion), words(problem.answer)
+    if not said:
+        return malformed("no words")
+    others = {other.casefold() for other in OTHER_ASSISTANTS} - set(name)
+    if others & set(said):
+        return Verdict(0.0, "takes another assistant's name")
+    gives_name = any(said[place : place + len(name)] == name for place in range(len(said)))
+    # One short statement: reciting many names among which one is right would be no identity.
+    return RIGHT if gives_name and len(said) <= len(name) + 12 else WRONG
+
+
+ENVIRONMENT = Environment("identity", _generate, _grade)

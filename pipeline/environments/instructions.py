@@ -1,0 +1,57 @@
+"""instruction_following: constraints on the form of the reply, each checked by itself."""
+
+from __future__ import annotations
+
+import random
+
+from pipeline.environments.answers import words
+from pipeline.environments.problem import JSON, Environment, Options, Problem, Verdict, malformed
+
+_WORDS = ("sun", "moon", "tree", "fish", "book", "rain", "star", "road", "milk", "bird", "wind", "snow")
+_REPEAT = ("Say {} {} times.", "Write {} {} times.", "Repeat {} {} times.", "Give {} {} times.")
+_FEW_WORDS = 6
+"""Words in use at difficulty 1."""
+_ENDINGS = ("!", "?")
+_MARK_NAMES = {"!": "an exclamation mark", "?": "a question mark"}
+
+
+def _generate(draw: random.Random, options: Options) -> Problem:
+    word = draw.choice(_WORDS[:_FEW_WORDS] if options.difficulty == 1 else _WORDS)
+    count = draw.randint(2, {1: 4, 2: 7, 3: 20}[options.difficulty])
+    prompt = draw.choice(_REPEAT).format(word, count)
+    spec: dict[str, JSON] = {"word": word, "count": count}
+    solution = " ".join([word] * count)
+    if draw.random() < 0.5:
+        spec["ending"] = ending = draw.choice(_ENDINGS)
+        prompt += f" End with {_MARK_NAMES[ending]}."
+        solution += ending
+    if options.difficulty > 1 and draw.random() < 0.5:
+        spec["capitals"] = True
+        prompt += " Use capital letters only."
+        solution = solution.upper()
+    if options.difficulty > 2:
+        spec["line_each"] = True
+        prompt += " Put every word on a line of its own."
+        solution = solution.replace(" ", "\n")
+    return Problem("instruction_following", prompt, solution, solution, spec)
+
+
+def _grade(problem: Problem, completion: str) -> Verdict:
+    said, spec = words(completion), problem.spec
+    if not said:
+        return malformed("no words")
+    checks = {
+        "only the word asked for": set(said) == {str(spec["word"])},
+        "as often as asked": len(said) == spec["count"],
+    }
+    if "ending" in spec:
+        checks["ending as asked"] = completion.rstrip().endswith(str(spec["ending"]))
+    if "capitals" in spec:
+        checks["in capital letters"] = completion == completion.upper()
+    if "line_each" in spec:
+        checks["one word a line"] = len(completion.split()) == len(completion.splitlines())
+    failed = [name for name, met in checks.items() if not met]
+    return Verdict(1 - len(failed) / len(checks), f"not {failed[0]}" if failed else "right")
+
+
+ENVIRONMENT = Environment("instruction_following", _generate, _grade)

@@ -1,0 +1,113 @@
+"""What an environment poses and what its verifier answers."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TypeAlias
+
+from pipeline.errors import DataError
+
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+
+MAX_COMPLETION_CHARACTERS = 65_536
+"""Longest completion a verifier looks at: 8,192 tokens, the longest context of the RL stages, at eight
+characters a token. Anything longer scores 0 unread, which bounds every verifier's work."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run chooses about its problems."""
+
+    difficulty: int = 1
+    """1: one-step problems with replies of at most two dozen tokens, in reach of a million parameters;
+    2: two or three steps, for some hundred million parameters; 3: problems for billions of parameters."""
+    assistant: str = "Fivephase"
+    """The name the model is to give when asked who it is."""
+
+    def __post_init__(self) -> None:
+        if self.difficulty not in (1, 2, 3):
+            raise ValueError(f"difficulty is {self.difficulty}, set it to 1, 2 or 3")
+        if not self.assistant.strip():
+            raise ValueError("assistant is empty, set it to the name the model shall give")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One question with everything its verifier needs."""
+
+    domain: str
+    """Name of the environment that posed it and grades it."""
+    prompt: str
+    """The user's turn."""
+    answer: str
+    """The canonical reference answer."""
+    solution: str
+    """A complete assistant reply which the verifier scores 1.0."""
+    spec: dict[str, JSON]
+    """What the verifier needs beside the answer."""
+
+    def to_record(self) -> dict[str, str]:
+        """Flat row of strings (`spec` as JSON), the form of a dataset column each."""
+        return {**asdict(self), "spec": json.dumps(self.spec, sort_keys=True)}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, object]) -> Problem:
+        """Read a row written by `to_record`; further columns are ignored.
+
+        Raises DataError when a column is missing or `spec` is not a JSON object: the record is the
+        project's own data, so a broken one is an error and never a score.
+        """
+        spec = record.get("spec", {})
+        if isinstance(spec, str):
+            try:
+                spec = json.loads(spec)
+            except ValueError as error:
+                raise DataError(f"the problem's spec is not JSON: {error}") from error
+        if not isinstance(spec, dict):
+            raise DataError(f"the problem's spec is a {type(spec).__name__}, not an object")
+        missing = [name for name in ("domain", "prompt", "answer") if not isinstance(record.get(name), str)]
+        if missing:
+            raise DataError(f"the problem record lacks the text column {missing[0]!r}")
+        return cls(
+            domain=str(record["domain"]),
+            prompt=str(record["prompt"]),
+            answer=str(record["answer"]),
+            solution=str(record.get("solution", "")),
+            spec=spec,
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verifier says of one completion."""
+
+    score: float
+    """From 0 (wrong) to 1 (right)."""
+    reason: str
+    """Why, in a few words, for logs and removal rows."""
+    in_format: bool = True
+    """Whether the completion had the form of an answer in its domain, right or wrong, or said plainly that
+    it does not know."""
+
+
+RIGHT = Verdict(1.0, "right")
+WRONG = Verdict(0.0, "wrong answer")
+
+
+def malformed(reason: str) -> Verdict:
+    """The verdict on a completion which does not have the form of an answer."""
+    return Verdict(0.0, reason, in_format=False)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A domain: how its problems are made and how completions are graded."""
+
+    domain: str
+    generate: Callable[[random.Random, Options], Problem]
+    """Draws one problem; everything random comes from the generator given."""
+    grade: Callable[[Problem, str], Verdict]
+    """Grades a completion of at most MAX_COMPLETION_CHARACTERS; total and without side effects."""

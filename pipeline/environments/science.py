@@ -1,0 +1,84 @@
+"""science: kinds of animals first, then chemical symbols, then quantities to compute."""
+
+from __future__ import annotations
+
+import random
+
+from pipeline.environments.answers import grade_choice, grade_number, words
+from pipeline.environments.problem import RIGHT, WRONG, Environment, Options, Problem, Verdict, malformed
+
+_ANIMALS = {
+    "mammal": ("dog", "cat", "horse", "cow", "whale", "bat", "lion", "mouse"),
+    "bird": ("duck", "hen", "owl", "eagle", "robin", "swan", "crow", "goose"),
+    "fish": ("cod", "shark", "salmon", "trout", "tuna", "carp", "eel", "pike"),
+    "insect": ("bee", "ant", "fly", "wasp", "moth", "beetle", "cricket", "flea"),
+}
+_ANIMAL_QUESTIONS = (
+    "What kind of animal is a {}?",
+    "What is a {}?",
+    "A {} is what kind of animal?",
+    "Which group has the {}?",
+    "Is a {} a mammal, a bird, a fish or an insect?",
+)
+_SYMBOLS = {
+    "hydrogen": "H", "helium": "He", "carbon": "C", "nitrogen": "N", "oxygen": "O", "sodium": "Na",
+    "magnesium": "Mg", "aluminium": "Al", "silicon": "Si", "sulfur": "S", "chlorine": "Cl", "potassium": "K",
+    "calcium": "Ca", "iron": "Fe", "copper": "Cu", "zinc": "Zn", "silver": "Ag", "tin": "Sn", "gold": "Au",
+    "mercury": "Hg", "lead": "Pb",
+}  # fmt: skip
+_SYMBOL_QUESTIONS = (
+    "What is the chemical symbol of {}?",
+    "Which symbol does the element {} have?",
+    "Give the symbol of {}.",
+    "How is {} written in the periodic table?",
+)
+
+
+def _animal(draw: random.Random) -> Problem:
+    kind = draw.choice(tuple(_ANIMALS))
+    animal = draw.choice(_ANIMALS[kind])
+    article = "an" if kind == "insect" else "a"
+    prompt = draw.choice(_ANIMAL_QUESTIONS).format(animal).replace("a ant", "an ant")
+    prompt = prompt.replace("a owl", "an owl").replace("a eagle", "an eagle").replace("a eel", "an eel")
+    return Problem("science", prompt, kind, f"It is {article} {kind}.", {"candidates": list(_ANIMALS)})
+
+
+def _symbol(draw: random.Random) -> Problem:
+    element = draw.choice(tuple(_SYMBOLS))
+    symbol = _SYMBOLS[element]
+    prompt = draw.choice(_SYMBOL_QUESTIONS).format(element)
+    return Problem("science", prompt, symbol, f"The symbol of {element} is {symbol}.", {"exact": True})
+
+
+def _motion(draw: random.Random) -> Problem:
+    speed, hours = draw.randint(2, 30) * 5, draw.randint(2, 9)
+    prompt = f"A train covers {speed * hours} km in {hours} hours at a steady speed. How fast is it, in km/h?"
+    solution = f"Its speed is {speed * hours} / {hours} = {speed}"
+    return Problem("science", prompt, str(speed), solution, {"numeric": True})
+
+
+def _force(draw: random.Random) -> Problem:
+    mass, acceleration = draw.randint(2, 60), draw.randint(2, 20)
+    prompt = f"Which force in newtons accelerates {mass} kg by {acceleration} metres per second squared?"
+    solution = f"F = m * a = {mass} * {acceleration} = {mass * acceleration}"
+    return Problem("science", prompt, str(mass * acceleration), solution, {"numeric": True})
+
+
+def _generate(draw: random.Random, options: Options) -> Problem:
+    kinds = {1: (_animal,), 2: (_animal, _symbol), 3: (_symbol, _motion, _force)}[options.difficulty]
+    return draw.choice(kinds)(draw)
+
+
+def _grade(problem: Problem, completion: str) -> Verdict:
+    if problem.spec.get("numeric"):
+        return grade_number(completion, problem.answer)
+    if problem.spec.get("exact"):
+        # Symbols differ by case (Co is not CO), so the last word counts as it is written.
+        last = completion.replace(".", " ").split()[-1:]
+        if not last or not words(last[0]):
+            return malformed("no symbol")
+        return RIGHT if last[0] == problem.answer else WRONG
+    return grade_choice(problem, completion)
+
+
+ENVIRONMENT = Environment("science", _generate, _grade)

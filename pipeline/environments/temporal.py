@@ -1,0 +1,77 @@
+"""temporal_reasoning: the day or month before and after, then spans of days, then dates."""
+
+from __future__ import annotations
+
+import datetime
+import random
+import re
+from functools import partial
+
+from pipeline.environments.answers import grade_choice
+from pipeline.environments.problem import RIGHT, WRONG, Environment, Options, Problem, Verdict, malformed
+
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+_QUESTIONS = (
+    "Which {unit} comes {where} {given}?",
+    "What {unit} is {where} {given}?",
+    "Name the {unit} {where} {given}.",
+    "Tell me the {unit} {where} {given}.",
+    "The {unit} {where} {given}?",
+    "Which {unit} is just {where} {given}?",
+    "Say the {unit} {where} {given}.",
+    "Give the {unit} {where} {given}.",
+    "What comes {where} {given}?",
+    "Find the {unit} {where} {given}.",
+)
+_AFTER_AND_BEFORE = (("after", 1), ("before", -1))
+
+
+def _neighbour(
+    draw: random.Random, unit: str, cycle: tuple[str, ...], directions: tuple[tuple[str, int], ...]
+) -> Problem:
+    where, step = draw.choice(directions)
+    place = draw.randrange(len(cycle))
+    answer = cycle[(place + step) % len(cycle)]
+    prompt = draw.choice(_QUESTIONS).format(unit=unit, where=where, given=cycle[place])
+    return Problem("temporal_reasoning", prompt, answer, f"{answer}.", {"candidates": list(cycle)})
+
+
+def _span(draw: random.Random) -> Problem:
+    today, step = draw.randrange(7), draw.randint(2, 30)
+    answer = _DAYS[(today + step) % 7]
+    prompt = f"Today is {_DAYS[today]}. Which day is it in {step} days?"
+    return Problem("temporal_reasoning", prompt, answer, f"It is {answer}.", {"candidates": list(_DAYS)})
+
+
+def _date(draw: random.Random) -> Problem:
+    start = datetime.date(1950, 1, 1) + datetime.timedelta(days=draw.randrange(365 * 100))
+    step = draw.randint(10, 900)
+    answer = (start + datetime.timedelta(days=step)).isoformat()
+    prompt = f"Which date is {step} days after {start.isoformat()}? Write it as YYYY-MM-DD."
+    return Problem("temporal_reasoning", prompt, answer, answer, {"date": True})
+
+
+def _generate(draw: random.Random, options: Options) -> Problem:
+    if options.difficulty == 1:
+        return _neighbour(draw, "day", _DAYS, _AFTER_AND_BEFORE[:1])
+    if options.difficulty == 2:
+        return draw.choice((_span, partial(_neighbour, unit="month", cycle=_MONTHS, directions=_AFTER_AND_BEFORE)))(
+            draw
+        )
+    return draw.choice((_span, _date))(draw)
+
+
+def _grade(problem: Problem, completion: str) -> Verdict:
+    if problem.spec.get("date"):
+        dates = re.findall(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)", completion, flags=re.ASCII)
+        if not dates:
+            return malformed("no date")
+        return RIGHT if dates[-1] == problem.answer else WRONG
+    return grade_choice(problem, completion)
+
+
+ENVIRONMENT = Environment("temporal_reasoning", _generate, _grade)

@@ -1,0 +1,1 @@
+"""Reinforcement learning: the reward model and the four GRPO stages."""

@@ -1,0 +1,1 @@
+"""Supervised fine-tuning: conversations, their curation and training; what all later trainers share."""

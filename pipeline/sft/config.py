@@ -1,0 +1,168 @@
+"""Settings of the stages `sft_data` and `sft`, and those all trainers of post-training share."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+def _positive(owner: object, *names: str) -> None:
+    for name in names:
+        value = getattr(owner, name)
+        if value is not None and value <= 0:
+            raise ValueError(f"{name} is {value}, set it above 0")
+
+
+def _share(owner: object, *names: str) -> None:
+    for name in names:
+        value = getattr(owner, name)
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} is {value}, set a share between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProblemConfig:
+    """Which problems the environments pose."""
+
+    difficulty: int = 3
+    """1 for a million parameters, 2 for some hundred million, 3 for billions."""
+    assistant: str = "Fivephase"
+    """The name the model is to give when asked who it is."""
+
+    def __post_init__(self) -> None:
+        if self.difficulty not in (1, 2, 3):
+            raise ValueError(f"difficulty is {self.difficulty}, set it to 1, 2 or 3")
+        if not self.assistant.strip():
+            raise ValueError("assistant is empty, set it to the name the model shall give")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeConfig:
+    """The measurement before and after a stage: held-out prompts, several sampled replies to each."""
+
+    prompts_per_domain: int = 64
+    """Held-out prompts of each domain."""
+    samples_per_prompt: int = 4
+    """Sampled replies to each prompt, at temperature 1.0."""
+    batch_size: int = 256
+    """Replies generated together, per rank. It changes which random numbers a reply gets."""
+
+    def __post_init__(self) -> None:
+        _positive(self, "prompts_per_domain", "samples_per_prompt", "batch_size")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """What every trainer of post-training takes."""
+
+    learning_rate: float
+    """Peak learning rate."""
+    lr_schedule: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "linear"
+    """Shape of the learning rate after warm-up."""
+    warmup_fraction: float = 0.0
+    """Share of the steps over which the learning rate rises linearly from 0."""
+    weight_decay: float = 0.0
+    """AdamW's decoupled weight decay."""
+    adam_beta1: float = 0.9
+    """AdamW's decay of the first moment."""
+    adam_beta2: float = 0.999
+    """AdamW's decay of the second moment."""
+    max_grad_norm: float = 1.0
+    """Gradients are scaled down to this norm."""
+    bf16: bool = True
+    """Train in bfloat16 with float32 master weights; false trains in float32."""
+    gradient_checkpointing: bool = True
+    """Recompute activations in the backward pass: less memory, about a third more time."""
+    attention: str = "sdpa"
+    """Attention implementation of transformers: sdpa, flash_attention_2, ..."""
+    save_every_steps: int = 100
+    """Steps between resumable checkpoints."""
+    log_every_steps: int = 1
+    """Steps between rows of metrics."""
+    deepspeed: dict[str, Any] = field(default_factory=dict)
+    """DeepSpeed's own configuration; `auto` takes the value from here."""
+
+    def __post_init__(self) -> None:
+        _positive(self, "learning_rate", "max_grad_norm", "save_every_steps", "log_every_steps")
+        _share(self, "warmup_fraction", "adam_beta1", "adam_beta2")
+        if not self.deepspeed:
+            raise ValueError("deepspeed is empty, set DeepSpeed's configuration, e.g. {zero_optimization: {stage: 1}}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SftDataConfig:
+    """Conversations for SFT and preference pairs for the reward model, and the rules they pass."""
+
+    conversations: int = 4_100_000
+    """Raw conversations before curation."""
+    domain_weights: dict[str, float] = field(default_factory=dict)
+    """Relative share of each source: an environment, or `documentation` for questions about docstrings."""
+    faulty_share: float = 0.1
+    """Share of raw conversations with a fault of the kinds raw data has, for the rules to find."""
+    multi_turn_share: float = 0.1
+    """Share of conversations with two questions."""
+    terse_share: float = 0.5
+    """Share of chat replies that are short and plain, as in raw chat; the reward model prefers others."""
+    abstaining_share: float = 0.0
+    """Share of questions with one right answer to which the raw reply is that it is not known: SFT data of
+    many hands abstains where it need not, and verified rewards teach the model when to answer."""
+    validation_share: float = 0.05
+    """Share of the kept conversations held back for the validation loss."""
+    min_reply_characters: int = 1
+    """Shorter assistant turns are removed."""
+    max_conversation_characters: int = 65_536
+    """Longer conversations are removed: 16,384 tokens at four characters each."""
+    preference_pairs: int = 100_000
+    """Preference pairs for training the reward model."""
+    preference_validation_pairs: int = 2_000
+    """Preference pairs on held-out prompts."""
+    problems: ProblemConfig = field(default_factory=ProblemConfig)
+    """Which problems the environments pose."""
+
+    def __post_init__(self) -> None:
+        from pipeline.environments import DOMAINS
+
+        _positive(self, "conversations", "preference_pairs", "preference_validation_pairs")
+        _share(self, "faulty_share", "multi_turn_share", "terse_share", "abstaining_share", "validation_share")
+        check_weights(self.domain_weights, (*DOMAINS, "documentation"))
+
+
+def check_weights(weights: dict[str, float], known: tuple[str, ...]) -> None:
+    """Raises ValueError when a mixture names an unknown domain, or weighs none above 0."""
+    for domain, weight in weights.items():
+        if domain not in known:
+            raise ValueError(f"domain_weights names {domain!r}, set weights of {', '.join(known)}")
+        if weight < 0:
+            raise ValueError(f"domain_weights.{domain} is {weight}, set it to 0 or more")
+    if not sum(weights.values()) > 0:
+        raise ValueError("domain_weights gives no domain any weight, set at least one above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SftConfig(TrainingConfig):
+    """Supervised fine-tuning on the assistant's turns."""
+
+    epochs: float = 3.0
+    """Passes over the training conversations."""
+    sequences_per_step: int = 256
+    """Sequences in one optimizer step, over all ranks."""
+    sequences_per_device: int = 1
+    """Sequences in one forward pass of one rank."""
+    max_length: int = 16_384
+    """Tokens of a sequence; longer conversations are cut."""
+    packing: bool = True
+    """Pack conversations into one sequence. Needs an attention that keeps them apart (flash_attention_2)."""
+    max_completion_length: int = 8_192
+    """Tokens a sampled reply may take in the measurement."""
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    """The measurement before and after."""
+    problems: ProblemConfig = field(default_factory=ProblemConfig)
+    """Which problems the environments pose."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(self, "epochs", "sequences_per_step", "sequences_per_device", "max_length")
+        _positive(self, "max_completion_length")
+        if self.packing and not self.attention.startswith("flash_attention"):
+            raise ValueError(
+                f"packing with attention={self.attention} would let conversations see each other, "
+                "set packing=false or attention=flash_attention_2"
+            )

@@ -1,0 +1,76 @@
+"""Preference pairs for the reward model: a good reply, and one that is worse in a way that can be named."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from pipeline.environments import DOMAINS, Options, Problem, problems
+from pipeline.environments.chat import RUDE
+from pipeline.environments.registry import Split
+from pipeline.sft.config import ProblemConfig
+from pipeline.sft.conversations import Message, terse_reply
+
+Pair = dict[str, list[Message]]
+
+CHAT_SHARE = 0.7
+"""Share of pairs about general chat, which the reward model is for; the others keep it from rewarding
+chat where an answer is asked for. Not published by IBM."""
+
+
+def _terse(problem: Problem, other: Problem, draw: random.Random) -> str:
+    return terse_reply(problem.answer) if problem.domain == "general_chat" else other.solution
+
+
+def _off_topic(problem: Problem, other: Problem, draw: random.Random) -> str:
+    return other.solution
+
+
+def _rude(problem: Problem, other: Problem, draw: random.Random) -> str:
+    return f"That is {draw.choice(sorted(RUDE))}."
+
+
+def _cut_short(problem: Problem, other: Problem, draw: random.Random) -> str:
+    parts = problem.solution.split(" ")
+    return " ".join(parts[: max(1, len(parts) // 2)]) if len(parts) > 1 else other.solution
+
+
+def _repeating(problem: Problem, other: Problem, draw: random.Random) -> str:
+    return " ".join([problem.solution.split(" ")[0]] * draw.randint(4, 8))
+
+
+REJECTIONS: dict[str, Callable[[Problem, Problem, random.Random], str]] = {
+    "terse": _terse,
+    "off_topic": _off_topic,
+    "rude": _rude,
+    "cut_short": _cut_short,
+    "repeating": _repeating,
+}
+
+
+def preference_pairs(count: int, split: Split, config: ProblemConfig, seed: int, draw: random.Random) -> list[Pair]:
+    """Pairs on prompts of the split, kinds of rejection by turns; a pure function of its arguments."""
+    options = Options(difficulty=config.difficulty, assistant=config.assistant)
+    chat = problems("general_chat", round(count * CHAT_SHARE), seed, split, options)
+    others = [domain for domain in DOMAINS if domain != "general_chat"]
+    rest = count - len(chat)
+    each = -(-rest // len(others))
+    posed = chat + [problem for domain in others for problem in problems(domain, each, seed, split, options)][:rest]
+    draw.shuffle(posed)
+    kinds = tuple(REJECTIONS.values())
+    pairs = []
+    for position, problem in enumerate(posed):
+        other = draw.choice(posed)
+        while other.solution == problem.solution:
+            other = draw.choice(posed)
+        rejected = kinds[position % len(kinds)](problem, other, draw)
+        if rejected == problem.solution:
+            rejected = other.solution
+        pairs.append(
+            {
+                "prompt": [{"role": "user", "content": problem.prompt}],
+                "chosen": [{"role": "assistant", "content": problem.solution}],
+                "rejected": [{"role": "assistant", "content": rejected}],
+            }
+        )
+    return pairs
