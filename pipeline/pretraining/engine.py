@@ -1,6 +1,7 @@
 """DeepSpeed's engine around the model: one place that turns a phase's settings into DeepSpeed's."""
 
 import os
+import socket
 from typing import Any
 
 import deepspeed
@@ -50,21 +51,24 @@ def start_engine(model: TrainingModel, phase: PhaseConfig, world_size: int) -> d
     return engine
 
 
-def start_communication() -> None:
-    """Joins the other ranks: NCCL on GPUs, gloo on CPU. A single rank started by hand is a world of its own."""
-    if comm.is_initialized():
-        return
+def prepare_process_group() -> None:
+    """What DeepSpeed's communication needs before it starts: a process that no launcher started is a group of one."""
+    for name, value in {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}.items():
+        os.environ.setdefault(name, value)
+    if "MASTER_PORT" not in os.environ:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            os.environ["MASTER_PORT"] = str(probe.getsockname()[1])
     # DeepSpeed would compile a shared-memory all-reduce that only inference uses: half a minute, and a compiler
     # that a newcomer may not have.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    for name, value in {
-        "RANK": "0",
-        "LOCAL_RANK": "0",
-        "WORLD_SIZE": "1",
-        "MASTER_ADDR": "127.0.0.1",
-    }.items():
-        os.environ.setdefault(name, value)
-    os.environ.setdefault("MASTER_PORT", "29511")
+
+
+def start_communication() -> None:
+    """Joins the other ranks: NCCL on GPUs, gloo on CPU."""
+    if comm.is_initialized():
+        return
+    prepare_process_group()
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         deepspeed.init_distributed("nccl")

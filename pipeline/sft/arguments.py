@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from typing import Any
 
 import torch
 
 from pipeline.context import StageContext
 from pipeline.errors import ConfigError
+from pipeline.pretraining.engine import prepare_process_group
 from pipeline.sft.config import TrainingConfig
 
 
@@ -27,18 +26,6 @@ def accumulation_steps(what: str, total: int, per_device: int, world_size: int) 
     steps = total // together
     print(f"{total} {what} per step = {per_device} per device x {world_size} ranks x {steps} accumulated")
     return steps
-
-
-def prepare_process_group() -> None:
-    """Make a process that no launcher started a group of one: DeepSpeed reads these variables."""
-    os.environ.setdefault("RANK", "0")
-    os.environ.setdefault("LOCAL_RANK", "0")
-    os.environ.setdefault("WORLD_SIZE", "1")
-    os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
-    if "MASTER_PORT" not in os.environ:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            os.environ["MASTER_PORT"] = str(probe.getsockname()[1])
 
 
 def deepspeed_arguments(settings: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ SETTINGS = [
     "model.layers=1",
     "stages.phase1.config.context=64",
     "stages.phase1.config.tokens=16384",
+    "stages.phase1.config.sequences_per_step=16",
     "stages.phase1.config.sequences_per_rank=8",
     "stages.phase1.resources={nodes:2,processes_per_node:1,threads:1}",
 ]
