@@ -29,10 +29,10 @@ KINDS = {
     "tokenizer": Kind("pipeline.tokenization.config:TokenizerConfig", "pipeline.tokenization.train_tokenizer:run"),
     "tokenize": Kind("pipeline.tokenization.config:TokenizeConfig", "pipeline.tokenization.tokenize:run"),
     "pretrain": Kind("pipeline.pretraining.config:PhaseConfig", "pipeline.pretraining.phase:run"),
-    "sft_data": Kind("pipeline.sft.config:SftDataConfig", "pipeline.sft.data:run"),
+    "sft_data": Kind("pipeline.sft.config:SftDataConfig", "pipeline.sft.data:run", version=2),
     "sft": Kind("pipeline.sft.config:SftConfig", "pipeline.sft.train:run"),
     "reward_model": Kind("pipeline.rl.config:RewardModelConfig", "pipeline.rl.reward_model:run"),
-    "rl": Kind("pipeline.rl.config:RlConfig", "pipeline.rl.train:run"),
+    "rl": Kind("pipeline.rl.config:RlConfig", "pipeline.rl.train:run", version=2),
     "evaluate": Kind("pipeline.evaluation.config:EvaluateConfig", "pipeline.evaluation.evaluate:run"),
     "release": Kind("pipeline.release.config:ReleaseConfig", "pipeline.release.release:run"),
 }
