@@ -12,7 +12,7 @@ from pipeline.config import RunConfig
 from pipeline.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR, UserError, as_user_error
 from pipeline.files import read_json
 from pipeline.launchers.local import launch
-from pipeline.planning import plan_phases, plan_table
+from pipeline.planning import plan_table, with_demand
 from pipeline.report import details, stage_line, summary
 from pipeline.run import FrozenStage, check_upstream, freeze, next_attempt, prepare, select
 
@@ -64,6 +64,8 @@ def _dispatch(options: argparse.Namespace) -> int:
         return EXIT_DONE
     config = typed(composed)
     stages = freeze(config)
+    if options.command in ("run", "stage", "plan"):
+        stages = with_demand(stages)
     match options.command:
         case "run":
             return _run(config, stages, select(stages, config.first, config.last))
@@ -79,7 +81,6 @@ def _dispatch(options: argparse.Namespace) -> int:
 
 
 def _run(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage]) -> int:
-    plan_phases(stages)
     check_upstream(stages, selected, config.root)
     made = 0
     for stage in selected:
@@ -123,7 +124,6 @@ def _failed(directory: Path, attempt: int, code: int) -> int:
 def _plan(
     config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage], options: argparse.Namespace
 ) -> int:
-    plan_phases(stages)
     if options.freeze:
         for stage in selected:
             prepare(stage, config.root)

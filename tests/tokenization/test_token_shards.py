@@ -237,6 +237,7 @@ def test_the_tokenizer_stage_reaches_its_vocabulary(tmp_path: Path, corpus: Corp
         results.append(content(run.output))
     assert results[0] == results[1]
     assert result.metrics["bytes_per_token"] > 1.5
+    assert {"bytes_per_token/code", "bytes_per_token/math"} <= result.metrics.keys()
     saved = json.loads((run.output / "tokenizer" / "tokenizer_config.json").read_text())
     assert saved["tokenizer_class"] == "TokenizersBackend"
 
