@@ -1,4 +1,4 @@
-"""`fivephase run | stage | plan | status | report [Hydra overrides]`."""
+"""`fivephase run | stage | plan | status | report | trace [Hydra overrides]`."""
 
 import argparse
 import sys
@@ -15,6 +15,7 @@ from pipeline.launchers.local import launch
 from pipeline.planning import plan_table, with_demand
 from pipeline.report import details, stage_line, summary
 from pipeline.run import FrozenStage, check_upstream, freeze, next_attempt, prepare, select
+from pipeline.tracing import trace_table
 
 COMMANDS = {
     "run": "run all stages, or those between from=STAGE and to=STAGE; what is done is skipped",
@@ -22,6 +23,7 @@ COMMANDS = {
     "plan": "print stages, tokens, steps and learning rates without running",
     "status": "the summary table, at any time",
     "report": "the summary table with every metric of every stage",
+    "trace": "what a training step saw (step=PHASE/NUMBER), or where training saw a document (document=ID)",
 }
 
 
@@ -58,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _dispatch(options: argparse.Namespace) -> int:
+    if options.command == "trace":
+        return _trace(options.overrides)
     composed = compose(options.overrides)
     if options.cfg:
         print(as_yaml(composed), end="")
@@ -77,6 +81,16 @@ def _dispatch(options: argparse.Namespace) -> int:
             print(summary(stages, config.root))
         case "report":
             print(details(stages, config.root))
+    return EXIT_DONE
+
+
+def _trace(arguments: list[str]) -> int:
+    """`step` and `document` are for the trace; the rest says which run."""
+    asked = dict(each.split("=", 1) for each in arguments if each.startswith(("step=", "document=")))
+    others = [each for each in arguments if not each.startswith(("step=", "document="))]
+    config = typed(compose(others))
+    for line in trace_table(Path(config.root) / config.run, asked.get("step"), asked.get("document")):
+        print(line)
     return EXIT_DONE
 
 

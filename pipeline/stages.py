@@ -27,7 +27,7 @@ KINDS = {
     "curate": Kind("pipeline.curation.config:CurateConfig", "pipeline.curation.curate:run"),
     "synthesize": Kind("pipeline.curation.config:SynthesizeConfig", "pipeline.curation.synthesize:run"),
     "tokenizer": Kind("pipeline.tokenization.config:TokenizerConfig", "pipeline.tokenization.train_tokenizer:run"),
-    "tokenize": Kind("pipeline.tokenization.config:TokenizeConfig", "pipeline.tokenization.tokenize:run"),
+    "tokenize": Kind("pipeline.tokenization.config:TokenizeConfig", "pipeline.tokenization.tokenize:run", version=2),
     "pretrain": Kind("pipeline.pretraining.config:PhaseConfig", "pipeline.pretraining.phase:run"),
     "sft_data": Kind("pipeline.sft.config:SftDataConfig", "pipeline.sft.data:run", version=2),
     "sft": Kind("pipeline.sft.config:SftConfig", "pipeline.sft.train:run"),

@@ -175,7 +175,7 @@ def test_damaged_documents_are_named(tmp_path: Path, corpus: Corpus, tokenizer_a
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match=r"00000.jsonl.gz: damaged after line"):
         tokenize.run(context(tmp_path / "a", source, tokenizer_artifact))
-    path.write_bytes(gzip.compress(b'{"id": "1", "text": "x"}\n{"id": 2}\n'))
+    path.write_bytes(gzip.compress(b'{"id": "%064d", "text": "x"}\n{"id": 2}\n' % 1))
     with pytest.raises(DataError, match=r"00000.jsonl.gz:2: not a document"):
         tokenize.run(context(tmp_path / "b", source, tokenizer_artifact))
 
