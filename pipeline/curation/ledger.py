@@ -7,18 +7,7 @@ from typing import Any
 
 from datatrove.data import Document
 
-
-@dataclass(frozen=True, kw_only=True)
-class Removal:
-    """Why a step refuses a document."""
-
-    reason: str
-    value: float | None = None
-    """What was measured, where the reason is a number."""
-    threshold: float | None = None
-    """The limit that the number passed."""
-    duplicate_of: str | None = None
-    """Id of the document kept in its place."""
+from pipeline.curation.rules.rule import Removal
 
 
 @dataclass
