@@ -14,6 +14,10 @@ _RULES: dict[type[steps.Step], str] = {
     steps.GopherQuality: "datatrove_filters:datatrove_rule",
     steps.C4: "datatrove_filters:datatrove_rule",
     steps.FineWebQuality: "datatrove_filters:datatrove_rule",
+    steps.Decontaminate: "decontamination:decontamination_rule",
+    steps.Pii: "pii:pii_rule",
+    steps.Secrets: "credentials:secrets_rule",
+    steps.Licences: "licences:licence_rule",
 }
 """Module of this package and function that makes the rule of a step: only what a recipe uses is imported."""
 
