@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pipeline.curation.recipe_steps.contamination import PromptDecontamination
 
+
 def _positive(owner: object, *names: str) -> None:
     for name in names:
         value = getattr(owner, name)
