@@ -29,8 +29,8 @@ class StepCount:
         """For the report, `into` as `in`."""
         assert self.into == self.kept + self.removed, self
         row = asdict(self)
-        sorted_counts = {name: dict(sorted(row.pop(name).items())) for name in ("reasons", "found")}
-        return {"in": row.pop("into"), **row, **sorted_counts}
+        reasons, found = (dict(sorted(each.items())) for each in (self.reasons, self.found))
+        return {"in": row.pop("into"), **row, "reasons": reasons, "found": found}
 
 
 class Ledger:

@@ -39,6 +39,14 @@ def _found(lowered: str, offset: int) -> tuple[list[str], list[Span]]:
 
 def _composed(piece: str, offset: int) -> tuple[list[str], list[Span]]:
     """Words of a piece without white space. What one character becomes lies where that character was."""
+    folded = piece.casefold()
+    # Most pieces are normal and have no invisible characters: each letter stays in its place.
+    if (
+        len(folded) == len(piece)
+        and piece.isprintable()
+        and all(unicodedata.is_normalized("NFKC", each) for each in (piece, folded))
+    ):
+        return _found(folded, offset)
     letters: list[str] = []
     places: list[Span] = []
     start = 0

@@ -119,7 +119,7 @@ class SftDataConfig:
     problems: ProblemConfig = field(default_factory=ProblemConfig)
     """Which problems the environments pose."""
     decontamination: PromptDecontamination = field(default_factory=PromptDecontamination)
-    """Benchmarks whose items no turn may copy."""
+    """Benchmarks whose items no question may copy."""
 
     def content(self) -> dict[str, Any]:
         """What the benchmarks' files hold: a part of the stage's fingerprint.
