@@ -49,12 +49,13 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                row = orjson.loads(line)
+                try:
+                    row = orjson.loads(line)
+                except orjson.JSONDecodeError as error:
+                    raise DataError(f"{path}: row {number}: not JSON: {error}; correct or remove it") from None
                 if not isinstance(row, dict):
-                    raise DataError(f"{path}: row {number} is not a JSON object, correct or remove it")
+                    raise DataError(f"{path}: row {number}: not a JSON object, correct or remove it")
                 yield row
-    except orjson.JSONDecodeError as error:
-        raise DataError(f"{path}: not JSON lines: {error}; correct the file") from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}; fetch the file again") from error
 

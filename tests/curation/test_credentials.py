@@ -110,6 +110,21 @@ def test_what_is_no_secret_stays(text: str) -> None:
     assert judged(text) == (text, {})
 
 
+def test_files_of_environment_variables() -> None:
+    key = drawn(32)
+    text = f"DEBUG=1\nexport SERVICE_API_KEY={key}\nNAME=SECRET_KEY\n"
+    assert judged(text) == (text.replace(key, "<KEY>"), {"assignment": 1})
+    for line in ("API_KEY=$OTHER_KEY_OF_SERVICE_1", "TOKEN_COUNT=1000000000000000000", f"api_key = {key}"):
+        assert judged(line) == (line, {})
+
+
+def test_a_key_inside_json_is_replaced() -> None:
+    escaped = json.dumps({"private_key": block("PRIVATE KEY") + "\n"})
+    text, counts = judged(escaped)
+    assert counts == {"private_key": 1}
+    assert json.loads(text)["private_key"] == "-----BEGIN PRIVATE KEY-----<KEY>-----END PRIVATE KEY-----\n"
+
+
 def test_actions() -> None:
     aws, assigned = f"k = {KEYS[0][1]}", f"secret = '{drawn(40)}'"
     refusing = Secrets(step="secrets", formats="remove_document", assignments="off")
@@ -154,6 +169,9 @@ HOSTILE = [
     "AKIA" * 250_000,
     "sk_live_" * 125_000,
     "hooks.slack.com/services/T" * 40_000,
+    "KEY" * 330_000,
+    "API_KEY=\n" * 110_000,
+    "\nKEY=" + "a" * 10**6,
 ]
 
 

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 from pipeline.curation.recipe_steps import Secrets
 from pipeline.curation.recipe_steps.privacy import Redaction
@@ -127,6 +128,11 @@ _ASSIGNMENT = re.compile(
     r"[\w-]{0,24}[\"']?[ \t]{0,4}(?:=>|:=|=|:)[ \t]{0,4}[\"']([A-Za-z0-9+/=_.~!@#$%^&*-]{16,200})[\"']",
     re.IGNORECASE | re.ASCII,
 )
+_ENVIRONMENT = re.compile(
+    r"^(?:export )?[A-Z0-9_]{0,40}(?:KEY|SECRET|TOKEN|PASSWORD|PASSWD)[A-Z0-9_]{0,24}=([^\s\"'$<>{}()]{16,200})[ \t]{0,4}$",
+    re.MULTILINE | re.ASCII,
+)
+"""A line of a file of environment variables: a name in capitals, no space, no quotes."""
 _URL_PASSWORD = re.compile(r"://[^\s:/@\"'<>{}$]{1,64}:([^\s:/@\"'<>{}$]{6,64})@[A-Za-z0-9]", re.ASCII)
 """RFC 3986, 3.2.1: user and password before the host."""
 
@@ -155,8 +161,8 @@ def _url_passwords(text: str) -> Iterator[Span]:
 
 
 def assigned(text: str, minimum: float) -> Iterator[Span]:
-    """Quoted values with letters and digits, as random as `minimum` bits per character, under a telling name."""
-    for match in _ASSIGNMENT.finditer(text):
+    """Values with letters and digits, as random as `minimum` bits per character, under a telling name."""
+    for match in chain(_ASSIGNMENT.finditer(text), _ENVIRONMENT.finditer(text)):
         value = match.group(1)
         mixed = any(map(str.isdigit, value)) and any(map(str.isalpha, value))
         if mixed and entropy(value) >= minimum and not _PLACEHOLDER.search(value):

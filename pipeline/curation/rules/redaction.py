@@ -11,7 +11,7 @@ from pipeline.curation.rules.rule import KEEP, Judgement, Removal, Rule
 
 Span = tuple[int, int]
 Finder = Callable[[str], Iterable[Span]]
-"""Where a text holds something of one kind: places from left to right that do not overlap."""
+"""Where a text holds something of one kind."""
 
 
 @dataclass(frozen=True, slots=True)
