@@ -129,7 +129,8 @@ _ASSIGNMENT = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _ENVIRONMENT = re.compile(
-    r"^(?:export )?[A-Z0-9_]{0,40}(?:KEY|SECRET|TOKEN|PASSWORD|PASSWD)[A-Z0-9_]{0,24}=([^\s\"'$<>{}()]{16,200})[ \t]{0,4}$",
+    r"^(?:export )?[A-Z0-9_]{0,40}(?:KEY|SECRET|TOKEN|PASSWORD|PASSWD)[A-Z0-9_]{0,24}="
+    r"([^\s\"'$<>{}()]{16,200})[ \t]{0,4}$",
     re.MULTILINE | re.ASCII,
 )
 """A line of a file of environment variables: a name in capitals, no space, no quotes."""
