@@ -1,5 +1,6 @@
 """What happened to every document: in = kept + removed at each step, and why each was removed."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -97,6 +98,9 @@ class Ledger:
         )
 
     def sorted_matches(self) -> list[dict[str, Any]]:
-        """Evidence in the order of the steps, ids and origins; that of one document as its rule gave it."""
+        """Evidence in the order of the steps, ids and origins, then of what it says."""
         position = {step: index for index, step in enumerate(self.counts)}
-        return sorted(self.matches, key=lambda row: (position[row["step"]], row["id"], row["origin"]))
+        return sorted(
+            self.matches,
+            key=lambda row: (position[row["step"]], row["id"], row["origin"], json.dumps(row, sort_keys=True)),
+        )
