@@ -8,7 +8,8 @@ from datatrove.pipeline.extractors import Trafilatura
 from datatrove.pipeline.extractors.base import ExtractorSandbox
 
 from pipeline.curation import recipe_steps as steps
-from pipeline.curation.ledger import Ledger, Removal
+from pipeline.curation.ledger import Ledger
+from pipeline.curation.rules.rule import Removal
 
 
 class Extraction(Trafilatura):

@@ -8,11 +8,12 @@ from pathlib import Path
 from datatrove.data import Document
 
 from pipeline.curation import documents
-from pipeline.curation.ledger import Ledger, Removal
+from pipeline.curation.ledger import Ledger
 from pipeline.curation.parallel import Counter
 from pipeline.curation.recipe import Recipe
 from pipeline.curation.recipe_sources import DomainSource
 from pipeline.curation.recipe_steps import QualityClassifier
+from pipeline.curation.rules.rule import Removal
 from pipeline.curation.tasks import READ, write_domain
 from pipeline.errors import DataError
 from pipeline.files import write_json

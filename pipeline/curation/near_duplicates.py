@@ -16,8 +16,9 @@ from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupBuckets,
 from datatrove.utils.hashing import HashConfig
 
 from pipeline.curation.documents import read_documents
-from pipeline.curation.ledger import Ledger, Removal
+from pipeline.curation.ledger import Ledger
 from pipeline.curation.recipe_steps import MinHash
+from pipeline.curation.rules.rule import Removal
 from pipeline.curation.words import make_fast
 
 PAIR = struct.Struct("<4I")

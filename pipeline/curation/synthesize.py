@@ -13,7 +13,8 @@ from datatrove.data import Document
 from pipeline.context import StageContext, StageResult
 from pipeline.curation import documents
 from pipeline.curation.config import SynthesizeConfig
-from pipeline.curation.ledger import Ledger, Removal
+from pipeline.curation.ledger import Ledger
+from pipeline.curation.rules.rule import Removal
 from pipeline.curation.synthesis import doctests, environment_text, programs, reasoning
 from pipeline.curation.synthesis.sample import CHECKED, HELD_OUT, Sample, admit
 from pipeline.errors import Requeue

@@ -16,11 +16,13 @@ from datatrove.data import Document
 
 from pipeline.curation import documents, near_duplicates, readers
 from pipeline.curation.extraction import Extraction
-from pipeline.curation.filters import Recorded, rule_of
-from pipeline.curation.ledger import Ledger, Removal
+from pipeline.curation.ledger import Ledger
 from pipeline.curation.parallel import Counter
 from pipeline.curation.recipe import Recipe
 from pipeline.curation.recipe_steps import MinHash, Trafilatura
+from pipeline.curation.rules import rule_of
+from pipeline.curation.rules.recorded import Recorded
+from pipeline.curation.rules.rule import Removal
 from pipeline.files import write_json
 
 READ = "read"
@@ -237,3 +239,5 @@ def write_domain(
         if len(chosen) < documents_per_file:
             break
     documents.write_rows(output / "removed" / recipe.domain / "00000.jsonl.gz", ledger.sorted_rows())
+    if ledger.matches:
+        documents.write_rows(output / "matches" / recipe.domain / "00000.jsonl.gz", ledger.sorted_matches())

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datatrove.data import Document
 
 from pipeline.curation.documents import content_id
-from pipeline.curation.ledger import Ledger, Removal
+from pipeline.curation.ledger import Ledger
+from pipeline.curation.rules.rule import Removal
 from pipeline.environments import split_of
 
 CHECKED = "verified"

@@ -1,24 +1,9 @@
-"""What a recipe can do to documents: one dataclass per step, its fields the thresholds.
-
-Steps run in the order of the recipe. Defaults are the published thresholds; the docstring says whose.
-"""
+"""Steps that look at the text of one document. Defaults are the published thresholds; the docstring says whose."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-Scope = Literal["page", "document", "domain"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trafilatura:
-    """Text out of HTML, by trafilatura through datatrove. First step of a recipe whose sources are pages."""
-
-    scope: ClassVar[Scope] = "page"
-    step: Literal["trafilatura"]
-    favor_precision: bool = True
-    """Less text, but surely text (FineWeb)."""
-    timeout_seconds: float = 60.0
-    """Wall-clock limit per page. Generous: with datatrove's one second, a busy machine loses pages."""
+from pipeline.curation.recipe_steps.scope import Scope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,70 +111,3 @@ class FineWebQuality:
     """0.1 in the paper and in FineWeb-2; datatrove's default is 0.01."""
     maximum_newlines_per_word: float = 0.3
     language: str = "eng"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExactDedup:
-    """Keeps one of the documents with the same SHA-256 of their normalised content (Granite 3.0 report)."""
-
-    scope: ClassVar[Scope] = "domain"
-    step: Literal["exact_dedup"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MinHash:
-    """Keeps one of the documents that share most of their n-grams: MinHash, then Jaccard."""
-
-    scope: ClassVar[Scope] = "domain"
-    step: Literal["minhash"]
-    n_grams: int = 5
-    """Words in a shingle (FineWeb, data-prep-kit)."""
-    buckets: int = 14
-    hashes_per_bucket: int = 8
-    """14 x 8: candidates at a similarity of 0.72 and more (FineWeb)."""
-    minimum_jaccard: float = 0.75
-    """Similarity from which a candidate is a duplicate (data-prep-kit; Granite publishes none)."""
-    language: str = "eng"
-
-
-@dataclass(frozen=True, kw_only=True)
-class QualityClassifier:
-    """Keeps the share of documents most like curated ones, by a classifier trained on the spot."""
-
-    scope: ClassVar[Scope] = "domain"
-    step: Literal["quality_classifier"]
-    positives: tuple[str, ...]
-    """Domains that are examples of high quality. The other class is the domain scored, as in DCLM."""
-    keep_share: float = 0.10
-    """Share kept (DCLM: the top tenth)."""
-    training_documents: int = 20_000
-    """Most documents of each class to train on."""
-    document_characters: int = 2_000
-    """Characters of a document that are read."""
-    hash_bits: int = 18
-    """2^bits rows of hashed words and word pairs."""
-    dimensions: int = 16
-    epochs: int = 5
-    learning_rate: float = 0.02
-    seed: int = 0
-
-
-Step = (
-    Trafilatura | Language | Length | CodeRules | GopherRepetition | GopherQuality | C4 | FineWebQuality
-    | ExactDedup | MinHash | QualityClassifier
-)  # fmt: skip
-
-STEPS: dict[str, type[Step]] = {
-    "trafilatura": Trafilatura,
-    "language": Language,
-    "length": Length,
-    "code_rules": CodeRules,
-    "gopher_repetition": GopherRepetition,
-    "gopher_quality": GopherQuality,
-    "c4": C4,
-    "fineweb_quality": FineWebQuality,
-    "exact_dedup": ExactDedup,
-    "minhash": MinHash,
-    "quality_classifier": QualityClassifier,
-}
-"""By the name that recipes use."""

@@ -1,0 +1,53 @@
+"""What a recipe can do to documents: one dataclass per step, its fields the thresholds.
+
+Steps run in the order of the recipe.
+"""
+
+from typing import get_args, get_type_hints
+
+from pipeline.curation.recipe_steps.classifiers import QualityClassifier
+from pipeline.curation.recipe_steps.contamination import Decontaminate
+from pipeline.curation.recipe_steps.duplicates import ExactDedup, MinHash
+from pipeline.curation.recipe_steps.licences import Licences
+from pipeline.curation.recipe_steps.pages import Trafilatura
+from pipeline.curation.recipe_steps.privacy import Pii, Secrets
+from pipeline.curation.recipe_steps.scope import Scope
+from pipeline.curation.recipe_steps.text import (
+    C4,
+    CodeRules,
+    FineWebQuality,
+    GopherQuality,
+    GopherRepetition,
+    Language,
+    Length,
+)
+
+__all__ = [
+    "C4",
+    "STEPS",
+    "CodeRules",
+    "Decontaminate",
+    "ExactDedup",
+    "FineWebQuality",
+    "GopherQuality",
+    "GopherRepetition",
+    "Language",
+    "Length",
+    "Licences",
+    "MinHash",
+    "Pii",
+    "QualityClassifier",
+    "Scope",
+    "Secrets",
+    "Step",
+    "Trafilatura",
+]
+
+Step = (
+    Trafilatura | Language | Length | CodeRules | GopherRepetition | GopherQuality | C4 | FineWebQuality
+    | Decontaminate | Pii | Secrets | Licences
+    | ExactDedup | MinHash | QualityClassifier
+)  # fmt: skip
+
+STEPS: dict[str, type[Step]] = {get_args(get_type_hints(each)["step"])[0]: each for each in get_args(Step)}
+"""By the name that recipes use."""

@@ -1,0 +1,29 @@
+"""A recipe's steps of scope `document` at work: each looks at one document and keeps it, edits it, or says why not."""
+
+from collections.abc import Callable
+from importlib import import_module
+
+from pipeline.curation import recipe_steps as steps
+from pipeline.curation.rules.rule import Rule
+
+_RULES: dict[type[steps.Step], str] = {
+    steps.Language: "basic:language_rule",
+    steps.Length: "basic:length_rule",
+    steps.CodeRules: "code:code_rule",
+    steps.GopherRepetition: "datatrove_filters:datatrove_rule",
+    steps.GopherQuality: "datatrove_filters:datatrove_rule",
+    steps.C4: "datatrove_filters:datatrove_rule",
+    steps.FineWebQuality: "datatrove_filters:datatrove_rule",
+    steps.Decontaminate: "decontamination:decontamination_rule",
+    steps.Pii: "pii:pii_rule",
+    steps.Secrets: "credentials:secrets_rule",
+    steps.Licences: "licences:licence_rule",
+}
+"""Module of this package and function that makes the rule of a step: only what a recipe uses is imported."""
+
+
+def rule_of(step: steps.Step) -> Rule:
+    """The rule of a step of scope `document`."""
+    module, _, name = _RULES[type(step)].partition(":")
+    make: Callable[[steps.Step], Rule] = getattr(import_module(f"{__name__}.{module}"), name)
+    return make(step)

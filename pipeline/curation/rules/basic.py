@@ -1,0 +1,41 @@
+"""Rules about a document's language and length."""
+
+from datatrove.data import Document
+
+from pipeline.curation import recipe_steps as steps
+from pipeline.curation.language import identify
+from pipeline.curation.rules.rule import Check, Judgement, Rule, refuse
+
+
+def language_rule(step: steps.Language) -> Rule:
+    """Keeps some languages, and writes language and score into the metadata."""
+
+    def rule(document: Document) -> Judgement:
+        """What the step says."""
+        language, score = identify(document.text)
+        if language not in step.keep:
+            return refuse(f"language_{language or 'unknown'}", score, step.minimum_score)
+        if score < step.minimum_score:
+            return refuse("language_score", score, step.minimum_score)
+        document.metadata |= {"language": language, "language_score": score}
+        return Judgement(checks=(Check("language_score", score, step.minimum_score),))
+
+    return rule
+
+
+def length_rule(step: steps.Length) -> Rule:
+    """Keeps documents with a number of characters between two bounds."""
+
+    def rule(document: Document) -> Judgement:
+        """What the step says."""
+        length = len(document.text)
+        if length < step.minimum_characters:
+            return refuse("too_short", length, step.minimum_characters)
+        checks = [Check("too_short", length, step.minimum_characters)]
+        if step.maximum_characters is not None:
+            if length > step.maximum_characters:
+                return refuse("too_long", length, step.maximum_characters)
+            checks.append(Check("too_long", length, step.maximum_characters))
+        return Judgement(checks=tuple(checks))
+
+    return rule

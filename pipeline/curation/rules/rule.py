@@ -1,0 +1,60 @@
+"""The contract of a rule: what it looked at in one document, and whether the document stays."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from datatrove.data import Document
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """Why a step refuses a document."""
+
+    reason: str
+    value: float | None = None
+    """What was measured, where the reason is a number."""
+    threshold: float | None = None
+    """The limit that the number passed."""
+    duplicate_of: str | None = None
+    """Id of the document kept in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One number that was held against a limit, and passed."""
+
+    reason: str
+    """The reason that the removal would have had."""
+    value: float
+    threshold: float
+
+    @property
+    def distance(self) -> float:
+        """How far the value is from the limit, relative to the limit."""
+        return abs(self.value - self.threshold) / max(abs(self.threshold), 1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a rule says of a document. It may have changed the text."""
+
+    removal: Removal | None = None
+    """None keeps the document."""
+    checks: tuple[Check, ...] = ()
+    """What a document that stays was held against, for the report of near misses."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What was found in the document, by kind, whether it stays or not: summed over all documents of the step."""
+    matches: tuple[Mapping[str, str | int | float], ...] = ()
+    """Evidence to write beside the removals, such as text shared with a benchmark. Never what had to be hidden."""
+
+
+KEEP = Judgement()
+Rule = Callable[[Document], Judgement]
+"""A pure function of the document's text and metadata; the only thing it may change is that document."""
+
+
+def refuse(
+    reason: str, value: float | None = None, threshold: float | None = None, duplicate_of: str | None = None
+) -> Judgement:
+    """The judgement on a document that does not stay."""
+    return Judgement(Removal(reason=reason, value=value, threshold=threshold, duplicate_of=duplicate_of))
