@@ -76,6 +76,12 @@ def start_communication() -> None:
         deepspeed.init_distributed("gloo")
 
 
+def end_communication() -> None:
+    """Waits for the other ranks and leaves them: one that exits while its peers still talk to it can abort."""
+    comm.barrier()
+    comm.destroy_process_group()
+
+
 def sum_over_ranks(value: Tensor) -> Tensor:
     """The sum of a tensor over all ranks."""
     total = value.clone()

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from deepspeed import comm
 from torch import Tensor
 from transformers import AutoTokenizer, GraniteConfig, GraniteForCausalLM, PreTrainedTokenizerBase
 from transformers.models.granite.modeling_granite import GraniteRotaryEmbedding
@@ -13,7 +12,7 @@ from pipeline.context import StageContext, StageResult
 from pipeline.errors import CheckpointError
 from pipeline.pretraining import checkpoints, moments
 from pipeline.pretraining.config import PhaseConfig
-from pipeline.pretraining.engine import device, start_engine
+from pipeline.pretraining.engine import device, end_communication, start_engine
 from pipeline.pretraining.merging import weighted_average
 from pipeline.pretraining.model import TrainingModel, check_shape, granite_config, initialize
 from pipeline.pretraining.schedules import schedule_of
@@ -70,7 +69,8 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
             "samples": stream.mixture.counts(samples),
         }
         checkpoints.save_training_state(end_state, done, context.output / "training_state")
-    comm.barrier()
+    engine.destroy()
+    end_communication()
     metrics = {
         **_flat("start", start_loss),
         **_flat("end", end_loss),

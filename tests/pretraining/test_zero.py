@@ -10,7 +10,7 @@ from transformers import GraniteForCausalLM
 
 from pipeline.pretraining import moments
 from pipeline.pretraining.config import ModelConfig, OptimizerConfig, PhaseConfig, ScheduleConfig
-from pipeline.pretraining.engine import start_engine, sum_over_ranks
+from pipeline.pretraining.engine import end_communication, start_engine, sum_over_ranks
 from pipeline.pretraining.model import (
     TrainingModel,
     granite_config,
@@ -125,6 +125,7 @@ def train_on_every_stage(path: Path) -> None:
         }
         engine.destroy()
     save(path, result)
+    end_communication()
 
 
 @pytest.fixture(scope="module")
