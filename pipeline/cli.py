@@ -1,4 +1,4 @@
-"""`fivephase run | stage | plan | status | report [Hydra overrides]`."""
+"""`fivephase run | stage | plan | status | report | trace [Hydra overrides]`."""
 
 import argparse
 import sys
@@ -12,9 +12,10 @@ from pipeline.config import RunConfig
 from pipeline.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR, UserError, as_user_error
 from pipeline.files import read_json
 from pipeline.launchers.local import launch
-from pipeline.planning import plan_phases, plan_table
+from pipeline.planning import plan_table, with_demand
 from pipeline.report import details, stage_line, summary
 from pipeline.run import FrozenStage, check_upstream, freeze, next_attempt, prepare, select
+from pipeline.tracing import trace_table
 
 COMMANDS = {
     "run": "run all stages, or those between from=STAGE and to=STAGE; what is done is skipped",
@@ -22,6 +23,7 @@ COMMANDS = {
     "plan": "print stages, tokens, steps and learning rates without running",
     "status": "the summary table, at any time",
     "report": "the summary table with every metric of every stage",
+    "trace": "what a training step saw (step=PHASE/NUMBER), or where training saw a document (document=ID)",
 }
 
 
@@ -58,12 +60,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _dispatch(options: argparse.Namespace) -> int:
+    if options.command == "trace":
+        return _trace(options.overrides)
     composed = compose(options.overrides)
     if options.cfg:
         print(as_yaml(composed), end="")
         return EXIT_DONE
     config = typed(composed)
     stages = freeze(config)
+    if options.command in ("run", "stage", "plan"):
+        stages = with_demand(stages)
     match options.command:
         case "run":
             return _run(config, stages, select(stages, config.first, config.last))
@@ -78,8 +84,17 @@ def _dispatch(options: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+def _trace(arguments: list[str]) -> int:
+    """`step` and `document` are for the trace; the rest says which run."""
+    asked = dict(each.split("=", 1) for each in arguments if each.startswith(("step=", "document=")))
+    others = [each for each in arguments if not each.startswith(("step=", "document="))]
+    config = typed(compose(others))
+    for line in trace_table(Path(config.root) / config.run, asked.get("step"), asked.get("document")):
+        print(line)
+    return EXIT_DONE
+
+
 def _run(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage]) -> int:
-    plan_phases(stages)
     check_upstream(stages, selected, config.root)
     made = 0
     for stage in selected:
@@ -123,7 +138,6 @@ def _failed(directory: Path, attempt: int, code: int) -> int:
 def _plan(
     config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage], options: argparse.Namespace
 ) -> int:
-    plan_phases(stages)
     if options.freeze:
         for stage in selected:
             prepare(stage, config.root)

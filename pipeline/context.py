@@ -19,6 +19,12 @@ ConfigT = TypeVar("ConfigT")
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
+def derive_seed(seed: int, stage: str, name: str) -> int:
+    """The 63-bit seed of a stage's named random stream, from the run's seed."""
+    digest = hashlib.sha256(f"{seed}/{stage}/{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
 class StopFlag:
     """Remembers that a stop signal came; the stage looks at it where it can save."""
 
@@ -94,8 +100,7 @@ class StageContext(Generic[ConfigT]):
 
     def derive_seed(self, name: str) -> int:
         """The 63-bit seed of a named random stream, a function of the run's seed, the stage and the name."""
-        digest = hashlib.sha256(f"{self.seed}/{self.stage}/{name}".encode()).digest()
-        return int.from_bytes(digest[:8], "big") >> 1
+        return derive_seed(self.seed, self.stage, name)
 
     def random(self, name: str) -> random.Random:
         """A named stream of the standard library."""

@@ -3,7 +3,8 @@
 Refuses, before anything is spent, what its numbers already show to be impossible.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from pipeline.config import RunConfig, build, nearest
 from pipeline.errors import ConfigError
@@ -57,6 +58,27 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
             raise ConfigError(f"{where}.{error}") from None
         planned[stage.stage] = PlannedPhase(config, schedule, tokens_before)
     return planned
+
+
+def with_demand(stages: list[FrozenStage]) -> list[FrozenStage]:
+    """The stages, those that tokenize told how many tokens of each domain their phases cannot do without.
+
+    A phase that takes n tokens of a domain, each at most max_epochs times, needs n / max_epochs of them.
+
+    Raises:
+        ConfigError: as `plan_phases`.
+    """
+    demand: dict[str, dict[str, int]] = {stage.stage: {} for stage in stages if stage.kind == "tokenize"}
+    sources = {stage.stage: stage.inputs["tokens"]["stage"] for stage in stages if stage.kind == "pretrain"}
+    for name, phase in plan_phases(stages).items():
+        needed, total = demand[sources[name]], sum(phase.config.mixture.values())
+        for domain, weight in phase.config.mixture.items():
+            tokens = math.ceil(weight / total * phase.schedule.tokens / phase.config.max_epochs)
+            needed[domain] = max(tokens, needed.get(domain, 0))
+    return [
+        replace(stage, config={**stage.config, "demand": demand[stage.stage]}) if stage.stage in demand else stage
+        for stage in stages
+    ]
 
 
 def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage]) -> str:

@@ -135,3 +135,10 @@ def test_the_control_plane_imports_no_torch() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+def test_a_trace_without_anything_to_look_up_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    root = f"root={tmp_path}"
+    assert "set either step=PHASE/NUMBER or document=ID" in refusal(capsys, "trace", root)
+    assert "set either" in refusal(capsys, "trace", "step=phase1/3", f"document={'0' * 64}", root)
+    assert "no finished phase of pretraining to trace" in refusal(capsys, "trace", "step=phase1/3", root)

@@ -64,6 +64,19 @@ class Mixture:
             sample += take
         return sources, positions
 
+    def sample_of(self, source: int, position: int) -> int:
+        """The global number of the sample that is a source's `position`-th: the inverse of `assign`."""
+        # A block holds at least one sample of each source: the block is no later than the position.
+        first, last = 0, position
+        while first < last:
+            middle = (first + last + 1) // 2
+            if int(self._cumulative(middle)[source]) <= position:
+                first = middle
+            else:
+                last = middle - 1
+        places = numpy.flatnonzero(self._order(first) == source)
+        return first * self.block + int(places[position - int(self._cumulative(first)[source])])
+
     def _cumulative(self, blocks: int) -> numpy.ndarray:
         """Samples of each source in the first `blocks` blocks: floors, then the largest remainders."""
         total = blocks * self.block

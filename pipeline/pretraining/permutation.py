@@ -36,6 +36,22 @@ class FeistelPermutation:
             outside = result >= self.length
         return result.astype(numpy.int64)
 
+    def inverse(self, image: numpy.ndarray) -> numpy.ndarray:
+        """The indices whose images these are, as int64."""
+        result = self._unpermute(numpy.asarray(image).astype(numpy.uint64))
+        outside = result >= self.length
+        while outside.any():
+            result[outside] = self._unpermute(result[outside])
+            outside = result >= self.length
+        return result.astype(numpy.int64)
+
+    def _unpermute(self, values: numpy.ndarray) -> numpy.ndarray:
+        left, right = values >> self._half, values & self._mask
+        with numpy.errstate(over="ignore"):
+            for key in self._keys[::-1]:
+                left, right = right ^ (self._round(left, key) & self._mask), left
+        return (left << self._half) | right
+
     def _permute(self, values: numpy.ndarray) -> numpy.ndarray:
         left, right = values >> self._half, values & self._mask
         with numpy.errstate(over="ignore"):

@@ -29,6 +29,17 @@ class Batch:
     """The next token of the same document, else `IGNORED`."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a sample is read."""
+
+    source: int
+    """Number of the domain among the mixture's sources."""
+    epoch: int
+    sequence: int
+    """Number of the sequence in the domain's shard: its tokens begin at sequence × context."""
+
+
 class Sequences:
     """One source cut into sequences of a fixed length; the cut ignores document borders."""
 
@@ -90,15 +101,35 @@ class TokenStream:
     def read(self, start: int, count: int) -> Batch:
         """Samples start..start+count−1."""
         sources, positions = self.mixture.assign(start, count)
-        rows = [self._sequence(int(source), int(at)) for source, at in zip(sources, positions, strict=True)]
+        places = [self._place(int(source), int(at)) for source, at in zip(sources, positions, strict=True)]
+        rows = [self._sources[place.source][place.sequence] for place in places]
         tokens, within, labels = (numpy.stack(each) for each in zip(*rows, strict=True))
         return Batch(tokens, within, labels)
 
-    def _sequence(self, source: int, position: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
-        epoch, index = divmod(position, len(self._sources[source]))
+    def place_of(self, sample: int) -> Place:
+        """Where a sample is read."""
+        sources, positions = self.mixture.assign(sample, 1)
+        return self._place(int(sources[0]), int(positions[0]))
+
+    def samples_of(self, domain: str, sequence: int, samples: int) -> list[tuple[int, int]]:
+        """Which of the first `samples` samples read a sequence of a domain: sample and epoch, in order."""
+        source, taken = self.mixture.sources.index(domain), self.mixture.counts(samples)[domain]
+        length, found = len(self._sources[source]), []
+        if sequence >= length:  # what is left over at a shard's end is never read
+            return []
+        for epoch in range(-(-taken // length)):
+            position = epoch * length + int(self._shuffle(source, epoch).inverse(numpy.array([sequence]))[0])
+            if position < taken:
+                found.append((self.mixture.sample_of(source, position), epoch))
+        return found
+
+    def _shuffle(self, source: int, epoch: int) -> FeistelPermutation:
         key = f"{self._seed}/{self.mixture.sources[source]}/{self._shards[source].fingerprint}/{epoch}"
-        shuffled = FeistelPermutation(len(self._sources[source]), key)(numpy.array([index]))
-        return self._sources[source][int(shuffled[0])]
+        return FeistelPermutation(len(self._sources[source]), key)
+
+    def _place(self, source: int, position: int) -> Place:
+        epoch, index = divmod(position, len(self._sources[source]))
+        return Place(source, epoch, int(self._shuffle(source, epoch)(numpy.array([index]))[0]))
 
 
 def validation_batch(directory: Path, domain: str, context: int, sequences: int) -> Batch | None:

@@ -1,7 +1,8 @@
-"""The reward model as a judge: loaded once per rank, in batches, scores mapped to [0, 1]."""
+"""The reward model as a judge: loaded once per rank, in batches, scores mapped to (0, 1)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from pipeline.sft.chat import device, encode, render
 
 SCALE = "reward_scale.json"
 """Beside the reward model's weights: its mean score of rejected and of chosen held-out replies."""
+MEAN_CHOSEN_REWARD = 0.9
+"""Reward of a reply that scores like the mean chosen one; like the mean rejected one, 1 minus this. Not published."""
 
 
 def write_scale(checkpoint: Path, rejected: float, chosen: float) -> None:
-    """Keep the two scores that become rewards 0 and 1. Raises CheckpointError when they do not differ."""
+    """Keep the two scores that set the scale of rewards. Raises CheckpointError when they do not differ."""
     if chosen <= rejected:
         raise CheckpointError(
             f"{checkpoint}: chosen replies score {chosen:.3f}, rejected ones {rejected:.3f}; "
@@ -61,7 +64,11 @@ def raw_scores(
 
 
 class RewardModel:
-    """Scores replies to prompts; the scale is linear between the mean rejected and the mean chosen reply."""
+    """Scores replies to prompts, on a logistic scale set by the mean rejected and the mean chosen reply.
+
+    A better reply has a higher reward however good both are; a scale cut off at the mean chosen reply would give
+    the policy nothing to learn from beyond it.
+    """
 
     def __init__(self, checkpoint: Path, max_length: int, batch_size: int) -> None:
         """Load the model from its folder, onto this rank's GPU where there is one.
@@ -72,13 +79,17 @@ class RewardModel:
         if not (checkpoint / SCALE).is_file():
             raise CheckpointError(f"{checkpoint / SCALE} is missing, run the reward model's stage again")
         scale = read_json(checkpoint / SCALE)
-        self._low, self._high = float(scale["rejected"]), float(scale["chosen"])
+        rejected, chosen = float(scale["rejected"]), float(scale["chosen"])
+        self._middle = (rejected + chosen) / 2
+        odds = MEAN_CHOSEN_REWARD / (1 - MEAN_CHOSEN_REWARD)
+        self._steepness = 2 * math.log(odds) / (chosen - rejected)
         self._tokenizer = AutoTokenizer.from_pretrained(checkpoint, padding_side="right")
         self._model = load_reward_model(checkpoint)
         self._max_length, self._batch_size = max_length, batch_size
 
     def __call__(self, problems: Sequence[Problem], replies: Sequence[str]) -> list[float]:
-        """Rewards: 0 at or below the mean rejected reply's score, 1 at or above the mean chosen one's."""
+        """Rewards: 0.1 at the mean rejected reply's score, 0.9 at the mean chosen one's, logistic."""
         prompts = [problem.prompt for problem in problems]
         scores = raw_scores(self._model, self._tokenizer, prompts, replies, self._max_length, self._batch_size)
-        return [min(1.0, max(0.0, (score - self._low) / (self._high - self._low))) for score in scores]
+        centred = torch.tensor(scores, dtype=torch.float64) - self._middle
+        return torch.sigmoid(self._steepness * centred).tolist()

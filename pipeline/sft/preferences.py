@@ -23,7 +23,8 @@ def _terse(problem: Problem, other: Problem, draw: random.Random) -> str:
 
 
 def _off_topic(problem: Problem, other: Problem, draw: random.Random) -> str:
-    return other.solution
+    # About another topic in the words of this one: a reply of another kind would be told apart by its form alone.
+    return problem.solution.replace(problem.answer, other.answer) if problem.answer else other.solution
 
 
 def _rude(problem: Problem, other: Problem, draw: random.Random) -> str:
@@ -32,11 +33,20 @@ def _rude(problem: Problem, other: Problem, draw: random.Random) -> str:
 
 def _cut_short(problem: Problem, other: Problem, draw: random.Random) -> str:
     parts = problem.solution.split(" ")
-    return " ".join(parts[: max(1, len(parts) // 2)]) if len(parts) > 1 else other.solution
+    return " ".join(parts[: draw.randint(1, len(parts) - 1)]) if len(parts) > 1 else other.solution
 
 
 def _repeating(problem: Problem, other: Problem, draw: random.Random) -> str:
-    return " ".join([problem.solution.split(" ")[0]] * draw.randint(4, 8))
+    parts = problem.solution.split(" ")
+    begun = parts[: draw.randint(1, len(parts))]
+    return " ".join(begun + begun[-1:] * draw.randint(1, 6))
+
+
+def _garbled(problem: Problem, other: Problem, draw: random.Random) -> str:
+    parts, foreign = problem.solution.split(" "), draw.choice(other.solution.split(" "))
+    place = draw.randrange(len(parts))
+    # In place of a word, or before it.
+    return " ".join([*parts[:place], foreign, *parts[place + draw.randint(0, 1) :]])
 
 
 REJECTIONS: dict[str, Callable[[Problem, Problem, random.Random], str]] = {
@@ -45,7 +55,9 @@ REJECTIONS: dict[str, Callable[[Problem, Problem, random.Random], str]] = {
     "rude": _rude,
     "cut_short": _cut_short,
     "repeating": _repeating,
+    "garbled": _garbled,
 }
+"""What the policy of an RLHF stage drifts into when the reward model has not seen it as worse."""
 
 
 def preference_pairs(count: int, split: Split, config: ProblemConfig, seed: int, draw: random.Random) -> list[Pair]:
@@ -60,9 +72,11 @@ def preference_pairs(count: int, split: Split, config: ProblemConfig, seed: int,
     kinds = tuple(REJECTIONS.values())
     pairs = []
     for position, problem in enumerate(posed):
-        other = draw.choice(posed)
+        # Chat is compared with chat.
+        others = chat if problem.domain == "general_chat" else posed
+        other = draw.choice(others)
         while other.solution == problem.solution:
-            other = draw.choice(posed)
+            other = draw.choice(others)
         rejected = kinds[position % len(kinds)](problem, other, draw)
         if rejected == problem.solution:
             rejected = other.solution

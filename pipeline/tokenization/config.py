@@ -55,6 +55,8 @@ class TokenizeConfig:
     validation_share: float
     """Share of documents held out, by hash of their id, 0 to 0.5. A domain of two documents or more holds out
     at least one."""
+    demand: dict[str, int] = field(default_factory=dict, metadata={"fingerprint": False})
+    """Tokens of each domain without which the phases would repeat it more often than they may. The plan fills it in."""
     batch_documents: int = field(default=512, metadata={"fingerprint": False})
     """Documents tokenised in one call, spread over the machine's cores."""
 

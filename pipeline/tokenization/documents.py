@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import orjson
 from pipeline.artifact import Artifact
 from pipeline.errors import DataError
 
+IDENTITY = re.compile("[0-9a-f]{64}")
 SOURCES = ("corpus", "synthetic")
 """Roles whose artifacts hold documents."""
 
@@ -21,8 +23,10 @@ class SourceDocument:
     """What tokenisation needs of a document."""
 
     identity: str
-    """Content hash: the same document has it wherever it is stored."""
+    """SHA-256 of the content, in hexadecimal: the same document has it wherever it is stored."""
     text: str
+    source: str = ""
+    """Name of the dataset it came from."""
 
 
 def documents_directories(inputs: Mapping[str, Artifact]) -> list[Path]:
@@ -56,7 +60,9 @@ def read_documents(path: Path) -> Iterator[SourceDocument]:
             for line in lines:
                 number += 1
                 row = orjson.loads(line)
-                yield SourceDocument(identity=row["id"], text=row["text"])
+                if not IDENTITY.fullmatch(row["id"]):
+                    raise KeyError(f"id {row['id'][:80]!r} is no SHA-256")
+                yield SourceDocument(row["id"], row["text"], row.get("metadata", {}).get("source", ""))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: damaged after line {number} ({error}); make its stage again") from None
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy
 from datatrove.pipeline.tokens.tokenizer import TokenizedFile
 
+from pipeline.errors import DataError
 from pipeline.files import sync
 from pipeline.tokenization.pieces import Piece
-from pipeline.tokenization.shards import TOKEN_TYPES
+from pipeline.tokenization.shards import DOCUMENT_TYPE, SOURCE_TYPE, TOKEN_TYPES
 
 SPLITS = ("train", "validation")
 
@@ -30,7 +31,7 @@ def validation_documents(split_keys: numpy.ndarray, share: float) -> numpy.ndarr
 
 
 def merge_domain(pieces: list[Piece], directory: Path, share: float, dtype: str) -> dict[str, dict[str, Any]]:
-    """Writes `train.ds` and `validation.ds` with their indexes; gives their part of the index.
+    """Writes `train.ds` and `validation.ds` with their indexes and documents; gives their part of the index.
 
     Documents are sorted by the hash of their id, so neither files nor workers show in the result.
     """
@@ -40,6 +41,16 @@ def merge_domain(pieces: list[Piece], directory: Path, share: float, dtype: str)
     number = numpy.concatenate([numpy.arange(size) for size in sizes])
     held_out = validation_documents(numpy.concatenate([piece.split_keys for piece in pieces]), share)
     order = numpy.argsort(numpy.concatenate([piece.order_keys for piece in pieces]), kind="stable")
+    sources = sorted({name for piece in pieces for name in piece.sources})
+    if len(sources) > numpy.iinfo(SOURCE_TYPE).max:
+        raise DataError(f"domain {directory.name} has {len(sources)} sources, merge some of its recipe's sources")
+    renumbered = [
+        numpy.array([sources.index(name) for name in piece.sources], dtype=SOURCE_TYPE)[piece.source_numbers]
+        for piece in pieces
+    ]
+    known = numpy.empty(len(order), dtype=DOCUMENT_TYPE)
+    known["identity"] = numpy.concatenate([piece.identities for piece in pieces])
+    known["source"] = numpy.concatenate(renumbered)
     description = {}
     for split in SPLITS:
         chosen = order[held_out[order] == (split == "validation")]
@@ -53,10 +64,13 @@ def merge_domain(pieces: list[Piece], directory: Path, share: float, dtype: str)
             file.write_bytes(tokens.tobytes())
             longest = max(longest, len(tokens))
         file.close()
+        known[chosen].tofile(path.with_name(path.name + ".documents"))
+        sync(path.with_name(path.name + ".documents"))
         description[split] = {
             "tokens": len(file),
             "documents": len(chosen),
             "longest_document": longest,
+            "sources": sources,
             "sha256": _sha256_of_both(path, path.with_name(path.name + ".index")),
         }
     return description

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from pipeline.files import read_json, sync, write_json
 from pipeline.tokenization.documents import SourceDocument, hash64
-from pipeline.tokenization.shards import END_TYPE, TOKEN_TYPES
+from pipeline.tokenization.shards import END_TYPE, SOURCE_TYPE, TOKEN_TYPES
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,12 @@ class Piece:
     """Another hash of it, by which validation documents are chosen."""
     text_bytes: int
     """UTF-8 bytes of the texts."""
+    identities: numpy.ndarray
+    """The SHA-256 that each document is known by, of shape (documents, 32) and type uint8."""
+    source_numbers: numpy.ndarray
+    """For each document the place of its source in `sources`."""
+    sources: list[str]
+    """Names of datasets."""
 
 
 def write_piece(
@@ -44,6 +50,9 @@ def write_piece(
     beside.mkdir(parents=True)
     ends: list[int] = []
     keys: list[tuple[int, int]] = []
+    identities = bytearray()
+    sources: dict[str, int] = {}
+    source_numbers: list[int] = []
     position = text_bytes = 0
     with (beside / "tokens").open("wb") as file:
         for batch in batched(documents, batch_documents):
@@ -55,9 +64,13 @@ def write_piece(
                 ends.append(position)
                 keys.append((hash64("order", document.identity), hash64("validation", document.identity)))
                 text_bytes += len(document.text.encode())
+                identities += bytes.fromhex(document.identity)
+                source_numbers.append(sources.setdefault(document.source, len(sources)))
     numpy.save(beside / "ends.npy", numpy.array(ends, dtype=END_TYPE))
     numpy.save(beside / "keys.npy", numpy.array(keys, dtype=END_TYPE).reshape(-1, 2))
-    write_json(beside / "piece.json", {"tokens": position, "text_bytes": text_bytes})
+    numpy.save(beside / "identities.npy", numpy.frombuffer(identities, dtype=numpy.uint8).reshape(-1, 32))
+    numpy.save(beside / "sources.npy", numpy.array(source_numbers, dtype=SOURCE_TYPE))
+    write_json(beside / "piece.json", {"tokens": position, "text_bytes": text_bytes, "sources": list(sources)})
     for path in beside.iterdir():
         sync(path)
     beside.rename(directory)
@@ -70,4 +83,13 @@ def read_piece(directory: Path, dtype: str) -> Piece:
     kind, length = TOKEN_TYPES[dtype], description["tokens"]
     mapped = numpy.memmap(directory / "tokens", kind, mode="r") if length else numpy.empty(0, kind)
     ends = numpy.load(directory / "ends.npy")
-    return Piece(mapped, ends, keys[:, 0], keys[:, 1], description["text_bytes"])
+    return Piece(
+        mapped,
+        ends,
+        keys[:, 0],
+        keys[:, 1],
+        description["text_bytes"],
+        numpy.load(directory / "identities.npy"),
+        numpy.load(directory / "sources.npy"),
+        description["sources"],
+    )

@@ -1,7 +1,8 @@
 """Token shards: one domain's tokens as datatrove writes them, opened without reading them.
 
 `<name>.ds` holds the tokens, little-endian, in 16 or 32 bits; `<name>.ds.index` the end of each document as a
-64-bit position in tokens; `index.json` above the domains what both must contain.
+64-bit position in tokens; `<name>.ds.documents` which document each is and where it is from; `index.json` above
+the domains what they must contain.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from pipeline.files import read_json
 INDEX = "index.json"
 TOKEN_TYPES = {"uint16": numpy.dtype("<u2"), "uint32": numpy.dtype("<u4")}
 END_TYPE = numpy.dtype("<u8")
+SOURCE_TYPE = numpy.dtype("<u2")
+DOCUMENT_TYPE = numpy.dtype([("identity", "u1", 32), ("source", SOURCE_TYPE)])
+"""A document's SHA-256, and the number of its source in the domain's list of sources."""
 
 
 def token_type(vocab_size: int) -> str:
@@ -80,6 +84,16 @@ def read_index(directory: Path) -> dict[str, Any]:
     if not path.exists():
         raise DataError(f"{path}: missing; run the tokenize stage")
     return read_json(path)
+
+
+def documents_of(path: Path) -> numpy.ndarray:
+    """Which documents a shard `tokens/<domain>/<split>.ds` holds, as DOCUMENT_TYPE, memory-mapped.
+
+    Raises:
+        DataError: for a shard without such a file, or one that is cut short.
+    """
+    expected = read_index(path.parent.parent)["domains"][path.parent.name][path.stem]["documents"]
+    return _map(path.with_name(path.name + ".documents"), DOCUMENT_TYPE, expected)
 
 
 def _map(path: Path, dtype: numpy.dtype, length: int) -> numpy.ndarray:

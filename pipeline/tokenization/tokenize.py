@@ -6,11 +6,12 @@ from pipeline.context import StageContext, StageResult
 from pipeline.errors import DataError, Requeue
 from pipeline.files import write_json
 from pipeline.tokenization.config import TokenizeConfig
-from pipeline.tokenization.documents import document_files, documents_directories, domains_of, read_documents
+from pipeline.tokenization.documents import SOURCES, document_files, documents_directories, domains_of, read_documents
 from pipeline.tokenization.merging import merge_domain
 from pipeline.tokenization.pieces import read_piece, write_piece
 from pipeline.tokenization.shards import INDEX, token_type
 from pipeline.tokenization.special_tokens import END_OF_TEXT, special_token_ids
+from pipeline.tokenization.supply import check_supply
 from pipeline.tokenization.tokenizer import check_tokenizer, document_tokenizer, tokenizer_fingerprint
 
 
@@ -28,6 +29,8 @@ def run(context: StageContext[TokenizeConfig]) -> StageResult:
         if not found:
             present = ", ".join(domains_of(sources)) or "none"
             raise DataError(f"domain {domain} has no documents, only {present} have; add a recipe for it")
+    corpus = [context.inputs[role] for role in SOURCES if role in context.inputs]
+    check_supply(config.demand, corpus, context.inputs["tokenizer"], config.validation_share)
 
     context.progress.start(sum(map(len, files.values())), unit="files", label="tokenising")
     for domain, found in files.items():

@@ -24,26 +24,29 @@ def run(context: StageContext[TokenizerConfig]) -> StageResult:
         raise DataError(f"{', '.join(map(str, sources))}: no documents to train the tokenizer on")
     seed = context.derive_seed("sample")
     context.progress.start(len(domains), unit="domains", label="sampling text")
-    texts: list[str] = []
+    samples: dict[str, list[str]] = {}
     for domain in domains:
         files = choose_files(document_files(sources, domain), config.maximum_files_per_domain, seed)
         documents = (document for file in files for document in read_documents(file))
-        texts += sample_documents(documents, config.sample_bytes_per_domain, seed)
+        samples[domain] = list(sample_documents(documents, config.sample_bytes_per_domain, seed))
         context.progress.advance()
-    sample_bytes = sum(len(text.encode()) for text in texts)
+    sizes = {domain: sum(len(text.encode()) for text in texts) for domain, texts in samples.items()}
     context.progress.start(None, unit="merges", label="training")
-    tokenizer = train_tokenizer(texts, config.vocab_size)
+    tokenizer = train_tokenizer([text for texts in samples.values() for text in texts], config.vocab_size)
     directory = context.output / "tokenizer"
     shutil.rmtree(directory, ignore_errors=True)
     save_tokenizer(tokenizer, directory)
     check_tokenizer(directory, config.vocab_size)
-    tokens = sum(len(encoding) for encoding in document_tokenizer(directory).encode_batch_fast(texts))
+    trained = document_tokenizer(directory)
+    counts = {domain: sum(map(len, trained.encode_batch_fast(texts))) for domain, texts in samples.items()}
+    sample_bytes, tokens = sum(sizes.values()), sum(counts.values())
     return StageResult(
         metrics={
             "sample_bytes": sample_bytes,
             "domains": len(domains),
             "vocab_size": config.vocab_size,
             "bytes_per_token": sample_bytes / tokens,
+            **{f"bytes_per_token/{domain}": sizes[domain] / counts[domain] for domain in domains if counts[domain]},
         },
         measure="bytes per token",
         before=1.0,

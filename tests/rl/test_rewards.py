@@ -95,7 +95,7 @@ def test_bad_settings_are_one_clear_line(change: dict[str, object], key: str) ->
     assert "\n" not in str(refused.value)
 
 
-def test_granite_has_a_head_and_the_scale_is_clamped(checkpoint: Path, tmp_path: Path) -> None:
+def test_granite_has_a_head_and_the_scale_is_logistic(checkpoint: Path, tmp_path: Path) -> None:
     register()
     model = load_reward_model(checkpoint)
     assert isinstance(model, GraniteForSequenceClassification)
@@ -116,7 +116,12 @@ def test_granite_has_a_head_and_the_scale_is_clamped(checkpoint: Path, tmp_path:
     low, high = sorted(one)[1], sorted(one)[-2]
     write_scale(folder, rejected=low, chosen=high)
     rewards = RewardModel(folder, 64, 4)(posed, replies)
-    expected = [min(1.0, max(0.0, (score - low) / (high - low))) for score in one]
+    # 0.1 and 0.9 at the two scores of the scale: log-odds of +-ln 9, linear in the score.
+    expected = [1 / (1 + 9 ** -(2 * (score - low) / (high - low) - 1)) for score in one]
     assert rewards == pytest.approx(expected, abs=1e-4)
+    assert [rewards[one.index(score)] for score in (low, high)] == pytest.approx([0.1, 0.9], abs=1e-3)
+    ranked = [reward for _, reward in sorted(zip(one, rewards, strict=True))]
+    assert ranked == sorted(ranked)
+    assert 0 < ranked[0] < 0.1 < 0.9 < ranked[-1] < 1, "better than the mean chosen reply is rewarded more"
     assert AutoConfig.from_pretrained(folder).num_labels == 1
     assert type(AutoModelForSequenceClassification.from_pretrained(folder)).__name__.startswith("Granite")

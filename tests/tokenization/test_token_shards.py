@@ -175,7 +175,7 @@ def test_damaged_documents_are_named(tmp_path: Path, corpus: Corpus, tokenizer_a
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match=r"00000.jsonl.gz: damaged after line"):
         tokenize.run(context(tmp_path / "a", source, tokenizer_artifact))
-    path.write_bytes(gzip.compress(b'{"id": "1", "text": "x"}\n{"id": 2}\n'))
+    path.write_bytes(gzip.compress(b'{"id": "%064d", "text": "x"}\n{"id": 2}\n' % 1))
     with pytest.raises(DataError, match=r"00000.jsonl.gz:2: not a document"):
         tokenize.run(context(tmp_path / "b", source, tokenizer_artifact))
 
@@ -237,6 +237,7 @@ def test_the_tokenizer_stage_reaches_its_vocabulary(tmp_path: Path, corpus: Corp
         results.append(content(run.output))
     assert results[0] == results[1]
     assert result.metrics["bytes_per_token"] > 1.5
+    assert {"bytes_per_token/code", "bytes_per_token/math"} <= result.metrics.keys()
     saved = json.loads((run.output / "tokenizer" / "tokenizer_config.json").read_text())
     assert saved["tokenizer_class"] == "TokenizersBackend"
 
