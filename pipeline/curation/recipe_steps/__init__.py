@@ -17,6 +17,8 @@ from pipeline.curation.recipe_steps.text import (
     GopherRepetition,
     Language,
     Length,
+    MC4Paragraphs,
+    RefinedWebLines,
 )
 
 __all__ = [
@@ -29,15 +31,18 @@ __all__ = [
     "GopherRepetition",
     "Language",
     "Length",
+    "MC4Paragraphs",
     "MinHash",
     "QualityClassifier",
+    "RefinedWebLines",
     "Scope",
     "Step",
     "Trafilatura",
 ]
 
 Step = (
-    Trafilatura | Language | Length | CodeRules | GopherRepetition | GopherQuality | C4 | FineWebQuality
+    Trafilatura | Language | Length | CodeRules | GopherRepetition | GopherQuality | C4 | FineWebQuality | MC4Paragraphs
+    | RefinedWebLines
     | ExactDedup | MinHash | QualityClassifier
 )  # fmt: skip
 

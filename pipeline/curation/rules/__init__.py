@@ -10,10 +10,12 @@ _RULES: dict[type[steps.Step], str] = {
     steps.Language: "basic:language_rule",
     steps.Length: "basic:length_rule",
     steps.CodeRules: "code:code_rule",
-    steps.GopherRepetition: "datatrove_filters:datatrove_rule",
-    steps.GopherQuality: "datatrove_filters:datatrove_rule",
-    steps.C4: "datatrove_filters:datatrove_rule",
-    steps.FineWebQuality: "datatrove_filters:datatrove_rule",
+    steps.GopherRepetition: "gopher_repetition:gopher_repetition_rule",
+    steps.GopherQuality: "gopher_quality:gopher_quality_rule",
+    steps.C4: "c4:c4_rule",
+    steps.FineWebQuality: "fineweb:fineweb_rule",
+    steps.MC4Paragraphs: "mc4:mc4_rule",
+    steps.RefinedWebLines: "refinedweb:refinedweb_rule",
 }
 """Module of this package and function that makes the rule of a step: only what a recipe uses is imported."""
 
