@@ -155,7 +155,7 @@ def table(texts: list[str], workers: int, rows: list[tuple[str, float, float, fl
         ratio = f"{stock_seconds / our_seconds:.1f}"
         lines.append(f"| {name} | {stock_seconds:.1f} | {our_seconds:.1f} | {ratio} | {100 * equal:.2f} % |")
     alone = [row for row in rows if row[0] in FILTERS]
-    total = [sum(row[place] for row in alone) for place in (1, 2)]
+    total = [sum(row[1] for row in alone), sum(row[2] for row in alone)]
     lines.append(f"| sum of the four alone | {total[0]:.1f} | {total[1]:.1f} | {total[0] / total[1]:.1f} | |")
     return "\n".join(lines)
 
