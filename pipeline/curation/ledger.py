@@ -7,6 +7,7 @@ from typing import Any
 
 from datatrove.data import Document
 
+from pipeline.curation.examples import Examples
 from pipeline.curation.rules.rule import Removal
 
 
@@ -36,6 +37,7 @@ class Ledger:
     def __init__(self, steps: Iterable[str]) -> None:
         self.counts = {step: StepCount() for step in steps}
         self.rows: list[dict[str, Any]] = []
+        self.examples = Examples()
 
     def keep(self, step: str, characters_in: int, characters_kept: int, edited: bool = False) -> None:
         """A document passed a step."""
@@ -53,6 +55,7 @@ class Ledger:
         count.removed += 1
         count.characters_in += len(document.text)
         count.reasons[removal.reason] += 1
+        self.examples.remove(step, document, removal)
         self.rows.append(
             {"id": str(document.id), "step": step, "origin": document.metadata["origin"], **asdict(removal)}
         )
@@ -60,6 +63,7 @@ class Ledger:
     def add(self, other: dict[str, Any]) -> None:
         """Adds what another process counted and wrote down."""
         self.rows += other["rows"]
+        self.examples.add(other["examples"])
         for step, values in other["counts"].items():
             count = self.counts[step]
             count.into += values["in"]
@@ -69,7 +73,11 @@ class Ledger:
 
     def as_json(self) -> dict[str, Any]:
         """Everything, to write down."""
-        return {"counts": {step: count.as_json() for step, count in self.counts.items()}, "rows": self.rows}
+        return {
+            "counts": {step: count.as_json() for step, count in self.counts.items()},
+            "rows": self.rows,
+            "examples": self.examples.as_json(),
+        }
 
     def funnel(self) -> list[dict[str, Any]]:
         """The counts of each step, in order."""
