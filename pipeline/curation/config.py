@@ -32,8 +32,11 @@ class CurateConfig:
 
         Raises:
             RecipeError: for a recipe that cannot be used.
+            DataError: for a benchmark that is not there.
         """
+        from pipeline.curation.benchmark_files import describe_benchmarks
         from pipeline.curation.recipe import load_recipes
+        from pipeline.curation.recipe_steps import Decontaminate
         from pipeline.curation.source_files import describe
 
         recipes = load_recipes(Path(self.recipes), self.domains)
@@ -41,6 +44,11 @@ class CurateConfig:
             recipe.domain: {
                 **recipe.as_json(),
                 "sources_found": [describe(source) for source in recipe.sources],
+                "benchmarks_found": [
+                    describe_benchmarks(step.benchmarks, f"{self.recipes}/{recipe.domain}.yaml")
+                    for step in recipe.steps
+                    if isinstance(step, Decontaminate)
+                ],
             }
             for recipe in recipes
         }

@@ -1,5 +1,6 @@
 """What happened to every document: in = kept + removed at each step, and why each was removed."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -8,7 +9,7 @@ from typing import Any
 from datatrove.data import Document
 
 from pipeline.curation.examples import Examples
-from pipeline.curation.rules.rule import Removal
+from pipeline.curation.rules.rule import Judgement, Removal
 
 
 @dataclass
@@ -23,12 +24,15 @@ class StepCount:
     characters_in: int = 0
     characters_kept: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    found: Counter[str] = field(default_factory=Counter)
+    """What the step found in documents, by kind, where it counts such things."""
 
     def as_json(self) -> dict[str, Any]:
         """For the report, `into` as `in`."""
         assert self.into == self.kept + self.removed, self
         row = asdict(self)
-        return {"in": row.pop("into"), **row, "reasons": dict(sorted(self.reasons.items()))}
+        reasons, found = (dict(sorted(each.items())) for each in (self.reasons, self.found))
+        return {"in": row.pop("into"), **row, "reasons": reasons, "found": found}
 
 
 class Ledger:
@@ -37,6 +41,7 @@ class Ledger:
     def __init__(self, steps: Iterable[str]) -> None:
         self.counts = {step: StepCount() for step in steps}
         self.rows: list[dict[str, Any]] = []
+        self.matches: list[dict[str, Any]] = []
         self.examples = Examples()
 
     def keep(self, step: str, characters_in: int, characters_kept: int, edited: bool = False) -> None:
@@ -60,9 +65,16 @@ class Ledger:
             {"id": str(document.id), "step": step, "origin": document.metadata["origin"], **asdict(removal)}
         )
 
+    def find(self, step: str, document: Document, judgement: Judgement) -> None:
+        """Counts what a step found in a document, and notes the evidence under the id it came with."""
+        self.counts[step].found.update(judgement.counts)
+        place = {"id": str(document.id), "step": step, "origin": document.metadata["origin"]}
+        self.matches += [{**place, **match} for match in judgement.matches]
+
     def add(self, other: dict[str, Any]) -> None:
         """Adds what another process counted and wrote down."""
         self.rows += other["rows"]
+        self.matches += other["matches"]
         self.examples.add(other["examples"])
         for step, values in other["counts"].items():
             count = self.counts[step]
@@ -70,12 +82,14 @@ class Ledger:
             for name in ("kept", "removed", "edited", "characters_in", "characters_kept"):
                 setattr(count, name, getattr(count, name) + values[name])
             count.reasons.update(values["reasons"])
+            count.found.update(values["found"])
 
     def as_json(self) -> dict[str, Any]:
         """Everything, to write down."""
         return {
             "counts": {step: count.as_json() for step, count in self.counts.items()},
             "rows": self.rows,
+            "matches": self.matches,
             "examples": self.examples.as_json(),
         }
 
@@ -89,4 +103,12 @@ class Ledger:
         return sorted(
             self.rows,
             key=lambda row: (position[row["step"]], row["id"], row["origin"], row["duplicate_of"] or ""),
+        )
+
+    def sorted_matches(self) -> list[dict[str, Any]]:
+        """Evidence in the order of the steps, ids and origins, then of what it says."""
+        position = {step: index for index, step in enumerate(self.counts)}
+        return sorted(
+            self.matches,
+            key=lambda row: (position[row["step"]], row["id"], row["origin"], json.dumps(row, sort_keys=True)),
         )

@@ -239,3 +239,5 @@ def write_domain(
         if len(chosen) < documents_per_file:
             break
     documents.write_rows(output / "removed" / recipe.domain / "00000.jsonl.gz", ledger.sorted_rows())
+    if ledger.matches:
+        documents.write_rows(output / "matches" / recipe.domain / "00000.jsonl.gz", ledger.sorted_matches())

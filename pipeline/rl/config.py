@@ -1,9 +1,10 @@
 """Settings of the stages `reward_model` and `rl_*`."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from pipeline.sft.config import ProbeConfig, ProblemConfig, TrainingConfig, check_weights
+from pipeline.curation.recipe_steps.contamination import PromptDecontamination
+from pipeline.sft.config import ProbeConfig, ProblemConfig, TrainingConfig, benchmark_content, check_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,16 @@ class RlConfig(TrainingConfig):
     """The measurement before and after."""
     problems: ProblemConfig = field(default_factory=ProblemConfig)
     """Which problems the environments pose."""
+    decontamination: PromptDecontamination = field(default_factory=PromptDecontamination)
+    """Benchmarks whose items no prompt may copy."""
+
+    def content(self) -> dict[str, Any]:
+        """What the benchmarks' files hold: a part of the stage's fingerprint.
+
+        Raises:
+            DataError: for a benchmark that is not there.
+        """
+        return benchmark_content(self.decontamination)
 
     def __post_init__(self) -> None:
         from pipeline.environments import DOMAINS

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from transformers import PreTrainedTokenizerBase
 
+from pipeline.curation.prompt_decontamination import PromptIndex
 from pipeline.environments import Options, Problem, problems
 from pipeline.errors import DataError
 from pipeline.rl.config import RlConfig
@@ -25,12 +28,13 @@ def interleave(weights: dict[str, float], count: int) -> list[str]:
 
 
 def stage_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenizerBase) -> list[Problem]:
-    """The stage's training problems in order; those with prompts over `max_prompt_length` left out.
+    """The stage's training problems in order; prompts over `max_prompt_length` and copies of benchmarks left out.
 
-    Raises DataError when a domain has no prompt short enough.
+    Raises DataError when a domain has no prompt left.
     """
     order = interleave(config.domain_weights, config.prompts)
     options = Options(difficulty=config.problems.difficulty, assistant=config.problems.assistant)
+    benchmarks = PromptIndex(config.decontamination)
     streams = {}
     for domain in dict.fromkeys(order):
         posed = problems(domain, order.count(domain), seed, "train", options)
@@ -42,9 +46,20 @@ def stage_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenizerBa
             raise DataError(
                 f"no prompt of {domain} is within {config.max_prompt_length} tokens, set max_prompt_length higher"
             )
-        # Short prompts stand in for long ones, so that the mixture stays what it is.
-        streams[domain] = iter([short[place % len(short)] for place in range(len(posed))])
+        clean = uncontaminated(short, benchmarks)
+        if not clean:
+            raise DataError(f"every prompt of {domain} copies a benchmark, set weight 0 or other benchmarks")
+        # The prompts that remain stand in for those left out, so that the mixture stays what it is.
+        streams[domain] = iter([clean[place % len(clean)] for place in range(len(posed))])
     return [next(streams[domain]) for domain in order]
+
+
+def uncontaminated(posed: list[Problem], benchmarks: PromptIndex) -> list[Problem]:
+    """The problems whose prompts copy no item of a benchmark; the log tells how many were left out."""
+    copies = [benchmarks.copied(problem.prompt) for problem in posed]
+    for name, count in sorted(Counter(copy.benchmark for copy in copies if copy is not None).items()):
+        print(f"decontamination: {count} of {len(posed)} prompts copy {name} and are left out")
+    return [problem for problem, copy in zip(posed, copies, strict=True) if copy is None]
 
 
 def dataset_rows(posed: list[Problem]) -> list[dict[str, object]]:

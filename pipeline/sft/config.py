@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pipeline.curation.recipe_steps.contamination import PromptDecontamination
+
 
 def _positive(owner: object, *names: str) -> None:
     for name in names:
@@ -116,6 +118,16 @@ class SftDataConfig:
     """Preference pairs on held-out prompts."""
     problems: ProblemConfig = field(default_factory=ProblemConfig)
     """Which problems the environments pose."""
+    decontamination: PromptDecontamination = field(default_factory=PromptDecontamination)
+    """Benchmarks whose items no question may copy."""
+
+    def content(self) -> dict[str, Any]:
+        """What the benchmarks' files hold: a part of the stage's fingerprint.
+
+        Raises:
+            DataError: for a benchmark that is not there.
+        """
+        return benchmark_content(self.decontamination)
 
     def __post_init__(self) -> None:
         from pipeline.environments import DOMAINS
@@ -123,6 +135,13 @@ class SftDataConfig:
         _positive(self, "conversations", "preference_pairs", "preference_validation_pairs")
         _share(self, "faulty_share", "multi_turn_share", "terse_share", "abstaining_share", "validation_share")
         check_weights(self.domain_weights, (*DOMAINS, "documentation"))
+
+
+def benchmark_content(decontamination: PromptDecontamination) -> dict[str, Any]:
+    """What identifies the data of the benchmarks of a setting."""
+    from pipeline.curation.benchmark_files import describe_benchmarks
+
+    return {"benchmarks": describe_benchmarks(decontamination.benchmarks, "decontamination")}
 
 
 def check_weights(weights: dict[str, float], known: tuple[str, ...]) -> None:

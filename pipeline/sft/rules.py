@@ -8,6 +8,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from pipeline.curation.prompt_decontamination import PromptIndex
 from pipeline.environments import split_of, verify
 from pipeline.environments.answers import DOES_NOT_KNOW
 from pipeline.sft.config import SftDataConfig
@@ -81,6 +82,14 @@ def check_leakage(conversation: Conversation) -> Removal | None:
     return None
 
 
+def check_benchmarks(conversation: Conversation, index: PromptIndex, least: float) -> Removal | None:
+    """No question may copy an item of a benchmark. Replies may: "42" is the answer to many a question."""
+    for message in conversation.messages:
+        if message["role"] == "user" and (copy := index.copied(message["content"])) is not None:
+            return Removal("decontamination", f"copies {copy.benchmark}: {copy.excerpt}", copy.coverage, least)
+    return None
+
+
 def check_answers(conversation: Conversation) -> Removal | None:
     """Hard reject: every reply that a verifier can check has to be right, or abstain."""
     replies = [message["content"] for message in conversation.messages if message["role"] == "assistant"]
@@ -110,6 +119,8 @@ def curate(
     removed: list[dict[str, Value]] = []
     repaired: list[dict[str, Value]] = []
     seen: set[str] = set()
+    # Without benchmarks the index is empty and finds nothing.
+    benchmarks, least = PromptIndex(config.decontamination), config.decontamination.minimum_coverage
     for conversation in raw:
         original = identity_of(conversation.messages)
         messages = [{**message, "content": normalise(message["content"])} for message in conversation.messages]
@@ -120,6 +131,7 @@ def curate(
             or check_length(clean, config)
             or check_truncation(clean)
             or check_leakage(clean)
+            or check_benchmarks(clean, benchmarks, least)
             or check_answers(clean)
             or (Removal("exact_dedup", "duplicate", identity, "unique") if identity in seen else None)
         )

@@ -8,12 +8,13 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from pipeline.config import build
 from pipeline.environments import DOMAINS, problems
-from pipeline.errors import CheckpointError, ConfigError
+from pipeline.errors import CheckpointError, ConfigError, DataError
 from pipeline.rl.config import RlConfig
 from pipeline.rl.granite import GraniteForSequenceClassification, register
 from pipeline.rl.prompts import dataset_rows, interleave, stage_problems
 from pipeline.rl.rewards import reward_function
 from pipeline.rl.scoring import RewardModel, load_reward_model, raw_scores, write_scale
+from tests.curation.recipes import write_lines
 from tests.sft.tiny import PROBLEMS, TRAINING, write_model
 
 END = 7
@@ -71,6 +72,23 @@ def test_prompts_are_from_the_training_split_and_short_enough(checkpoint: Path) 
     assert {problem.domain for problem in posed[:2]} == {"math", "text_to_sql"}
     with pytest.raises(Exception, match="max_prompt_length"):
         stage_problems(config(max_prompt_length=4), 0, tokenizer)
+
+
+def test_prompts_of_a_benchmark_are_left_out_and_replaced(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    before = [problem.prompt for problem in stage_problems(config(), 0, tokenizer)]
+    path = tmp_path / "benchmark.jsonl"
+    setting = {"benchmarks": [{"name": "planted", "path": str(path), "text_keys": ["text"]}]}
+    write_lines(path, [before[0].lower()])
+    after = [problem.prompt for problem in stage_problems(config(decontamination=setting), 0, tokenizer)]
+    kept = [prompt for prompt in before if prompt != before[0]]
+    assert after == kept + [kept[place % len(kept)] for place in range(len(before) - len(kept))]
+    assert "prompts copy planted" in capsys.readouterr().out
+    write_lines(path, before)
+    with pytest.raises(DataError, match="every prompt of math copies a benchmark"):
+        stage_problems(config(decontamination=setting), 0, tokenizer)
 
 
 def test_the_published_stage_sizes_give_the_published_steps() -> None:

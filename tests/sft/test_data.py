@@ -9,13 +9,14 @@ import pytest
 from pipeline.config import build
 from pipeline.context import StageContext
 from pipeline.environments import split_of, verify
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DataError
 from pipeline.sft import conversations as raw
 from pipeline.sft.config import SftDataConfig
 from pipeline.sft.conversations import Conversation, documentation, raw_conversations, turn
 from pipeline.sft.data import read_rows, run
 from pipeline.sft.preferences import preference_pairs
 from pipeline.sft.rules import curate, normalise
+from tests.curation.recipes import write_lines
 from tests.sft.tiny import DATA, data_config
 
 
@@ -62,6 +63,24 @@ def test_duplicates_are_removed_once() -> None:
     kept, removed, _ = curate([two, two, one], data_config())
     assert len(kept) == 1
     assert Counter(row["step"] for row in removed) == {"exact_dedup": 1, "truncation": 1}
+
+
+def test_questions_of_a_benchmark_are_removed_and_change_the_fingerprint(tmp_path: Path) -> None:
+    conversations = curate(clean(), data_config())[0]
+    planted = conversations[3].messages[0]["content"]
+    path = write_lines(tmp_path / "benchmark.jsonl", [f"  {planted.upper()}?! "])
+    setting = {"benchmarks": [{"name": "planted", "path": str(path), "text_keys": ["text"]}]}
+    config = build(SftDataConfig, {**DATA, "decontamination": setting}, "stages.sft_data.config")
+    kept, removed, _ = curate(conversations, config)
+    assert [each for each in conversations if each.messages[0]["content"] != planted] == kept
+    assert {(row["step"], row["value"], row["threshold"]) for row in removed} == {("decontamination", 1.0, 0.5)}
+    assert str(removed[0]["reason"]).startswith("copies planted: ")
+    content = config.content()
+    write_lines(path, ["other"])
+    assert config.content() != content
+    path.unlink()
+    with pytest.raises(DataError, match="no file"):
+        config.content()
 
 
 def test_the_stage_accounts_for_every_conversation(tmp_path: Path) -> None:

@@ -6,8 +6,11 @@ Steps run in the order of the recipe.
 from typing import get_args, get_type_hints
 
 from pipeline.curation.recipe_steps.classifiers import QualityClassifier
+from pipeline.curation.recipe_steps.contamination import Decontaminate
 from pipeline.curation.recipe_steps.duplicates import ExactDedup, MinHash
+from pipeline.curation.recipe_steps.licences import Licences
 from pipeline.curation.recipe_steps.pages import Trafilatura
+from pipeline.curation.recipe_steps.privacy import Pii, Secrets
 from pipeline.curation.recipe_steps.scope import Scope
 from pipeline.curation.recipe_steps.text import (
     C4,
@@ -25,24 +28,28 @@ __all__ = [
     "C4",
     "STEPS",
     "CodeRules",
+    "Decontaminate",
     "ExactDedup",
     "FineWebQuality",
     "GopherQuality",
     "GopherRepetition",
     "Language",
     "Length",
+    "Licences",
     "MC4Paragraphs",
     "MinHash",
+    "Pii",
     "QualityClassifier",
     "RefinedWebLines",
     "Scope",
+    "Secrets",
     "Step",
     "Trafilatura",
 ]
 
 Step = (
     Trafilatura | Language | Length | CodeRules | GopherRepetition | GopherQuality | C4 | FineWebQuality | MC4Paragraphs
-    | RefinedWebLines
+    | RefinedWebLines | Decontaminate | Pii | Secrets | Licences
     | ExactDedup | MinHash | QualityClassifier
 )  # fmt: skip
 

@@ -16,6 +16,10 @@ _RULES: dict[type[steps.Step], str] = {
     steps.FineWebQuality: "fineweb:fineweb_rule",
     steps.MC4Paragraphs: "mc4:mc4_rule",
     steps.RefinedWebLines: "refinedweb:refinedweb_rule",
+    steps.Decontaminate: "decontamination:decontamination_rule",
+    steps.Pii: "pii:pii_rule",
+    steps.Secrets: "credentials:secrets_rule",
+    steps.Licences: "licences:licence_rule",
 }
 """Module of this package and function that makes the rule of a step: only what a recipe uses is imported."""
 

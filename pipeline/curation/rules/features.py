@@ -25,8 +25,11 @@ class Features:
         """Args: `text`; `language`, datatrove's name of it."""
         self.text = text
         self.vocabulary: Vocabulary = vocabulary(language)
-        self.words = self.vocabulary.words(text)
-        """Numbers of the words."""
+
+    @cached_property
+    def words(self) -> numpy.ndarray:
+        """Numbers of the words: what costs most, so that only what comes to it pays for it."""
+        return self.vocabulary.words(self.text)
 
     @cached_property
     def word_lengths(self) -> numpy.ndarray:

@@ -1,7 +1,6 @@
 """Line punctuation, short lines, repeated lines, lists (Penedo et al. 2024, arXiv 2406.17557, section 3.6).
 
-Decisions and reasons are those of datatrove's FineWebQualityFilter. One difference: where it would divide by a number
-of words that is zero, the text is empty.
+Decisions and reasons are those of datatrove's FineWebQualityFilter.
 """
 
 from collections.abc import Iterator
@@ -24,8 +23,7 @@ def fineweb_rule(step: steps.FineWebQuality) -> Rule:
         lines = [line for line in document.text.split("\n") if line and not line.isspace()]
         if not lines:
             return refuse("empty")
-        found = features(document.text, step.language)
-        return judge(_measured(found, lines, step)) if len(found.words) else refuse("empty")
+        return judge(_measured(features(document.text, step.language), lines, step))
 
     return rule
 
@@ -39,4 +37,4 @@ def _measured(found: Features, lines: list[str], step: steps.FineWebQuality) -> 
     newlines = found.text.count("\n")
     repeated = duplicates(lines)[1] / (len(found.text) - newlines)
     yield "char_dup_ratio", repeated, "<=", step.maximum_duplicate_line_characters
-    yield "list_ratio", newlines / len(found.words), "<=", step.maximum_newlines_per_word
+    yield "list_ratio", newlines / max(1, len(found.words)), "<=", step.maximum_newlines_per_word

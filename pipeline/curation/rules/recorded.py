@@ -27,6 +27,7 @@ class Recorded(PipelineStep):
         for document in data:
             before = document.text
             judgement = self.rule(document)
+            self.ledger.find(self.name, document, judgement)
             if judgement.removal is not None:
                 document.text = before
                 self.ledger.remove(self.name, document, judgement.removal)

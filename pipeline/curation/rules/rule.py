@@ -1,7 +1,7 @@
 """The contract of a rule: what it looked at in one document, and whether the document stays."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from datatrove.data import Document
@@ -43,6 +43,10 @@ class Judgement:
     """None keeps the document."""
     checks: tuple[Check, ...] = ()
     """What a document that stays was held against, for the report of near misses."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What was found in the document, by kind, whether it stays or not: summed over all documents of the step."""
+    matches: tuple[Mapping[str, str | int | float], ...] = ()
+    """Evidence to write beside the removals, such as text shared with a benchmark. Never what had to be hidden."""
 
 
 KEEP = Judgement()
