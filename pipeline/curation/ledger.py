@@ -8,6 +8,7 @@ from typing import Any
 
 from datatrove.data import Document
 
+from pipeline.curation.examples import Examples
 from pipeline.curation.rules.rule import Judgement, Removal
 
 
@@ -41,6 +42,7 @@ class Ledger:
         self.counts = {step: StepCount() for step in steps}
         self.rows: list[dict[str, Any]] = []
         self.matches: list[dict[str, Any]] = []
+        self.examples = Examples()
 
     def keep(self, step: str, characters_in: int, characters_kept: int, edited: bool = False) -> None:
         """A document passed a step."""
@@ -58,6 +60,7 @@ class Ledger:
         count.removed += 1
         count.characters_in += len(document.text)
         count.reasons[removal.reason] += 1
+        self.examples.remove(step, document, removal)
         self.rows.append(
             {"id": str(document.id), "step": step, "origin": document.metadata["origin"], **asdict(removal)}
         )
@@ -72,6 +75,7 @@ class Ledger:
         """Adds what another process counted and wrote down."""
         self.rows += other["rows"]
         self.matches += other["matches"]
+        self.examples.add(other["examples"])
         for step, values in other["counts"].items():
             count = self.counts[step]
             count.into += values["in"]
@@ -82,8 +86,12 @@ class Ledger:
 
     def as_json(self) -> dict[str, Any]:
         """Everything, to write down."""
-        counts = {step: count.as_json() for step, count in self.counts.items()}
-        return {"counts": counts, "rows": self.rows, "matches": self.matches}
+        return {
+            "counts": {step: count.as_json() for step, count in self.counts.items()},
+            "rows": self.rows,
+            "matches": self.matches,
+            "examples": self.examples.as_json(),
+        }
 
     def funnel(self) -> list[dict[str, Any]]:
         """The counts of each step, in order."""

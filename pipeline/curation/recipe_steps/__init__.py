@@ -20,6 +20,8 @@ from pipeline.curation.recipe_steps.text import (
     GopherRepetition,
     Language,
     Length,
+    MC4Paragraphs,
+    RefinedWebLines,
 )
 
 __all__ = [
@@ -34,9 +36,11 @@ __all__ = [
     "Language",
     "Length",
     "Licences",
+    "MC4Paragraphs",
     "MinHash",
     "Pii",
     "QualityClassifier",
+    "RefinedWebLines",
     "Scope",
     "Secrets",
     "Step",
@@ -44,8 +48,8 @@ __all__ = [
 ]
 
 Step = (
-    Trafilatura | Language | Length | CodeRules | GopherRepetition | GopherQuality | C4 | FineWebQuality
-    | Decontaminate | Pii | Secrets | Licences
+    Trafilatura | Language | Length | CodeRules | GopherRepetition | GopherQuality | C4 | FineWebQuality | MC4Paragraphs
+    | RefinedWebLines | Decontaminate | Pii | Secrets | Licences
     | ExactDedup | MinHash | QualityClassifier
 )  # fmt: skip
 

@@ -42,11 +42,17 @@ class CodeRules:
     """Names of data files, which must have a length within the two bounds below."""
     minimum_data_characters: int = 50
     maximum_data_characters: int = 5_000
+    page_suffixes: tuple[str, ...] = (".html", ".htm", ".xhtml")
+    """Names of pages, which must show enough text."""
+    minimum_visible_share: float = 0.20
+    """Least share of a page's characters that a reader sees."""
+    minimum_visible_characters: int = 100
+    """Least number of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GopherRepetition:
-    """Repeated lines, paragraphs and n-grams (Rae et al. 2021, table A1), by datatrove."""
+    """Repeated lines, paragraphs and n-grams (Rae et al. 2021, table A1)."""
 
     scope: ClassVar[Scope] = "document"
     step: Literal["gopher_repetition"]
@@ -64,7 +70,7 @@ class GopherRepetition:
 
 @dataclass(frozen=True, kw_only=True)
 class GopherQuality:
-    """Length, symbols, bullets, ellipses, alphabetic words, stop words (Rae et al. 2021), by datatrove."""
+    """Length, symbols, bullets, ellipses, alphabetic words, stop words (Rae et al. 2021)."""
 
     scope: ClassVar[Scope] = "document"
     step: Literal["gopher_quality"]
@@ -78,12 +84,15 @@ class GopherQuality:
     minimum_alphabetic_words: float = 0.8
     """Least share of words with a letter."""
     minimum_stop_words: int = 2
+    stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
+    """Those of the paper; other languages need their own."""
     language: str = "eng"
+    """datatrove's name of the language whose word tokenizer is used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class C4:
-    """The C4 rules (Raffel et al. 2020), by datatrove: takes lines out, and refuses some documents."""
+    """The C4 rules (Raffel et al. 2020): takes lines out, and refuses some documents."""
 
     scope: ClassVar[Scope] = "document"
     step: Literal["c4"]
@@ -100,14 +109,50 @@ class C4:
 
 @dataclass(frozen=True, kw_only=True)
 class FineWebQuality:
-    """Line punctuation, short lines, repeated lines, lists (Penedo et al. 2024), by datatrove."""
+    """Line punctuation, short lines, repeated lines, lists (Penedo et al. 2024)."""
 
     scope: ClassVar[Scope] = "document"
     step: Literal["fineweb_quality"]
     minimum_punctuated_lines: float = 0.12
-    maximum_short_lines: float = 0.67
+    maximum_short_lines: float | None = 0.67
+    """null asks nothing of short lines, as FineWeb-2 does."""
     short_line_characters: int = 30
-    maximum_duplicate_line_characters: float = 0.1
-    """0.1 in the paper and in FineWeb-2; datatrove's default is 0.01."""
+    duplicate_line_characters: Literal["paper", "fineweb_code"] | float = "paper"
+    """Most characters in lines that came before, a share or the name of one: `paper` is 0.1 (arXiv 2406.17557, and
+    FineWeb-2), `fineweb_code` is 0.01, with which FineWeb was made and which is datatrove's default."""
     maximum_newlines_per_word: float = 0.3
     language: str = "eng"
+
+    @property
+    def maximum_duplicate_line_characters(self) -> float:
+        """The share itself."""
+        named = {"paper": 0.1, "fineweb_code": 0.01}
+        chosen = self.duplicate_line_characters
+        return named[chosen] if isinstance(chosen, str) else chosen
+
+
+@dataclass(frozen=True, kw_only=True)
+class MC4Paragraphs:
+    """Keeps documents with enough long lines (mC4; Xue et al. 2021, arXiv 2010.11934, section 3.1)."""
+
+    scope: ClassVar[Scope] = "document"
+    step: Literal["mc4_paragraphs"]
+    minimum_lines: int = 3
+    minimum_characters: int = 200
+    """Characters of a line that counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefinedWebLines:
+    """Takes out lines that are no text; refuses documents that lose much (RefinedWeb, arXiv 2306.01116, G.2)."""
+
+    scope: ClassVar[Scope] = "document"
+    step: Literal["refinedweb_lines"]
+    maximum_uppercase: float = 0.5
+    """Most uppercase characters of a line (DCLM's configuration; the paper says "mainly")."""
+    minimum_words: int = 2
+    """Words of a line: one alone goes."""
+    phrase_words: int = 10
+    """Words of a line that goes for its phrase, such as "Read more...", at most."""
+    maximum_removed_words: float = 0.05
+    """Share of a document's words in lines taken out from which all of it goes."""

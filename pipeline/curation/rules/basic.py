@@ -4,7 +4,7 @@ from datatrove.data import Document
 
 from pipeline.curation import recipe_steps as steps
 from pipeline.curation.language import identify
-from pipeline.curation.rules.rule import Check, Judgement, Rule, refuse
+from pipeline.curation.rules.rule import Check, Judgement, Measured, Rule, judge, refuse
 
 
 def language_rule(step: steps.Language) -> Rule:
@@ -29,13 +29,9 @@ def length_rule(step: steps.Length) -> Rule:
     def rule(document: Document) -> Judgement:
         """What the step says."""
         length = len(document.text)
-        if length < step.minimum_characters:
-            return refuse("too_short", length, step.minimum_characters)
-        checks = [Check("too_short", length, step.minimum_characters)]
+        measured: list[Measured] = [("too_short", length, ">=", step.minimum_characters)]
         if step.maximum_characters is not None:
-            if length > step.maximum_characters:
-                return refuse("too_long", length, step.maximum_characters)
-            checks.append(Check("too_long", length, step.maximum_characters))
-        return Judgement(checks=tuple(checks))
+            measured.append(("too_long", length, "<=", step.maximum_characters))
+        return judge(measured)
 
     return rule

@@ -36,4 +36,5 @@ class Recorded(PipelineStep):
             if edited:
                 document.id = content_id(document.text)
             self.ledger.keep(self.name, len(before), len(document.text), edited)
+            self.ledger.examples.keep(self.name, document, judgement.checks)
             yield document

@@ -1,7 +1,8 @@
 """The contract of a rule: what it looked at in one document, and whether the document stays."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from datatrove.data import Document
 
@@ -58,3 +59,17 @@ def refuse(
 ) -> Judgement:
     """The judgement on a document that does not stay."""
     return Judgement(Removal(reason=reason, value=value, threshold=threshold, duplicate_of=duplicate_of))
+
+
+Measured = tuple[str, float, Literal["<=", ">="], float]
+"""Reason if it fails, value, and the side of the limit on which it must be."""
+
+
+def judge(measured: Iterable[Measured]) -> Judgement:
+    """Holds values against limits, one after the other, and stops at the first that fails."""
+    checks = []
+    for reason, value, side, limit in measured:
+        if (value > limit) if side == "<=" else (value < limit):
+            return refuse(reason, value, limit)
+        checks.append(Check(reason, value, limit))
+    return Judgement(checks=tuple(checks))

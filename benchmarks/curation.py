@@ -1,0 +1,179 @@
+"""Stock datatrove and this project's filters on the same documents and cores, in one run: time, and equal decisions.
+
+    python benchmarks/curation.py --write benchmarks/curation.md
+
+Documents are the Python sources of the installation, or those given: JSON lines with a text each. Each filter runs
+alone over all documents, as a step of datatrove's local executor, and then all four together.
+"""
+
+import argparse
+import json
+import platform
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from datatrove.data import Document
+from datatrove.executor import LocalPipelineExecutor
+from datatrove.pipeline.base import PipelineStep
+from datatrove.pipeline.filters import (
+    C4QualityFilter,
+    FineWebQualityFilter,
+    GopherQualityFilter,
+    GopherRepetitionFilter,
+)
+from datatrove.pipeline.filters.base_filter import get_filter_result
+from datatrove.pipeline.readers import JsonlReader
+
+from pipeline.curation import recipe_steps as steps
+from pipeline.curation.rules import rule_of
+
+Decide = Callable[[Document], bool]
+
+
+def stock(name: str) -> Decide:
+    """datatrove's filter, with the thresholds of this project's defaults."""
+    step = {
+        "gopher_repetition": GopherRepetitionFilter,
+        "gopher_quality": GopherQualityFilter,
+        "c4": lambda: C4QualityFilter(filter_no_terminal_punct=False),
+        "fineweb_quality": lambda: FineWebQualityFilter(char_duplicates_ratio=0.1),
+    }[name]()
+    return lambda document: get_filter_result(step.filter(document))[0]
+
+
+def ours(name: str) -> Decide:
+    """This project's rule with its defaults."""
+    rule = rule_of(steps.STEPS[name](step=name))  # type: ignore[call-arg]
+    return lambda document: rule(document).removal is None
+
+
+FILTERS = ("gopher_repetition", "gopher_quality", "c4", "fineweb_quality")
+MAKERS: dict[str, Callable[[str], Decide]] = {"stock": stock, "ours": ours}
+
+
+class Filters(PipelineStep):
+    """Asks some filters about each document as it came, and writes down what they say."""
+
+    type = "BENCHMARK"
+    name = "filters"
+
+    def __init__(self, maker: str, names: Sequence[str], folder: Path) -> None:
+        super().__init__()
+        self.maker, self.names, self.folder = maker, list(names), folder
+
+    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Nothing to pass on."""
+        filters = [MAKERS[self.maker](name) for name in self.names]
+        said = [[decide(Document(each.text, each.id)) for decide in filters] for each in data]
+        (self.folder / f"{rank}.json").write_text(json.dumps(said))
+        return iter(())
+
+
+class Read(PipelineStep):
+    """Reads, and does nothing."""
+
+    type = "BENCHMARK"
+    name = "read"
+
+    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Nothing to pass on."""
+        for _ in data:
+            pass
+        return iter(())
+
+
+def sources(megabytes: float) -> list[str]:
+    """Python sources of the installation, up to a size."""
+    paths = sysconfig.get_paths()
+    texts, left = [], megabytes * 1e6
+    for root in dict.fromkeys((paths["stdlib"], paths["purelib"])):
+        for path in sorted(Path(root).rglob("*.py")):
+            text = path.read_text(encoding="utf-8", errors="ignore")
+            if text.strip() and left > 0:
+                texts.append(text)
+                left -= len(text)
+    return texts
+
+
+def given(path: Path) -> list[str]:
+    """The texts of a file of JSON lines."""
+    with path.open(encoding="utf-8") as file:
+        return [text for line in file if (text := json.loads(line)["text"])]
+
+
+def timed(step: PipelineStep, documents: Path, workers: int, logs: Path) -> float:
+    """Seconds of one step over all documents."""
+    start = time.perf_counter()
+    LocalPipelineExecutor(
+        [JsonlReader(str(documents)), step], tasks=workers, workers=workers, logging_dir=str(logs), skip_completed=False
+    ).run()
+    return time.perf_counter() - start
+
+
+def compare(texts: list[str], workers: int) -> list[tuple[str, float, float, float]]:
+    """Name, seconds of both, and the share of documents about which both say the same."""
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        documents = folder / "documents"
+        documents.mkdir()
+        for part in range(workers):
+            lines = (json.dumps({"text": text, "id": str(place)}) for place, text in enumerate(texts[part::workers]))
+            (documents / f"{part}.jsonl").write_text("\n".join(lines))
+        read = timed(Read(), documents, workers, folder / "logs-read")
+        rows.append(("reading and starting", read, read, 1.0))
+        for label, names in [*((each, [each]) for each in FILTERS), ("all four", FILTERS)]:
+            seconds, said = {}, {}
+            for maker in MAKERS:
+                answers = folder / f"{maker}-{label}"
+                answers.mkdir()
+                step = Filters(maker, names, answers)
+                seconds[maker] = timed(step, documents, workers, folder / f"logs-{maker}-{label}")
+                said[maker] = [row for path in sorted(answers.glob("*.json")) for row in json.loads(path.read_text())]
+            equal = sum(map(list.__eq__, said["stock"], said["ours"])) / len(texts)
+            rows.append((label, seconds["stock"], seconds["ours"], equal))
+    return rows
+
+
+def table(texts: list[str], workers: int, rows: list[tuple[str, float, float, float]]) -> str:
+    """The table as Markdown, with the machine and the versions."""
+    size = sum(len(text.encode()) for text in texts) / 1e6
+    packages = ", ".join(f"{name} {version(name)}" for name in ("datatrove", "spacy", "numpy"))
+    lines = [
+        f"{len(texts):,} documents, {size:.1f} MB; {workers} workers on {platform.machine()}, "
+        f"Python {platform.python_version()}, {packages}.",
+        "",
+        "| filter | stock datatrove, s | this project, s | ratio | equal decisions |",
+        "|---|---|---|---|---|",
+    ]
+    for name, stock_seconds, our_seconds, equal in rows:
+        ratio = f"{stock_seconds / our_seconds:.1f}"
+        lines.append(f"| {name} | {stock_seconds:.1f} | {our_seconds:.1f} | {ratio} | {100 * equal:.2f} % |")
+    alone = [row for row in rows if row[0] in FILTERS]
+    total = [sum(row[1] for row in alone), sum(row[2] for row in alone)]
+    lines.append(f"| sum of the four alone | {total[0]:.1f} | {total[1]:.1f} | {total[0] / total[1]:.1f} | |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Runs the comparison and prints or writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--documents", type=Path, nargs="*", help="JSON lines with a text each")
+    parser.add_argument("--megabytes", type=float, default=40, help="size of the default documents")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--write", type=Path, help="file to write the table to")
+    options = parser.parse_args()
+    texts = [text for path in options.documents or [] for text in given(path)] or sources(options.megabytes)
+    found = table(texts, options.workers, compare(texts, options.workers))
+    print(found)
+    if options.write:
+        options.write.write_text(f"# Curation\n\n{found}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""Texts as arrays of word numbers: each chunk of text is tokenized once, however often and wherever it comes.
+
+The words are those of datatrove's tokenizers. spaCy's, for English, looks at one chunk between white space after the
+other, so a chunk's words can be remembered, and unknown chunks of a text are tokenized in one call. What the filters
+ask of a word (its length, is it a symbol) is answered once per word, and per text by indexing into arrays.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import chain
+from string import ascii_letters
+from typing import Any
+
+import numpy
+from datatrove.utils.text import PUNCTUATION_SET
+from datatrove.utils.word_tokenizers import load_word_tokenizer
+
+ENGLISH = "eng"
+MOST_CHUNKS = 500_000
+"""Chunks to remember, some 150 MB with their words; then the memory starts afresh."""
+LONGEST_CHUNK = 40
+"""Characters. Longer chunks are addresses and data, which do not come back."""
+LETTERS = frozenset(ascii_letters)
+BEFORE_LETTERS = re.compile(r"[^A-Za-z]")
+LONGEST_SUFFIX = 8
+"""Characters at the end of a chunk in which a suffix of letters has its digit or apostrophe."""
+CHUNKS_PER_CALL = 20_000
+"""Unknown chunks that spaCy is given at once: what bounds the memory of a call."""
+
+
+class Property:
+    """A number for every word of a vocabulary, as an array that grows."""
+
+    def __init__(self, of_word: Callable[[str], int], dtype: str) -> None:
+        """Args: `of_word`, the number of a word; the array's `dtype`."""
+        self._of_word = of_word
+        self._values = numpy.zeros(1024, dtype=dtype)
+        self._length = 0
+
+    def append(self, words: Sequence[str]) -> None:
+        """Numbers for new words, which follow those already known."""
+        end = self._length + len(words)
+        if end > len(self._values):
+            self._values = numpy.concatenate(
+                [self._values, numpy.zeros(max(end, len(self._values)), self._values.dtype)]
+            )
+        self._values[self._length : end] = [self._of_word(word) for word in words]
+        self._length = end
+
+    def __getitem__(self, numbers: numpy.ndarray) -> numpy.ndarray:
+        """The numbers of words given by their places in the vocabulary."""
+        return self._values[numbers]
+
+
+def _is_symbol(word: str) -> bool:
+    return all(character in PUNCTUATION_SET for character in word)
+
+
+def _has_letter(word: str) -> bool:
+    return any(map(str.isalpha, word))
+
+
+def _english() -> Any:
+    """spaCy's English tokenizer as datatrove uses it, without the work that does not bear on where words end."""
+    import spacy
+
+    language = spacy.blank("en")
+    # What a word looks like, is like and so on: half the time of a new word, and not asked for.
+    vocabulary: Any = language.vocab
+    vocabulary.lex_attr_getters = {}
+    search = language.tokenizer.suffix_search
+
+    def find_suffix(chunk: str) -> Any:
+        """A suffix at the end of a chunk, or None."""
+        # All suffixes that end in a letter are units after a digit, or follow an apostrophe.
+        if chunk[-1:] in LETTERS and not BEFORE_LETTERS.search(chunk, max(0, len(chunk) - LONGEST_SUFFIX)):
+            return None
+        # Only dots make longer ones. What a pattern looks back at may lie before the place where the search begins.
+        return search(chunk) if chunk.endswith("..") else search(chunk, max(0, len(chunk) - LONGEST_SUFFIX))
+
+    language.tokenizer.suffix_search = find_suffix
+    return language
+
+
+class Vocabulary:
+    """The words that a process has seen in one language, numbered in the order in which they came."""
+
+    def __init__(self, language: str) -> None:
+        """Args: `language`, datatrove's name of it, as in `eng`."""
+        # Other languages do not all split at white space first.
+        by_chunk = language == ENGLISH
+        self._tokenizer: Any = _english() if by_chunk else load_word_tokenizer(language)
+        self._learn = self._learn_chunks if by_chunk else self._learn_text
+        self._split: Callable[[str], list[str]] = str.split if by_chunk else lambda text: [text]
+        self.forget()
+
+    def forget(self) -> None:
+        """Starts afresh."""
+        self._chunks: dict[str, list[int]] = {}
+        self._numbers: dict[str, int] = {}
+        self._orths: dict[int, int] = {}
+        self.lengths = Property(len, "int32")
+        self.symbols = Property(_is_symbol, "bool")
+        self.with_letters = Property(_has_letter, "bool")
+
+    def words(self, text: str) -> numpy.ndarray:
+        """The words of a text by their numbers, as int32; valid until the next text."""
+        if len(self._chunks) > MOST_CHUNKS:
+            self.forget()
+        chunks = self._split(text)
+        unknown = list(dict.fromkeys(chunk for chunk in chunks if chunk not in self._chunks))
+        for first in range(0, len(unknown), CHUNKS_PER_CALL):
+            self._learn(unknown[first : first + CHUNKS_PER_CALL])
+        numbers = numpy.fromiter(chain.from_iterable(map(self._chunks.__getitem__, chunks)), dtype=numpy.int32)
+        for chunk in unknown:
+            if len(chunk) > LONGEST_CHUNK:
+                del self._chunks[chunk]
+        return numbers
+
+    def number_of(self, word: str) -> int | None:
+        """The number of a word, if it has been seen."""
+        return self._numbers.get(word)
+
+    def _number(self, words: Sequence[str]) -> None:
+        new = [word for word in dict.fromkeys(words) if word not in self._numbers]
+        self._numbers.update(zip(new, range(len(self._numbers), len(self._numbers) + len(new)), strict=True))
+        for each in (self.lengths, self.symbols, self.with_letters):
+            each.append(new)
+
+    def _learn_text(self, chunks: Sequence[str]) -> None:
+        for chunk in chunks:
+            words = self._tokenizer.word_tokenize(chunk)
+            self._number(words)
+            self._chunks[chunk] = [self._numbers[word] for word in words]
+
+    def _learn_chunks(self, chunks: Sequence[str]) -> None:
+        from spacy.attrs import ORTH, SPACY  # type: ignore[attr-defined]
+
+        with self._tokenizer.memory_zone():
+            array = self._tokenizer.tokenizer(" ".join(chunks)).to_array([ORTH, SPACY])
+            orths: list[int] = array[:, 0].tolist()
+            new = [orth for orth in dict.fromkeys(orths) if orth not in self._orths]
+            words = [self._tokenizer.vocab.strings[orth] for orth in new]
+        self._number(words)
+        self._orths.update((orth, self._numbers[word]) for orth, word in zip(new, words, strict=True))
+        numbers = [self._orths[orth] for orth in orths]
+        # The last token of each chunk is followed by the space that joins it to the next.
+        ends = [*(numpy.flatnonzero(array[:, 1]) + 1).tolist(), len(orths)]
+        start = 0
+        for chunk, end in zip(chunks, ends, strict=True):
+            self._chunks[chunk] = numbers[start:end]
+            start = end
+
+
+@lru_cache
+def vocabulary(language: str) -> Vocabulary:
+    """The vocabulary of a language, one for each process."""
+    return Vocabulary(language)

@@ -1,0 +1,109 @@
+"""The fast tokenizer gives the words of datatrove's own."""
+
+import inspect
+import json
+
+import numpy
+import pytest
+from datatrove.utils.word_tokenizers import SpaCyTokenizer, load_word_tokenizer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.curation import vocabulary as module
+from pipeline.curation.vocabulary import Vocabulary
+
+TOKENIZER = SpaCyTokenizer("en")
+KNOWN = Vocabulary("eng")
+PIECES = st.sampled_from(
+    [
+        *(
+            "don't",
+            "U.S.",
+            "(see",
+            "x=1)",
+            "...",
+            "e.g.",
+            "\n\n",
+            "\t",
+            "can't.",
+            "'",
+            "a/b",
+            "§",
+            "12:30",
+            "C++",
+            "--",
+        ),
+        *(
+            "…",
+            "it's",
+            ":-)",
+            "10km",
+            "5kg.",
+            "3m²",
+            "$5",
+            "5US$",
+            "20°C.",
+            "cannot,",
+            "DOG's",
+            "DOG’S",
+            ".....",
+            "ORTH",
+        ),
+        *(
+            "http://a.b/c?d=e#f",
+            "x_y(",
+            "_z_",
+            "1,000.5",
+            "naïve).",
+            "日本",
+            "a.b.c",
+            "99%",
+            "ORTH",
+            "-" * 50,
+            "x" * 60,
+        ),
+    ]
+)
+
+
+def words(known: Vocabulary, text: str) -> list[str]:
+    """The words behind the numbers."""
+    numbers = known.words(text).tolist()
+    by_number = {number: word for word, number in known._numbers.items()}
+    return [by_number[number] for number in numbers]
+
+
+@given(st.lists(PIECES | st.text("ab1 .,'!?-_\n", max_size=6) | st.text(max_size=8), max_size=30))
+@settings(deadline=None, max_examples=300)
+def test_words_are_the_same(pieces: list[str]) -> None:
+    for text in (" ".join(pieces), "".join(pieces)):
+        if "IS_ALPHA" in text:  # datatrove's own way of taking it out is not ours
+            text = text.replace("IS_ALPHA", "IS_ALPH")
+        assert words(KNOWN, text) == TOKENIZER.word_tokenize(text)
+
+
+def test_words_of_code_are_the_same() -> None:
+    text = inspect.getsource(json.JSONDecoder) + inspect.getsource(numpy.unique)
+    assert words(KNOWN, text) == TOKENIZER.word_tokenize(text)
+
+
+def test_a_memory_that_is_full_starts_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Vocabulary("eng")
+    text = " ".join(f"word{number}" for number in range(50))
+    first = words(known, text)
+    monkeypatch.setattr(module, "MOST_CHUNKS", 10)
+    assert words(known, "other " + text) == ["other", *first]
+    assert known.number_of("other") == 0, "it began again"
+
+
+def test_other_languages_use_datatroves_tokenizers() -> None:
+    text = "Die Straße ist lang. Sie führt z.B. nach Köln!"
+    assert words(Vocabulary("deu"), text) == load_word_tokenizer("deu").word_tokenize(text)
+
+
+def test_properties_are_those_of_the_words() -> None:
+    known = Vocabulary("eng")
+    numbers = known.words("Hello , 12 worlds …")
+    assert known.lengths[numbers].tolist() == [5, 1, 2, 6, 1]
+    assert known.symbols[numbers].tolist() == [False, True, False, False, True]
+    assert known.with_letters[numbers].tolist() == [True, False, False, True, False]
