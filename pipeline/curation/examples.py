@@ -34,7 +34,7 @@ class Examples:
         """A document that passed, with what it was held against."""
         for check in checks:
             distance = check.distance
-            known = self.near.get(step, {}).get(check.reason, ())
+            known = self.near.get(step, {}).get(check.reason, [])
             if len(known) < MOST or distance <= known[-1]["distance"]:
                 row = _row(document, check.value, check.threshold) | {"distance": distance}
                 _insert(self.near, step, check.reason, [row])
