@@ -6,14 +6,13 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Disclosure:
-    """What IBM's data disclosures say of a dataset; fields and names are theirs."""
+    """What IBM's data disclosures say of a dataset; fields and names are theirs. Its size is measured."""
 
     name: str
     url: str
     date_obtained: str
     """A date or a month; for the embedded corpus, the moment of installation."""
     description: str
-    size_MB: float | None = None
     languages: tuple[str, ...] = ("en",)
     type: str = "text"
     source: str
