@@ -36,7 +36,9 @@ def run(context: StageContext[CurateConfig]) -> StageResult:
     for label, tasks in plan(recipes, config, state, context.output):
         total = _units(recipes) if label == COLLECT else len(tasks)
         context.progress.start(total, "units", label)
-        run_tasks(tasks, state / "done" / label, config.launcher, config.workers, show, context.stop_requested)
+        # Slurm's scripts name this folder without quotes.
+        folder = state / "done" / label.replace(" ", "-")
+        run_tasks(tasks, folder, config.launcher, config.workers, show, context.stop_requested)
     accounts = {recipe.domain: account(recipe, context.output, read_json(_funnel(state, recipe))) for recipe in recipes}
     report = {domain: each for domain, (each, _) in accounts.items()}
     write_json(context.output / REPORT, report)

@@ -68,7 +68,7 @@ def _on_slurm(
         cpus_per_task=launcher.cpus_per_task,
         mem_per_cpu_gb=launcher.memory_gb_per_cpu,
         workers=workers or -1,
-        job_name=f"fivephase-{folder.name.replace(' ', '-')}",
+        job_name=f"fivephase-{folder.name}",
         qos=launcher.qos or "",
         # The same interpreter and package on every node, which shares the file system with this one.
         env_command=f"export PATH={Path(sys.executable).parent}:$PATH PYTHONPATH={root}",
@@ -78,7 +78,10 @@ def _on_slurm(
         mail_type="NONE",
         tasks_per_job=launcher.tasks_per_job,
     )
-    executor.run()
+    try:
+        executor.run()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise LaunchError(f"launcher=slurm: a job cannot be submitted: {error}; try sbatch by hand") from None
     job = str(executor.job_id)  # "-1" where an earlier attempt has done everything
     while job != "-1" and _in_queue(job):
         if stop_requested():
