@@ -13,6 +13,7 @@ import yaml
 from pipeline.config import build, fingerprint, nearest
 from pipeline.curation.recipe_sources import SOURCES, DomainSource, Source
 from pipeline.curation.recipe_steps import STEPS, QualityClassifier, Step
+from pipeline.curation.recipe_steps.per_language import PerLanguage
 from pipeline.curation.source_files import check_source
 from pipeline.errors import ConfigError, RecipeError
 
@@ -195,6 +196,11 @@ def _check_order(recipe: Recipe, path: Path) -> None:
     for name in names:
         if names.count(name) > 1:
             raise RecipeError(f"{path}: steps has {name} twice, remove one")
+    for index, step in enumerate(recipe.steps):
+        if isinstance(step, PerLanguage) and step.by_language and "language" not in names[:index]:
+            raise RecipeError(
+                f"{path}: steps[{index}].by_language: put `step: language` before it, which finds languages"
+            )
     scopes = [step.scope for step in recipe.steps]
     if scopes != sorted(scopes, key=["page", "document", "domain"].index):
         raise RecipeError(
