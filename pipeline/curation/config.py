@@ -54,6 +54,10 @@ class CurateConfig:
     """Tasks at the same time; null is one per core, on a cluster as many as it gives."""
     launcher: LauncherConfig = field(default_factory=LauncherConfig, metadata={"fingerprint": False})
     """Which machines do the tasks."""
+    maximum_bad_share: float = field(default=0.01, metadata={"fingerprint": False})
+    """Share of a domain's records that may be no documents; with more, something is wrong and the stage fails."""
+    maximum_bad_files: float = field(default=0.05, metadata={"fingerprint": False})
+    """Share of a domain's files that may be cut short, damaged, empty or unreadable."""
     documents_per_file: int = 50_000
     """Documents in one output file."""
 
@@ -62,6 +66,9 @@ class CurateConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}, set 1 or more")
+        for name in ("maximum_bad_share", "maximum_bad_files"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, set 0 to 1")
 
     def content(self) -> dict[str, Any]:
         """What the recipes say and which data they name: a part of the stage's fingerprint.

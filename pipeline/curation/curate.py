@@ -6,6 +6,7 @@ from typing import Any
 from pipeline.context import StageContext, StageResult
 from pipeline.curation import readers
 from pipeline.curation.account import account
+from pipeline.curation.bad_share import check_bad_share
 from pipeline.curation.config import CurateConfig
 from pipeline.curation.high_quality import SelectHighQuality
 from pipeline.curation.parallel import Work, run_tasks
@@ -39,6 +40,10 @@ def run(context: StageContext[CurateConfig]) -> StageResult:
         # Slurm's scripts name this folder without quotes.
         folder = state / "done" / label.replace(" ", "-")
         run_tasks(tasks, folder, config.launcher, config.workers, show, context.stop_requested)
+        if label == COLLECT:
+            for recipe in recipes:
+                ledgers = _funnel(state, recipe).parent / "ledgers"
+                check_bad_share(recipe, sorted(ledgers.glob("collect-*.json")), config)
     accounts = {recipe.domain: account(recipe, context.output, read_json(_funnel(state, recipe))) for recipe in recipes}
     report = {domain: each for domain, (each, _) in accounts.items()}
     write_json(context.output / REPORT, report)

