@@ -5,7 +5,13 @@ Steps run in the order of the recipe.
 
 from typing import get_args, get_type_hints
 
-from pipeline.curation.recipe_steps.classifiers import QualityClassifier
+from pipeline.curation.recipe_steps.classifiers import (
+    Classifier,
+    ExtremeTokenized,
+    GneissWeb,
+    QualityClassifier,
+    Readability,
+)
 from pipeline.curation.recipe_steps.contamination import Decontaminate
 from pipeline.curation.recipe_steps.duplicates import ExactDedup, MinHash
 from pipeline.curation.recipe_steps.licences import Licences
@@ -27,10 +33,13 @@ from pipeline.curation.recipe_steps.text import (
 __all__ = [
     "C4",
     "STEPS",
+    "Classifier",
     "CodeRules",
     "Decontaminate",
     "ExactDedup",
+    "ExtremeTokenized",
     "FineWebQuality",
+    "GneissWeb",
     "GopherQuality",
     "GopherRepetition",
     "Language",
@@ -40,6 +49,7 @@ __all__ = [
     "MinHash",
     "Pii",
     "QualityClassifier",
+    "Readability",
     "RefinedWebLines",
     "Scope",
     "Secrets",
@@ -50,6 +60,7 @@ __all__ = [
 Step = (
     Trafilatura | Language | Length | CodeRules | GopherRepetition | GopherQuality | C4 | FineWebQuality | MC4Paragraphs
     | RefinedWebLines | Decontaminate | Pii | Secrets | Licences
+    | Classifier | Readability | ExtremeTokenized | GneissWeb
     | ExactDedup | MinHash | QualityClassifier
 )  # fmt: skip
 
