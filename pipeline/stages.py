@@ -24,7 +24,7 @@ class Kind:
 
 
 KINDS = {
-    "curate": Kind("pipeline.curation.config:CurateConfig", "pipeline.curation.curate:run"),
+    "curate": Kind("pipeline.curation.config:CurateConfig", "pipeline.curation.curate:run", version=2),
     "synthesize": Kind("pipeline.curation.config:SynthesizeConfig", "pipeline.curation.synthesize:run"),
     "tokenizer": Kind("pipeline.tokenization.config:TokenizerConfig", "pipeline.tokenization.train_tokenizer:run"),
     "tokenize": Kind("pipeline.tokenization.config:TokenizeConfig", "pipeline.tokenization.tokenize:run", version=2),
