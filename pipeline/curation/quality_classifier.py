@@ -17,6 +17,7 @@ from pipeline.curation.classifier import BagOfGrams
 from pipeline.curation.grams import Hashing
 from pipeline.curation.model_card import Example, describe_training, is_held_out, write_card
 from pipeline.curation.recipe_steps.classifiers import ClassifierTraining
+from pipeline.errors import DataError
 
 BATCH = 64
 
@@ -27,9 +28,18 @@ def train_and_save(
     """Trains on all examples but those held out, which the card is about, and writes classifier and card to a folder.
 
     An example is held out by the hash of its content, so that copies of it are on the same side.
+
+    Raises:
+        DataError: if a class has no example left to train on.
     """
     held_out = [example for example in examples if is_held_out(example, settings.held_out_share)]
     training = [example for example in examples if not is_held_out(example, settings.held_out_share)]
+    for label in labels:
+        if not any(example.label == label for example in training):
+            raise DataError(
+                f"{folder}: no example of {label} to train on beside those held out, give more or set "
+                f"held_out_share={settings.held_out_share} to 0"
+            )
     model = train(training, labels, settings)
     described = {"settings": asdict(settings), "data": describe_training(training, held_out, labels)}
     model.save(folder, described)

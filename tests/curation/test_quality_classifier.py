@@ -175,6 +175,17 @@ def test_the_card_is_about_examples_not_trained_on(tmp_path: Path) -> None:
     assert card["data"]["training"]["high"]["sha256_of_ids"][:16] in text
 
 
+def test_a_class_of_which_all_is_held_out_is_named(tmp_path: Path) -> None:
+    held_out = [example for example in EXAMPLES if example.label == "web" or is_held_out(example, 0.25)]
+    with pytest.raises(DataError, match="no example of high to train on"):
+        train_and_save(held_out, ("web", "high"), "high", TRAINING, tmp_path)
+    nothing_held_out = dataclasses.replace(TRAINING, held_out_share=0.0)
+    train_and_save(held_out, ("web", "high"), "high", nothing_held_out, tmp_path)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card["average_precision"] is None
+    assert "Average precision: –" in (tmp_path / "README.md").read_text()
+
+
 def test_figures_of_the_card() -> None:
     scores, truth = [0.9, 0.8, 0.7, 0.7, 0.1], [True, False, True, False, True]
     # Precision 1 at recall 1/3, 1/2 at 2/3 (two scores are equal), 3/5 at 1.
