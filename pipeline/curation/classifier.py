@@ -6,6 +6,7 @@ two labels it is never below 0.5, so that any threshold below that would keep ev
 """
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -75,7 +76,7 @@ class BagOfGrams:
             training: how it was trained, kept in the configuration.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        beside = folder / f".{WEIGHTS}"
+        beside = folder / f".{WEIGHTS}.{os.getpid()}"
         safetensors.numpy.save_file({"table": self.table, "bias": self.bias}, beside)
         sync(beside)
         beside.replace(folder / WEIGHTS)

@@ -1,6 +1,7 @@
 """The card of a trained classifier: what it was trained on and how well it tells classes it has not seen apart."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,7 @@ def write_card(
         "thresholds": [measure(scores, truth, threshold) for threshold in THRESHOLDS],
     }
     write_json(folder / "card.json", card)
-    beside = folder / ".README.md"
+    beside = folder / f".README.md.{os.getpid()}"
     beside.write_text(_markdown(card))
     beside.replace(folder / "README.md")
 

@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 
 from pipeline.curation.recipe_steps.scope import Scope
 
-FASTTEXT_SUFFIXES = (".bin", ".ftz")
+MOST_CHARACTERS = 100_000
+"""Of a document that are read: batches of 64 documents are hashed at once, in some 50 bytes a character."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,8 @@ class ClassifierTraining:
         for name, least in limits.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, set {least} or more")
+        if self.document_characters > MOST_CHARACTERS:
+            raise ValueError(f"document_characters is {self.document_characters}, set at most {MOST_CHARACTERS}")
         if not 1 <= self.hash_bits <= 30:
             raise ValueError(f"hash_bits is {self.hash_bits}, set 1 to 30")
         if not 0 <= self.held_out_share < 1:
