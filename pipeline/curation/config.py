@@ -75,10 +75,12 @@ class CurateConfig:
 
         Raises:
             RecipeError: for a recipe that cannot be used.
-            DataError: for a benchmark that is not there.
+            DataError: for a benchmark, classifier or tokenizer that is not there.
         """
         from pipeline.curation.benchmark_files import describe_benchmarks
+        from pipeline.curation.classifier_files import describe_files
         from pipeline.curation.recipe_steps import Decontaminate
+        from pipeline.curation.recipe_steps.classifiers import model_files
         from pipeline.curation.source_files import describe
 
         return {
@@ -89,6 +91,9 @@ class CurateConfig:
                     describe_benchmarks(step.benchmarks, f"{self.recipes}/{recipe.domain}.yaml")
                     for step in recipe.steps
                     if isinstance(step, Decontaminate)
+                ],
+                "models_found": [
+                    describe_files(model_files(step), f"{self.recipes}/{recipe.domain}.yaml") for step in recipe.steps
                 ],
             }
             for recipe in self.load()

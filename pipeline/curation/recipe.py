@@ -12,7 +12,7 @@ import yaml
 
 from pipeline.config import build, fingerprint, nearest
 from pipeline.curation.recipe_sources import SOURCES, DomainSource, Source
-from pipeline.curation.recipe_steps import EXTRACTORS, STEPS, QualityClassifier, Step
+from pipeline.curation.recipe_steps import EXTRACTORS, STEPS, Classifier, GneissWeb, QualityClassifier, Step
 from pipeline.curation.recipe_steps.per_language import PerLanguage
 from pipeline.curation.source_files import check_source
 from pipeline.errors import ConfigError, RecipeError
@@ -163,6 +163,7 @@ def load_recipe(path: Path) -> Recipe:
         steps=steps,
     )
     _check_order(recipe, path)
+    _check_scores(recipe, path)
     for index, source in enumerate(recipe.sources):
         if source.disclosure.name in (each.disclosure.name for each in recipe.sources[:index]):
             raise RecipeError(
@@ -226,3 +227,18 @@ def _check_order(recipe: Recipe, path: Path) -> None:
         raise RecipeError(
             f"{path}: steps={names}: quality_classifier stands alone, the domain it reads is already filtered"
         )
+
+
+def _check_scores(recipe: Recipe, path: Path) -> None:
+    """What a step wants to know of a document, a step before it wrote down."""
+    known: set[str] = set()
+    for index, step in enumerate(recipe.steps):
+        if isinstance(step, Classifier):
+            known |= {model.name for model in step.models}
+        if isinstance(step, GneissWeb):
+            for name in step.scores:
+                if name not in known:
+                    raise RecipeError(
+                        f"{path}: steps[{index}]: no score {name}, put `step: classifier` before it with a model named "
+                        f"{name}, or change quality_above and categories"
+                    )

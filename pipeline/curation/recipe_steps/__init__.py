@@ -5,7 +5,13 @@ Steps run in the order of the recipe.
 
 from typing import get_args, get_type_hints
 
-from pipeline.curation.recipe_steps.classifiers import QualityClassifier
+from pipeline.curation.recipe_steps.classifiers import (
+    Classifier,
+    ExtremeTokenized,
+    GneissWeb,
+    QualityClassifier,
+    Readability,
+)
 from pipeline.curation.recipe_steps.contamination import Decontaminate
 from pipeline.curation.recipe_steps.duplicates import ExactDedup, MinHash
 from pipeline.curation.recipe_steps.licences import Licences
@@ -29,10 +35,13 @@ __all__ = [
     "C4",
     "EXTRACTORS",
     "STEPS",
+    "Classifier",
     "CodeRules",
     "Decontaminate",
     "ExactDedup",
+    "ExtremeTokenized",
     "FineWebQuality",
+    "GneissWeb",
     "GopherQuality",
     "GopherRepetition",
     "Language",
@@ -42,6 +51,7 @@ __all__ = [
     "MinHash",
     "Pii",
     "QualityClassifier",
+    "Readability",
     "RefinedWebLines",
     "RepairEncoding",
     "Resiliparse",
@@ -56,6 +66,7 @@ Step = (
     UrlFilter | Trafilatura | Resiliparse
     | RepairEncoding | Language | Length | CodeRules | GopherRepetition | GopherQuality | C4 | FineWebQuality
     | MC4Paragraphs | RefinedWebLines | Decontaminate | Pii | Secrets | Licences
+    | Classifier | Readability | ExtremeTokenized | GneissWeb
     | ExactDedup | MinHash | QualityClassifier
 )  # fmt: skip
 

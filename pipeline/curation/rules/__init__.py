@@ -22,6 +22,10 @@ _RULES: dict[type[steps.Step], str] = {
     steps.Pii: "pii:pii_rule",
     steps.Secrets: "credentials:secrets_rule",
     steps.Licences: "licences:licence_rule",
+    steps.Classifier: "classifier:classifier_rule",
+    steps.Readability: "readability:readability_rule",
+    steps.ExtremeTokenized: "extreme_tokenized:extreme_tokenized_rule",
+    steps.GneissWeb: "gneissweb:gneissweb_rule",
 }
 """Module of this package and function that makes the rule of a step: only what a recipe uses is imported."""
 
