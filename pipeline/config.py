@@ -82,6 +82,8 @@ class RunConfig:
     """First stage to run (`from=` on the command line); null is the beginning."""
     last: str | None = None
     """Last stage to run (`to=` on the command line); null is the end."""
+    recipe: str | None = None
+    """Recipe that the stage `curate` takes alone, a domain or the path of a YAML file; null is all."""
     verify_hashes: bool = True
     """Hash every input file before a stage reads it; false checks sizes only (for terabytes)."""
     model: dict[str, Any]
@@ -90,6 +92,8 @@ class RunConfig:
     """DeepSpeed's own configuration, shared by the stages that train."""
     resources: dict[str, ResourcesConfig] = dataclasses.field(default_factory=dict)
     """Named shapes of jobs, shared by stages."""
+    launcher: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Which machines do the tasks of curation."""
     tracking: TrackingConfig
     """Weights & Biases."""
     stages: dict[str, StageConfig | None]

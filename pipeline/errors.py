@@ -32,6 +32,10 @@ class CheckpointError(ArtifactError):
     """A checkpoint that is incomplete or belongs to another model."""
 
 
+class LaunchError(UserError):
+    """Work on a cluster that did not end well."""
+
+
 class DiskFullError(UserError):
     """The file system has no room for what a stage writes."""
 

@@ -5,8 +5,10 @@ from pathlib import Path
 from pipeline.artifact import Manifest, read_manifest
 from pipeline.progress import read_progress
 from pipeline.run import FrozenStage, attempts
+from pipeline.stages import kind_of, load_symbol
+from pipeline.terminal import one_line
 
-SAMPLES, SAMPLE_ORDER, WIDTH = 3, ("prompt", "answer"), 160
+SAMPLES, SAMPLE_ORDER = 3, ("prompt", "answer")
 HEADER = ("stage", "seconds", "tokens", "measure", "before", "after")
 
 
@@ -55,31 +57,28 @@ def summary(stages: list[FrozenStage], root: str | Path) -> str:
     lines.append(f"{seconds:.0f} s in stages, peak memory of a process {peak / 2**30:.1f} GiB")
     lines.append(f"everything is in {stages[0].directory(root).parent}/")
     for sample in samples[:SAMPLES]:
-        lines += ["", *(f"{key:>8}: {_one_line(sample[key])}" for key in sorted(sample, key=_place))]
+        lines += ["", *(f"{key:>8}: {one_line(sample[key])}" for key in sorted(sample, key=_place))]
     return "\n".join(lines)
 
 
 def details(stages: list[FrozenStage], root: str | Path) -> str:
-    """The summary, then every metric of every finished stage."""
+    """The summary, then every metric of every finished stage, and what its kind has to tell."""
     parts = [summary(stages, root)]
     for stage in stages:
         manifest = read_manifest(stage.directory(root))
-        if manifest is not None and manifest.metrics:
-            width = max(map(len, manifest.metrics))
-            parts.append(f"\n{stage.stage}")
-            parts += [f"  {key:{width}s}  {value:g}" for key, value in sorted(manifest.metrics.items())]
+        if manifest is None:
+            continue
+        report = kind_of(manifest.kind, stage.stage).report
+        width = max(map(len, manifest.metrics), default=0)
+        parts.append(f"\n{stage.stage}")
+        parts += [f"  {key:{width}s}  {value:g}" for key, value in sorted(manifest.metrics.items())]
+        parts += load_symbol(report)(stage.directory(root)) if report else []
     return "\n".join(parts)
 
 
 def _place(key: str) -> tuple[int, str]:
     """Where a part of a sample is shown: the prompt, then the answer, then the rest."""
     return (SAMPLE_ORDER.index(key) if key in SAMPLE_ORDER else len(SAMPLE_ORDER), key)
-
-
-def _one_line(text: str) -> str:
-    """A text, shortened to fit; what a model wrote is shown escaped where a terminal would obey it."""
-    escaped = text.encode("unicode_escape").decode() if not text.isprintable() else text
-    return escaped if len(escaped) <= WIDTH else f"{escaped[:WIDTH]}…"
 
 
 def _row(row: tuple[str, ...], widths: list[int]) -> str:

@@ -19,12 +19,19 @@ class Kind:
     """`module:class` of the settings."""
     entry: str
     """`module:function` that takes a `StageContext` and returns a `StageResult`."""
+    report: str | None = None
+    """`module:function` that takes a finished stage's folder and returns lines for `fivephase report`."""
     version: int = 1
     """Raised when the same settings would give another result: stages of this kind are then made anew."""
 
 
 KINDS = {
-    "curate": Kind("pipeline.curation.config:CurateConfig", "pipeline.curation.curate:run", version=2),
+    "curate": Kind(
+        "pipeline.curation.config:CurateConfig",
+        "pipeline.curation.curate:run",
+        report="pipeline.curation.funnel:report_lines",
+        version=2,
+    ),
     "synthesize": Kind("pipeline.curation.config:SynthesizeConfig", "pipeline.curation.synthesize:run"),
     "tokenizer": Kind("pipeline.tokenization.config:TokenizerConfig", "pipeline.tokenization.train_tokenizer:run"),
     "tokenize": Kind("pipeline.tokenization.config:TokenizeConfig", "pipeline.tokenization.tokenize:run", version=2),

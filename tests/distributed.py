@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch.multiprocessing.spawn import spawn
 
+from pipeline.worker import leave
+
 
 def run_on_ranks(function: Callable[..., None], ranks: int, *arguments: Any) -> None:
     """Calls `function(*arguments)` on `ranks` processes with RANK and the like set; raises if one fails."""
@@ -29,6 +31,7 @@ def _rank(rank: int, ranks: int, port: int, function: Callable[..., None], argum
     )
     torch.set_num_threads(1)
     function(*arguments)
+    leave(0)
 
 
 def save(path: Path, value: Any) -> None:

@@ -3,7 +3,39 @@
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from pipeline.curation.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class LauncherConfig:
+    """Where the tasks of curation run: through which of datatrove's executors."""
+
+    kind: Literal["local", "slurm", "ray"] = "local"
+    """Processes of this machine; array jobs of a Slurm cluster; a Ray cluster (RAY_ADDRESS, else one is started)."""
+    partition: str | None = None
+    """Slurm's partition."""
+    time: str = "24:00:00"
+    """Slurm's time limit of one job, HH:MM:SS."""
+    qos: str | None = None
+    """Slurm's quality of service; null asks for none."""
+    cpus_per_task: int = 1
+    """Cores reserved for a task, which uses one: more of them bring more memory."""
+    memory_gb_per_cpu: int = 4
+    """Memory reserved for each core, in GiB."""
+    tasks_per_job: int = 1
+    """Tasks that one job of the array does, one after the other."""
+    sbatch: dict[str, str] = field(default_factory=dict)
+    """More options of sbatch by their long names, such as `account`."""
+
+    def __post_init__(self) -> None:
+        if self.kind == "slurm" and self.partition is None:
+            raise ValueError("kind=slurm needs a partition, set launcher.partition to one that sinfo lists")
+        for name in ("cpus_per_task", "memory_gb_per_cpu", "tasks_per_job"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, set 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,10 +46,18 @@ class CurateConfig:
     """Folder of recipes, one YAML file per domain. A relative path is taken from the working directory."""
     domains: tuple[str, ...] | None = None
     """Domains to curate, of those in the folder; null takes all of them."""
+    recipe: str | None = None
+    """One recipe alone: a domain of the folder, with what it is made from, or the path of a YAML file."""
     tasks: int = field(default=4, metadata={"fingerprint": False})
     """Parts that each domain's sources are divided into; they never change the result."""
     workers: int | None = field(default=None, metadata={"fingerprint": False})
-    """Processes; null uses one per core."""
+    """Tasks at the same time; null is one per core, on a cluster as many as it gives."""
+    launcher: LauncherConfig = field(default_factory=LauncherConfig, metadata={"fingerprint": False})
+    """Which machines do the tasks."""
+    maximum_bad_share: float = field(default=0.01, metadata={"fingerprint": False})
+    """Share of a domain's records that may be no documents; with more, something is wrong and the stage fails."""
+    maximum_bad_files: float = field(default=0.05, metadata={"fingerprint": False})
+    """Share of a domain's files that may be cut short, damaged, empty or unreadable."""
     documents_per_file: int = 50_000
     """Documents in one output file."""
 
@@ -26,6 +66,9 @@ class CurateConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}, set 1 or more")
+        for name in ("maximum_bad_share", "maximum_bad_files"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, set 0 to 1")
 
     def content(self) -> dict[str, Any]:
         """What the recipes say and which data they name: a part of the stage's fingerprint.
@@ -36,12 +79,10 @@ class CurateConfig:
         """
         from pipeline.curation.benchmark_files import describe_benchmarks
         from pipeline.curation.classifier_files import describe_files
-        from pipeline.curation.recipe import load_recipes
         from pipeline.curation.recipe_steps import Decontaminate
         from pipeline.curation.recipe_steps.classifiers import model_files
         from pipeline.curation.source_files import describe
 
-        recipes = load_recipes(Path(self.recipes), self.domains)
         return {
             recipe.domain: {
                 **recipe.as_json(),
@@ -55,8 +96,18 @@ class CurateConfig:
                     describe_files(model_files(step), f"{self.recipes}/{recipe.domain}.yaml") for step in recipe.steps
                 ],
             }
-            for recipe in recipes
+            for recipe in self.load()
         }
+
+    def load(self) -> "list[Recipe]":
+        """The recipes, checked.
+
+        Raises:
+            RecipeError: for a recipe that cannot be used.
+        """
+        from pipeline.curation.recipe import load_recipes
+
+        return load_recipes(Path(self.recipes), self.domains, self.recipe)
 
 
 @dataclass(frozen=True, kw_only=True)

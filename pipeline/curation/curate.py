@@ -1,20 +1,20 @@
 """The stage `curate`: from sources to documents by domain, with an account of everything removed."""
 
-import itertools
-import os
 from pathlib import Path
 from typing import Any
 
 from pipeline.context import StageContext, StageResult
-from pipeline.curation import documents, readers
+from pipeline.curation import readers
+from pipeline.curation.account import account
+from pipeline.curation.bad_share import check_bad_share
 from pipeline.curation.config import CurateConfig
 from pipeline.curation.high_quality import SelectHighQuality
 from pipeline.curation.parallel import Work, run_tasks
-from pipeline.curation.recipe import Recipe, load_recipes
+from pipeline.curation.recipe import Recipe
 from pipeline.curation.tasks import Collect, Pair, Publish, Sign, Unite, Workplace
 from pipeline.files import read_json, write_json
 
-COLLECT = "collect"
+COLLECT, REPORT = "collect", "report.json"
 
 
 def run(context: StageContext[CurateConfig]) -> StageResult:
@@ -26,8 +26,7 @@ def run(context: StageContext[CurateConfig]) -> StageResult:
         Requeue: after a stop signal; what is done stays done.
     """
     config = context.config
-    recipes = load_recipes(Path(config.recipes), config.domains)
-    workers = config.workers or len(os.sched_getaffinity(0))
+    recipes = config.load()
     # Which tasks are done is known by their numbers, so another division of the work starts afresh.
     state = context.state / f"tasks-{config.tasks}"
 
@@ -38,9 +37,17 @@ def run(context: StageContext[CurateConfig]) -> StageResult:
     for label, tasks in plan(recipes, config, state, context.output):
         total = _units(recipes) if label == COLLECT else len(tasks)
         context.progress.start(total, "units", label)
-        run_tasks(tasks, state / "done" / label, workers, show, context.stop_requested)
-    report = {recipe.domain: _report(recipe, context.output, state) for recipe in recipes}
-    write_json(context.output / "report.json", report)
+        # Slurm's scripts name this folder without quotes.
+        folder = state / "done" / label.replace(" ", "-")
+        run_tasks(tasks, folder, config.launcher, config.workers, show, context.stop_requested)
+        if label == COLLECT:
+            for recipe in recipes:
+                ledgers = _funnel(state, recipe).parent / "ledgers"
+                check_bad_share(recipe, sorted(ledgers.glob("collect-*.json")), config)
+    accounts = {recipe.domain: account(recipe, context.output, read_json(_funnel(state, recipe))) for recipe in recipes}
+    report = {domain: each for domain, (each, _) in accounts.items()}
+    write_json(context.output / REPORT, report)
+    write_json(context.output / "disclosure.json", [each for _, disclosed in accounts.values() for each in disclosed])
     return _result(report)
 
 
@@ -75,33 +82,6 @@ def _units(recipes: list[Recipe]) -> int:
 
 def _funnel(state: Path, recipe: Recipe) -> Path:
     return state / "domains" / recipe.domain / "funnel.json"
-
-
-def _report(recipe: Recipe, output: Path, state: Path) -> dict[str, Any]:
-    funnel = read_json(_funnel(state, recipe))
-    kept = characters = size = longest = 0
-    for document in documents.read_folder(output / "documents" / recipe.domain):
-        kept += 1
-        characters += len(document.text)
-        length = len(document.text.encode())
-        size += length
-        longest = max(longest, length)
-    # Every step takes what the one before kept; the last one's are the documents that stay.
-    for before, after in itertools.pairwise(funnel):
-        assert before["kept"] == after["in"], (recipe.domain, funnel)
-    assert funnel[-1]["kept"] == kept, (recipe.domain, funnel)
-    return {
-        "description": recipe.description,
-        "licence": recipe.licence,
-        "in": funnel[0]["in"],
-        "kept": kept,
-        "removed": funnel[0]["in"] - kept,
-        "characters": characters,
-        "bytes": size,
-        "longest_document_bytes": longest,
-        "steps": funnel,
-        "sources": recipe.as_json()["sources"],
-    }
 
 
 def _result(report: dict[str, Any]) -> StageResult:

@@ -14,6 +14,8 @@ from pipeline.curation.rules.rule import Check, Removal
 MOST = 3
 """Examples of each kind for each reason."""
 EXCERPT_CHARACTERS = 160
+UNSHOWN = ("pii", "secrets")
+"""Steps whose documents hold what must not be shown."""
 
 Rows = list[dict[str, Any]]
 
@@ -27,7 +29,7 @@ class Examples:
 
     def remove(self, step: str, document: Document, removal: Removal) -> None:
         """A document that did not pass."""
-        row = _row(document, removal.value, removal.threshold)
+        row = _row(step, document, removal.value, removal.threshold)
         _insert(self.removed, step, removal.reason, [row])
 
     def keep(self, step: str, document: Document, checks: tuple[Check, ...]) -> None:
@@ -36,7 +38,7 @@ class Examples:
             distance = check.distance
             known = self.near.get(step, {}).get(check.reason, [])
             if len(known) < MOST or distance <= known[-1]["distance"]:
-                row = _row(document, check.value, check.threshold) | {"distance": distance}
+                row = _row(step, document, check.value, check.threshold) | {"distance": distance}
                 _insert(self.near, step, check.reason, [row])
 
     def as_json(self) -> dict[str, Any]:
@@ -51,8 +53,9 @@ class Examples:
                     _insert(mine, step, reason, rows)
 
 
-def _row(document: Document, value: float | None, threshold: float | None) -> dict[str, Any]:
-    excerpt = " ".join(document.text[: 2 * EXCERPT_CHARACTERS].split())[:EXCERPT_CHARACTERS]
+def _row(step: str, document: Document, value: float | None, threshold: float | None) -> dict[str, Any]:
+    shown = "" if step in UNSHOWN else document.text[: 2 * EXCERPT_CHARACTERS]
+    excerpt = " ".join(shown.split())[:EXCERPT_CHARACTERS]
     return {"id": str(document.id), "value": value, "threshold": threshold, "excerpt": excerpt}
 
 

@@ -42,6 +42,7 @@ class Ledger:
         self.counts = {step: StepCount() for step in steps}
         self.rows: list[dict[str, Any]] = []
         self.matches: list[dict[str, Any]] = []
+        self.quarantined: list[dict[str, Any]] = []
         self.examples = Examples()
 
     def keep(self, step: str, characters_in: int, characters_kept: int, edited: bool = False) -> None:
@@ -75,6 +76,7 @@ class Ledger:
         """Adds what another process counted and wrote down."""
         self.rows += other["rows"]
         self.matches += other["matches"]
+        self.quarantined += other["quarantined"]
         self.examples.add(other["examples"])
         for step, values in other["counts"].items():
             count = self.counts[step]
@@ -90,6 +92,7 @@ class Ledger:
             "counts": {step: count.as_json() for step, count in self.counts.items()},
             "rows": self.rows,
             "matches": self.matches,
+            "quarantined": self.quarantined,
             "examples": self.examples.as_json(),
         }
 

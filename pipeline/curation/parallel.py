@@ -1,4 +1,4 @@
-"""Tasks side by side, through datatrove's local executor: each done once, even across a kill.
+"""Tasks side by side, through datatrove's executors: each done once, even across a kill.
 
 A task writes what it makes under another name and renames it when it is whole; the executor marks it done
 after that. A task cut short is done again, and gives the same bytes.
@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import multiprocess.forkserver
-from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 
+from pipeline.curation.config import LauncherConfig
+from pipeline.curation.executors import execute
 from pipeline.curation.orphans import tie_processes
-from pipeline.errors import Requeue
+from pipeline.errors import LaunchError, Requeue, UserError, as_user_error
+from pipeline.files import read_json, write_json
 
 POLL_SECONDS = 0.25
 STOP_FILE = "stop"
-PRELOADED = ["pipeline.curation.tasks", "spacy.lang.en", "trafilatura"]
-"""Imported once, by the server that workers are forked from: spaCy takes seconds."""
+ERROR_FILE = "error.json"
+"""What a user must change, from a task on another machine."""
 
 
 class Work(Protocol):
@@ -81,7 +82,12 @@ class _Tasks(PipelineStep):
         """Nothing to pass on."""
         tie_processes(os.getpid())
         counter = Counter(self.counters, rank)
-        self.tasks[rank](counter)
+        try:
+            self.tasks[rank](counter)
+        except Exception as error:
+            if (user_error := as_user_error(error, where=f"task {rank}")) is not None:
+                write_json(self.counters / ERROR_FILE, {"message": str(user_error)})
+            raise
         counter.write()
         return iter(())
 
@@ -89,24 +95,31 @@ class _Tasks(PipelineStep):
 def run_tasks(
     tasks: Sequence[Work],
     folder: Path,
-    workers: int,
+    launcher: LauncherConfig,
+    workers: int | None,
     progress: Callable[[int, int], None] = lambda units, documents: None,
     stop_requested: Callable[[], bool] = lambda: False,
 ) -> None:
     """Does those tasks that an earlier attempt has not done; `folder` keeps which are.
 
-    `progress` is called now and then with the units and documents that the tasks counted.
+    Args:
+        tasks: independent of each other.
+        folder: must be seen by all machines that work.
+        launcher: which machines those are.
+        workers: most tasks at the same time; null is one per core, on a cluster as many as it gives.
+        progress: called now and then with the units and documents that the tasks counted.
+        stop_requested: asked now and then.
 
     Raises:
         Requeue: if `stop_requested` turned true before all were done.
+        UserError: what a task raised.
     """
     if not tasks:
         return
     counters = folder / "counters"
     counters.mkdir(parents=True, exist_ok=True)
-    (counters / STOP_FILE).unlink(missing_ok=True)
-    multiprocess.forkserver.set_forkserver_preload(PRELOADED)
-    tie_processes(os.getpid())
+    for name in (STOP_FILE, ERROR_FILE):
+        (counters / name).unlink(missing_ok=True)
     finished = threading.Event()
 
     def watch() -> None:
@@ -118,12 +131,13 @@ def run_tasks(
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        LocalPipelineExecutor(
-            [_Tasks(tasks, counters)],
-            tasks=len(tasks),
-            workers=min(workers, len(tasks)),
-            logging_dir=str(folder),
-        ).run()
+        execute([_Tasks(tasks, counters)], len(tasks), folder, launcher, workers, stop_requested)
+    except LaunchError:
+        if stop_requested():
+            raise Requeue("stopped between two parts of the work") from None
+        if (counters / ERROR_FILE).exists():
+            raise UserError(read_json(counters / ERROR_FILE)["message"]) from None
+        raise
     finally:
         finished.set()
         watcher.join()

@@ -4,36 +4,38 @@ A source is divided into units (a file, a module, a number); each task reads eve
 `source` and `origin` in their metadata, so that their order never depends on how the work was divided.
 """
 
-import gzip
 import importlib
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import orjson
-import pyarrow
 from datatrove.data import Document
-from datatrove.pipeline.readers import HuggingFaceDatasetReader, JsonlReader, ParquetReader
+from datatrove.pipeline.readers import HuggingFaceDatasetReader
 from datatrove.pipeline.readers.base import BaseDiskReader
 
+from pipeline.curation.bad_records import PLACE, Place, put_down
+from pipeline.curation.columns import tolerant_adapter
+from pipeline.curation.html_files import HtmlFiles
 from pipeline.curation.recipe import PAGES
 from pipeline.curation.recipe_sources import (
     DomainSource,
     EmbeddedSource,
+    FileSource,
+    HtmlSource,
     HuggingFaceSource,
     JsonlSource,
     ParquetSource,
     Source,
     WarcSource,
 )
-from pipeline.curation.source_files import files_of
+from pipeline.curation.source_files import files_of, shown
+from pipeline.curation.table_readers import NO_LIMIT, JsonLines, ParquetRows
 from pipeline.curation.warc import WarcPages, write_warc
-from pipeline.errors import DataError
 
-NO_LIMIT = -1
-"""datatrove's word for reading everything."""
+LONGEST_PAGE = 2**30
+"""Of pages that this program rendered itself."""
 
 
 def units(source: Source) -> list[str]:
@@ -41,8 +43,8 @@ def units(source: Source) -> list[str]:
     match source:
         case EmbeddedSource():
             return _generator(source).units(source)
-        case WarcSource() | JsonlSource() | ParquetSource():
-            return [str(path) for path in files_of(source)]
+        case FileSource():
+            return files_of(source)
         case HuggingFaceSource():
             return [str(index) for index in range(source.shards)]
         case DomainSource():
@@ -54,15 +56,15 @@ def read(source: Source, names: list[str], done: Callable[[int], None]) -> Itera
 
     `done` is called with the number of units that have been read to their end.
 
-    Raises:
-        DataError: for a file that cannot be read to its end.
+    What is no document comes along as a bad record (`bad_records`).
     """
     match source:
         case EmbeddedSource():
             yield from _read_embedded(source, names, done)
-        case WarcSource() | JsonlSource() | ParquetSource():
+        case FileSource():
             for name in names:
-                yield from _read_file(_reader(source, Path(name)), name, source.disclosure.name)
+                folder, _, file = name.rpartition("/")
+                yield from _read_file(_reader(source, folder), file, shown(source, name), source.disclosure.name)
                 done(1)
         case HuggingFaceSource():
             yield from _read_hub(source, names, done)
@@ -88,7 +90,8 @@ def _read_embedded(source: EmbeddedSource, names: list[str], done: Callable[[int
         pages = write_warc(path, generator.read(source, names))
         reported = 0
         for number, document in enumerate(
-            _read_file(WarcPages(str(folder)), path.name, source.disclosure.name), start=1
+            _read_file(WarcPages(folder, NO_LIMIT, LONGEST_PAGE), path.name, path.name, source.disclosure.name),
+            start=1,
         ):
             document.metadata["origin"] = document.metadata.get("url", document.metadata["origin"])
             yield document
@@ -98,35 +101,25 @@ def _read_embedded(source: EmbeddedSource, names: list[str], done: Callable[[int
         done(len(names) - reported)
 
 
-def _reader(source: WarcSource | JsonlSource | ParquetSource, path: Path) -> BaseDiskReader:
-    limit = source.limit or NO_LIMIT
-    folder = str(path.parent)
+def _reader(source: FileSource, folder: str) -> BaseDiskReader:
     match source:
         case WarcSource():
-            return WarcPages(folder, limit=limit, glob_pattern=path.name)
+            return WarcPages(folder, source.limit or NO_LIMIT, source.maximum_record_bytes)
+        case HtmlSource():
+            return HtmlFiles(folder, source.maximum_record_bytes)
         case JsonlSource():
-            return StrictJsonl(folder, limit=limit, glob_pattern=path.name, text_key=source.text_key)
+            return JsonLines(folder, source)
         case ParquetSource():
-            return ParquetReader(folder, limit=limit, glob_pattern=path.name, text_key=source.text_key)
+            return ParquetRows(folder, source)
+    raise AssertionError(source)
 
 
-def _read_file(reader: BaseDiskReader, name: str, source: str) -> Iterator[Document]:
-    documents = reader.run()
-    for index in range(10**12):
-        try:
-            document = next(documents)
-        except StopIteration:
-            return
-        except (
-            EOFError,
-            gzip.BadGzipFile,
-            zlib.error,
-            UnicodeDecodeError,
-            pyarrow.ArrowInvalid,
-            OSError,
-        ) as error:
-            raise DataError(f"{name}: cannot be read past document {index}: {error}; fetch the file again") from error
-        yield _labelled(document, source, f"{Path(name).name}#{index:09d}")
+def _read_file(reader: BaseDiskReader, name: str, shown_as: str, source: str) -> Iterator[Document]:
+    # By its name: a pattern of datatrove's also finds files whose names only end like it.
+    for index, document in enumerate(reader.read_files_shard([name])):
+        # A reader knows the file's name, not where that is.
+        document.metadata[PLACE] = replace(document.metadata[PLACE], file=shown_as)
+        yield _labelled(document, source, f"{name}#{index:09d}")
 
 
 def _labelled(document: Document, source: str, origin: str) -> Document:
@@ -145,36 +138,14 @@ def _read_hub(source: HuggingFaceSource, names: list[str], done: Callable[[int],
     for name in names:
         reader = HuggingFaceDatasetReader(
             source.dataset,
-            dataset_options=options,
+            dataset_options={key: value for key, value in options.items() if value is not None},
             streaming=True,
             limit=source.limit or NO_LIMIT,
-            text_key=source.text_key,
+            adapter=tolerant_adapter(source),
         )
         for index, document in enumerate(reader.run(rank=int(name), world_size=source.shards)):
-            yield _labelled(document, source.disclosure.name, f"{name}#{index:09d}")
+            origin = f"{name}#{index:09d}"
+            yield _labelled(
+                put_down(document, Place(f"{source.dataset}#{name}", index, "record")), source.disclosure.name, origin
+            )
         done(1)
-
-
-class StrictJsonl(JsonlReader):
-    """datatrove's reader of JSON lines, which stops at a line that is none instead of leaving it out."""
-
-    def read_file(self, filepath: str) -> Iterator[Document]:
-        """The documents of a file.
-
-        Raises:
-            DataError: for a line that is not a JSON object with text.
-        """
-        with self.data_folder.open(filepath, "rb", compression=self.compression) as file:
-            for number, line in enumerate(file, start=1):
-                where = f"{filepath}: line {number}"
-                try:
-                    row = orjson.loads(line)
-                except orjson.JSONDecodeError as error:
-                    raise DataError(f"{where}: not JSON: {error}; correct or remove it") from None
-                if not isinstance(row, dict) or not isinstance(row.get(self.text_key), str):
-                    raise DataError(f"{where}: no text under the key {self.text_key!r}, set text_key in the recipe")
-                # An empty text becomes a space: datatrove would leave it out, and nobody would know.
-                row[self.text_key] = row[self.text_key] or " "
-                document = self.get_document_from_dict(row, filepath, number)
-                assert document is not None, where
-                yield document

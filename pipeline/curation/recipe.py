@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 import yaml
 
-from pipeline.config import build, nearest
+from pipeline.config import build, fingerprint, nearest
 from pipeline.curation.recipe_sources import SOURCES, DomainSource, Source
-from pipeline.curation.recipe_steps import STEPS, Classifier, GneissWeb, QualityClassifier, Step
+from pipeline.curation.recipe_steps import EXTRACTORS, STEPS, Classifier, GneissWeb, QualityClassifier, Step
+from pipeline.curation.recipe_steps.per_language import PerLanguage
 from pipeline.curation.source_files import check_source
 from pipeline.errors import ConfigError, RecipeError
 
@@ -48,6 +49,11 @@ class Recipe:
         return asdict(self)
 
     @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what the recipe says: with it, a row of a removal tells which thresholds it fell to."""
+        return fingerprint(self.as_json())
+
+    @property
     def upstream(self) -> tuple[str, ...]:
         """Domains that this one is made from."""
         names = [source.domain for source in self.sources if isinstance(source, DomainSource)]
@@ -73,40 +79,60 @@ class _Outline:
             raise ValueError("sources is empty, set at least one")
 
 
-def load_recipes(folder: Path, domains: tuple[str, ...] | None = None) -> list[Recipe]:
+def load_recipes(folder: Path, domains: tuple[str, ...] | None = None, recipe: str | None = None) -> list[Recipe]:
     """The recipes of a folder, those that others are made from first.
+
+    Args:
+        folder: holds one YAML file per domain.
+        domains: those to load; null loads all.
+        recipe: load this domain alone, with what it is made from; a path that ends in `.yaml` is that file.
 
     Raises:
         RecipeError: for a folder without recipes, a recipe that cannot be used, or a missing source.
     """
-    if not folder.is_dir():
-        raise RecipeError(f"recipes={folder}: no such folder, set recipes to a folder of YAML files")
-    recipes: dict[str, Recipe] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        recipe = load_recipe(path)
-        if recipe.domain != path.stem:
-            raise RecipeError(f"{path}: domain={recipe.domain}, rename the file to {recipe.domain}.yaml")
-        recipes[recipe.domain] = recipe
-    if not recipes:
-        raise RecipeError(f"recipes={folder}: no *.yaml in this folder, set recipes to a folder of recipes")
-    for name in domains or ():
-        if name not in recipes:
-            raise RecipeError(f"domains: no recipe {folder}/{name}.yaml, {nearest(name, recipes)}")
-    chosen = [recipes[name] for name in sorted(domains or recipes)]
-    names = {recipe.domain for recipe in chosen}
-    for recipe in chosen:
-        for name in recipe.upstream:
+    if recipe is not None and recipe.endswith(".yaml"):
+        recipes = {each.domain: each for each in [load_recipe(Path(recipe))]}
+        chosen = list(recipes.values())
+    else:
+        paths = _recipe_files(folder)
+        for name in (recipe,) if recipe is not None else domains or ():
+            if name not in paths:
+                key = "domains" if recipe is None else f"recipe={recipe}"
+                raise RecipeError(f"{key}: no recipe {folder}/{name}.yaml, {nearest(name, paths)}")
+        recipes = {name: _named(path) for name, path in paths.items() if recipe in (None, name)}
+        for each in tuple(recipes.values()) if recipe is not None else ():
+            recipes |= {name: _named(paths[name]) for name in each.upstream if name in paths}
+        chosen = [recipes[name] for name in sorted(domains if domains and recipe is None else recipes)]
+    names = {each.domain for each in chosen}
+    for each in chosen:
+        for name in each.upstream:
             if name not in names:
                 raise RecipeError(
-                    f"{folder}/{recipe.domain}.yaml: made from domain {name}, which is not curated here, "
+                    f"{folder}/{each.domain}.yaml: made from domain {name}, which is not curated here, "
                     f"{nearest(name, names)}"
                 )
             if recipes[name].upstream:
                 raise RecipeError(
-                    f"{folder}/{recipe.domain}.yaml: made from {name}, itself made from another domain; "
+                    f"{folder}/{each.domain}.yaml: made from {name}, itself made from another domain; "
                     "name the first one"
                 )
-    return sorted(chosen, key=lambda recipe: (bool(recipe.upstream), recipe.domain))
+    return sorted(chosen, key=lambda each: (bool(each.upstream), each.domain))
+
+
+def _recipe_files(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise RecipeError(f"recipes={folder}: no such folder, set recipes to a folder of YAML files")
+    paths = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    if not paths:
+        raise RecipeError(f"recipes={folder}: no *.yaml in this folder, set recipes to a folder of recipes")
+    return paths
+
+
+def _named(path: Path) -> Recipe:
+    recipe = load_recipe(path)
+    if recipe.domain != path.stem:
+        raise RecipeError(f"{path}: domain={recipe.domain}, rename the file to {recipe.domain}.yaml")
+    return recipe
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -117,6 +143,8 @@ def load_recipe(path: Path) -> Recipe:
     """
     try:
         mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror}), set the path of a recipe") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(mapping, dict):
@@ -137,6 +165,11 @@ def load_recipe(path: Path) -> Recipe:
     _check_order(recipe, path)
     _check_scores(recipe, path)
     for index, source in enumerate(recipe.sources):
+        if source.disclosure.name in (each.disclosure.name for each in recipe.sources[:index]):
+            raise RecipeError(
+                f"{path}: sources[{index}].disclosure.name={source.disclosure.name}: an earlier source has this name, "
+                "set another: what was kept of each is told apart by it"
+            )
         check_source(source, f"{path}: sources[{index}]")
     return recipe
 
@@ -164,16 +197,24 @@ def _check_order(recipe: Recipe, path: Path) -> None:
     for name in names:
         if names.count(name) > 1:
             raise RecipeError(f"{path}: steps has {name} twice, remove one")
+    for index, step in enumerate(recipe.steps):
+        if isinstance(step, PerLanguage) and step.by_language and "language" not in names[:index]:
+            raise RecipeError(
+                f"{path}: steps[{index}].by_language: put `step: language` before it, which finds languages"
+            )
     scopes = [step.scope for step in recipe.steps]
     if scopes != sorted(scopes, key=["page", "document", "domain"].index):
         raise RecipeError(
-            f"{path}: steps={names}: put trafilatura first, then the filters, then exact_dedup, minhash and "
-            "quality_classifier"
+            f"{path}: steps={names}: put url_filter and what makes text of pages first, then the steps "
+            "that look at one document, then exact_dedup and minhash"
         )
     for index, source in enumerate(recipe.sources):
-        pages = source.kind == "warc" or getattr(source, "generator", None) in PAGES
-        if pages != ("trafilatura" in names):
-            remedy = "put `step: trafilatura` first" if pages else "remove `step: trafilatura`"
+        pages = source.kind in ("warc", "html") or getattr(source, "generator", None) in PAGES
+        extractors = [step.step for step in recipe.steps if isinstance(step, EXTRACTORS)]
+        if len(extractors) != pages:
+            remedy = "put `step: trafilatura` or `step: resiliparse` first"
+            if extractors:
+                remedy = f"remove `step: {extractors[-1]}`"
             raise RecipeError(f"{path}: sources[{index}] gives {'pages' if pages else 'text, not pages'}, {remedy}")
         if (source.kind == "domain") != ("quality_classifier" in names) or (
             source.kind == "domain" and len(recipe.sources) > 1

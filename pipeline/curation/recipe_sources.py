@@ -6,14 +6,13 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Disclosure:
-    """What IBM's data disclosures say of a dataset; fields and names are theirs."""
+    """What IBM's data disclosures say of a dataset; fields and names are theirs. Its size is measured."""
 
     name: str
     url: str
     date_obtained: str
     """A date or a month; for the embedded corpus, the moment of installation."""
     description: str
-    size_MB: float | None = None
     languages: tuple[str, ...] = ("en",)
     type: str = "text"
     source: str
@@ -51,60 +50,98 @@ class EmbeddedSource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WarcSource:
-    """Pages in WARC files, the form of CommonCrawl. Needs the step `trafilatura`."""
+class FileSource:
+    """Files on a disk, or wherever fsspec reaches: a bucket (`s3://`, `gs://`), a server (`https://`)."""
 
-    kind: Literal["warc"]
     path: str
-    """A file, or a folder that is read with the pattern below."""
+    """A file, or a folder that is read with the pattern. A relative path is taken from the working directory."""
     disclosure: Disclosure
-    pattern: str = "*.warc.gz"
+    pattern: str
+    """Names of the files to read below the folder."""
     limit: int | None = None
-    """Most pages of each file."""
+    """Most records of each file; null reads all."""
+    maximum_record_bytes: int = 32 * 1024**2
+    """Longest page or line, longest text of a row: what is longer is quarantined. It bounds memory."""
+
+    def __post_init__(self) -> None:
+        if self.maximum_record_bytes < 1:
+            raise ValueError(f"maximum_record_bytes is {self.maximum_record_bytes}, set 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
-class JsonlSource:
+class WarcSource(FileSource):
+    """Pages in WARC files, the form of CommonCrawl. Needs a step that makes text of pages."""
+
+    kind: Literal["warc"]
+    pattern: str = "*.warc.gz"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HtmlSource(FileSource):
+    """A page in each file. Needs a step that makes text of pages."""
+
+    kind: Literal["html"]
+    pattern: str = "*.htm*"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Which columns of a table are the text, and which come along."""
+
+    text_key: str | tuple[str, ...] = "text"
+    """Column with the text, or several to put one below the other. Of a column of chat messages, the contents."""
+    metadata_keys: tuple[str, ...] | None = None
+    """Columns that come along as metadata, such as `url` and `license`; null takes all others."""
+
+    def __post_init__(self) -> None:
+        if not self.text_key:
+            raise ValueError("text_key is empty, set the column that holds the text")
+
+    @property
+    def text_keys(self) -> tuple[str, ...]:
+        """The columns of the text, in order."""
+        return (self.text_key,) if isinstance(self.text_key, str) else self.text_key
+
+
+@dataclass(frozen=True, kw_only=True)
+class JsonlSource(FileSource, Columns):
     """Documents in JSON lines, plain or compressed."""
 
     kind: Literal["jsonl"]
-    path: str
-    disclosure: Disclosure
     pattern: str = "*.jsonl*"
-    text_key: str = "text"
-    limit: int | None = None
-    """Most documents of each file."""
+
+    def __post_init__(self) -> None:
+        FileSource.__post_init__(self)
+        Columns.__post_init__(self)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParquetSource:
+class ParquetSource(FileSource, Columns):
     """Documents in Parquet files."""
 
     kind: Literal["parquet"]
-    path: str
-    disclosure: Disclosure
     pattern: str = "*.parquet"
-    text_key: str = "text"
-    limit: int | None = None
-    """Most documents of each file."""
+
+    def __post_init__(self) -> None:
+        FileSource.__post_init__(self)
+        Columns.__post_init__(self)
 
 
 @dataclass(frozen=True, kw_only=True)
-class HuggingFaceSource:
+class HuggingFaceSource(Columns):
     """A dataset of the Hugging Face hub, streamed."""
 
     kind: Literal["huggingface"]
     dataset: str
-    """`owner/name`."""
+    """`owner/name`, or a folder with files that `datasets` knows."""
     disclosure: Disclosure
     subset: str | None = None
     """Configuration of the dataset."""
     folder: str | None = None
     """Folder of the dataset to read, where it is divided by folders."""
     split: str = "train"
-    revision: str = "main"
+    revision: str | None = "main"
     """Branch, tag or commit. A commit makes the run repeatable."""
-    text_key: str = "text"
     shards: int = 1
     """Parts to read side by side."""
     limit: int | None = None
@@ -120,12 +157,12 @@ class DomainSource:
     disclosure: Disclosure
 
 
-Source = EmbeddedSource | WarcSource | JsonlSource | ParquetSource | HuggingFaceSource | DomainSource
-FileSource = WarcSource | JsonlSource | ParquetSource
+Source = EmbeddedSource | WarcSource | HtmlSource | JsonlSource | ParquetSource | HuggingFaceSource | DomainSource
 
 SOURCES: dict[str, type[Source]] = {
     "embedded": EmbeddedSource,
     "warc": WarcSource,
+    "html": HtmlSource,
     "jsonl": JsonlSource,
     "parquet": ParquetSource,
     "huggingface": HuggingFaceSource,

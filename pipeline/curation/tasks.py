@@ -15,11 +15,12 @@ from pathlib import Path
 from datatrove.data import Document
 
 from pipeline.curation import documents, near_duplicates, readers
+from pipeline.curation.bad_records import picked_up, quarantine_row
 from pipeline.curation.extraction import Extraction
 from pipeline.curation.ledger import Ledger
 from pipeline.curation.parallel import Counter
 from pipeline.curation.recipe import Recipe
-from pipeline.curation.recipe_steps import MinHash, Trafilatura
+from pipeline.curation.recipe_steps import EXTRACTORS, MinHash
 from pipeline.curation.rules import rule_of
 from pipeline.curation.rules.recorded import Recorded
 from pipeline.curation.rules.rule import Removal
@@ -27,6 +28,7 @@ from pipeline.files import write_json
 
 READ = "read"
 """The first line of every funnel: what the sources gave, and what was no text."""
+EMPTY = "empty"
 SHARD_BITS = 32
 
 
@@ -86,9 +88,9 @@ class Collect:
         ledger = self.workplace.new_ledger()
         stream: Iterator[Document] = self._read(ledger, counter)
         for step in self.workplace.recipe.steps:
-            if isinstance(step, Trafilatura):
+            if isinstance(step, EXTRACTORS):
                 stream = self._checked(Extraction(step, ledger).run(stream), step.step, ledger)
-            elif step.scope == "document":
+            elif step.scope != "domain":
                 stream = Recorded(step.step, rule_of(step), ledger).run(stream)
         collected = sorted(stream, key=documents.order)
         documents.write_documents(self.workplace.part(self.task), collected)
@@ -99,14 +101,18 @@ class Collect:
             names = readers.units(source)[self.task :: self.workplace.tasks]
             for document in readers.read(source, names, counter.unit):
                 counter.document()
-                if (removal := _unfit(document)) is None:
-                    document.id = documents.content_id(document.text)
+                place, reason = picked_up(document)
+                reason = reason or _unfit(document)
+                document.text = document.text if reason is None else document.text.encode(errors="replace").decode()
+                document.id = documents.content_id(document.text)
+                if reason is None:
                     ledger.keep(READ, len(document.text), len(document.text))
                     yield document
-                else:
-                    document.text = document.text.encode("utf-8", errors="replace").decode()
-                    document.id = documents.content_id(document.text)
-                    ledger.remove(READ, document, removal)
+                    continue
+                ledger.remove(READ, document, Removal(reason=reason))
+                if reason != EMPTY:
+                    row = quarantine_row(place, document.metadata["origin"], reason, document.text)
+                    ledger.quarantined.append(row)
 
     @staticmethod
     def _checked(stream: Iterable[Document], step: str, ledger: Ledger) -> Iterator[Document]:
@@ -115,14 +121,16 @@ class Collect:
             yield document
 
 
-def _unfit(document: Document) -> Removal | None:
+def _unfit(document: Document) -> str | None:
     """Why something is no text at all."""
     if "\0" in document.text:
-        return Removal(reason="nul_character")
-    if any("\ud800" <= character <= "\udfff" for character in document.text):
-        return Removal(reason="invalid_unicode")
+        return "nul_character"
+    try:
+        document.text.encode()
+    except UnicodeEncodeError:
+        return "invalid_unicode"
     if not document.text.strip() and "refused" not in document.metadata:
-        return Removal(reason="empty")
+        return EMPTY
     return None
 
 
@@ -238,6 +246,11 @@ def write_domain(
             documents.write_documents(output / "documents" / recipe.domain / name, chosen)
         if len(chosen) < documents_per_file:
             break
-    documents.write_rows(output / "removed" / recipe.domain / "00000.jsonl.gz", ledger.sorted_rows())
+    removed = ({**row, "recipe": recipe.fingerprint} for row in ledger.sorted_rows())
+    documents.write_rows(output / "removed" / recipe.domain / "00000.jsonl.gz", removed)
+    write_json(output / "examples" / f"{recipe.domain}.json", ledger.examples.as_json())
+    if ledger.quarantined:
+        rows = sorted(ledger.quarantined, key=lambda row: (row["file"], row["offset"], row["reason"], row["excerpt"]))
+        documents.write_rows(output / "quarantine" / recipe.domain / "00000.jsonl.gz", rows)
     if ledger.matches:
         documents.write_rows(output / "matches" / recipe.domain / "00000.jsonl.gz", ledger.sorted_matches())

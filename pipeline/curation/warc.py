@@ -8,13 +8,14 @@ from pathlib import Path
 from datatrove.data import Document
 from datatrove.pipeline.readers import WarcReader
 from warcio.archiveiterator import ArchiveIterator
-from warcio.exceptions import ArchiveLoadFailed
 from warcio.recordloader import ArcWarcRecord
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
+from pipeline.curation.bad_records import Place, bad_record, put_down
 from pipeline.curation.embedded.text import EmbeddedText
-from pipeline.errors import DataError
+from pipeline.curation.encodings import declared_charset, decode_page
+from pipeline.curation.read_errors import READ_ERRORS, reason_of
 
 PAGE_TYPES = ("text/html", "application/xhtml+xml")
 EPOCH = "2000-01-01T00:00:00Z"
@@ -49,52 +50,46 @@ class WarcPages(WarcReader):
     """datatrove's WARC reader, which also gives responses that are no readable page, with a `refused` reason.
 
     The type of a page comes from the WARC or HTTP headers rather than from libmagic, a library of the
-    operating system that not every machine has.
+    operating system that not every machine has. Memory: `maximum_record_bytes` of the source.
     """
 
-    def read_file(self, filepath: str) -> Iterator[Document]:
-        """The responses of a file.
+    def __init__(self, folder: str, limit: int, maximum_record_bytes: int) -> None:
+        super().__init__(folder, limit=limit)
+        self.maximum_record_bytes = maximum_record_bytes
 
-        Raises:
-            DataError: for a file that is no WARC.
-        """
-        with self.data_folder.open(filepath, "rb", compression=self.compression) as file:
-            try:
+    def read_file(self, filepath: str) -> Iterator[Document]:
+        """The responses of a file, and its bad records."""
+        number = -1
+        try:
+            with self.data_folder.open(filepath, "rb", compression=self.compression) as file:
                 for number, record in enumerate(ArchiveIterator(file)):
                     if record.rec_type == "response":
-                        document = self.get_document_from_dict(_page(record), filepath, number)
-                        assert document is not None, filepath
-                        yield document
-            except ArchiveLoadFailed as error:
-                raise DataError(f"{filepath}: not a WARC file: {error}; fetch the file again") from error
+                        yield self._document(Place(filepath, number, "record"), record)
+        except READ_ERRORS as error:
+            yield bad_record(Place(filepath, number + 1, "record"), reason_of(error), str(error))
+        else:
+            if number < 0:
+                yield bad_record(Place(filepath, 0, "record"), "empty_file", "")
+
+    def _document(self, place: Place, record: ArcWarcRecord) -> Document:
+        content = record.content_stream().read(self.maximum_record_bytes + 1)
+        if len(content) > self.maximum_record_bytes:
+            return bad_record(place, "too_long", content)
+        if getattr(record.raw_stream, "limit", 0) > 0:
+            return bad_record(place, "cut_short", content)
+        document = self.get_document_from_dict(_page(record, content), place.file, place.offset)
+        assert document is not None, place
+        return put_down(document, place)
 
 
-def _page(record: ArcWarcRecord) -> dict[str, str]:
-    content = record.content_stream().read()
+def _page(record: ArcWarcRecord, content: bytes) -> dict[str, str]:
     row = {
         "id": record.rec_headers.get_header("WARC-Record-ID") or "",
         "url": record.rec_headers.get_header("WARC-Target-URI") or "",
     }
-    kind = record.rec_headers.get_header("WARC-Identified-Payload-Type")
-    if kind is None and record.http_headers is not None:
-        kind = (record.http_headers.get_header("Content-Type") or "").partition(";")[0].strip().lower()
+    http_type = (record.http_headers and record.http_headers.get_header("Content-Type")) or ""
+    kind = record.rec_headers.get_header("WARC-Identified-Payload-Type") or http_type.partition(";")[0].strip().lower()
     if kind not in PAGE_TYPES:
         return {**row, "text": content.decode("utf-8", errors="replace") or " ", "refused": "not_html"}
-    text = _decode(content)
-    if text is None:
-        return {**row, "text": content.decode("utf-8", errors="replace"), "refused": "unknown_encoding"}
+    text = decode_page(content, declared_charset(http_type))
     return {**row, "text": text} if text.strip() else {**row, "text": " ", "refused": "empty"}
-
-
-def _decode(content: bytes) -> str | None:
-    """The text of bytes in UTF-8 or, failing that, in the encoding they look most like."""
-    import cchardet
-
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        guess = cchardet.detect(content)["encoding"]
-    try:
-        return content.decode(guess) if guess else None
-    except (UnicodeDecodeError, LookupError):
-        return None

@@ -16,8 +16,12 @@ Curate = Callable[..., tuple[Path, StageResult]]
 def run_curate(tmp_path: Path) -> Curate:
     """Runs the stage on a folder of recipes; returns its output and result."""
 
-    def run(recipes: Path, name: str = "run", tasks: int = 2, workers: int = 1) -> tuple[Path, StageResult]:
-        config = CurateConfig(recipes=str(recipes), tasks=tasks, workers=workers)
+    def run(
+        recipes: Path, name: str = "run", tasks: int = 2, workers: int = 1, bad: float = 0.01
+    ) -> tuple[Path, StageResult]:
+        config = CurateConfig(
+            recipes=str(recipes), tasks=tasks, workers=workers, maximum_bad_share=bad, maximum_bad_files=bad
+        )
         context = StageContext.for_test("curate", config, {}, tmp_path / name)
         result = curate.run(context)
         return context.output, result

@@ -1,7 +1,6 @@
 """The stage on small sources: accounts that add up, hostile input, and what a kill leaves."""
 
 import contextlib
-import gzip
 import os
 import random
 import signal
@@ -14,7 +13,6 @@ from typing import Any
 import pytest
 
 from pipeline.curation.documents import read_folder, read_rows
-from pipeline.errors import DataError
 from pipeline.files import read_json
 from tests.curation.conftest import Curate
 from tests.curation.recipes import DISCLOSURE, hashes, recipe, write_lines, write_recipe
@@ -43,7 +41,7 @@ def test_in_is_kept_and_removed_at_every_step(tmp_path: Path, run_curate: Curate
     draw.shuffle(texts)
     lines = write_lines(tmp_path / "lines.jsonl", texts)
     write_recipe(tmp_path / "recipes", recipe(lines, FILTERS))
-    output, result = run_curate(tmp_path / "recipes")
+    output, result = run_curate(tmp_path / "recipes", bad=0.1)
     assert result.counts == {"in": 11, "kept": 5, "removed": 6}
     funnel = read_json(output / "report.json")["technical"]["steps"]
     assert [step["step"] for step in funnel] == [
@@ -60,24 +58,6 @@ def test_in_is_kept_and_removed_at_every_step(tmp_path: Path, run_curate: Curate
     assert {"nul_character", "empty", "too_short", "language_de", "same_content"} <= set(rows)
     assert (rows["too_short"]["value"], rows["too_short"]["threshold"]) == (5, 20)
     assert len(list(read_folder(output / "documents" / "technical"))) == 5
-
-
-@pytest.mark.parametrize("damage", ["cut", "overwritten", "not json", "no text"])
-def test_a_broken_source_is_named(tmp_path: Path, run_curate: Curate, damage: str) -> None:
-    path = write_lines(tmp_path / "in" / "lines.jsonl.gz", [f"{PROSE} {index}" for index in range(200)])
-    data = path.read_bytes()
-    match damage:
-        case "cut":
-            path.write_bytes(data[: len(data) // 2])
-        case "overwritten":
-            path.write_bytes(data[:100] + os.urandom(50) + data[150:])
-        case "not json":
-            path.write_bytes(gzip.compress(b'{"text": "one"}\n{"text": \n'))
-        case "no text":
-            path.write_bytes(gzip.compress(b'{"content": "one"}\n'))
-    write_recipe(tmp_path / "recipes", recipe(tmp_path / "in", FILTERS))
-    with pytest.raises(DataError, match=r"lines\.jsonl\.gz"):
-        run_curate(tmp_path / "recipes")
 
 
 def test_pages_come_from_a_warc_and_what_is_no_page_has_a_row(tmp_path: Path, run_curate: Curate) -> None:
@@ -99,9 +79,6 @@ def test_pages_come_from_a_warc_and_what_is_no_page_has_a_row(tmp_path: Path, ru
     assert PROSE.strip() in next(read_folder(output / "documents" / "common_crawl")).text
     (row,) = read_rows(output / "removed" / "common_crawl" / "00000.jsonl.gz")
     assert (row["step"], row["reason"]) == ("trafilatura", "no_text")
-    (tmp_path / "in" / "pages.warc.gz").write_bytes(b"no archive at all")
-    with pytest.raises(DataError, match=r"pages\.warc\.gz"):
-        run_curate(tmp_path / "recipes", "broken")
 
 
 def survivors(variable: str) -> list[str]:

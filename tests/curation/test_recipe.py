@@ -28,7 +28,7 @@ def lines(tmp_path: Path) -> Path:
         ({"steps": [{"step": "minhash", "bucket": 3}]}, "did you mean buckets?"),
         ({"steps": [{"threshold": 3}]}, "unknown step"),
         ({"steps": [{"step": "minhash", "n_grams": "many"}]}, "steps[0].n_grams='many'"),
-        ({"steps": [{"step": "exact_dedup"}, {"step": "length"}]}, "filters, then exact_dedup"),
+        ({"steps": [{"step": "exact_dedup"}, {"step": "length"}]}, "one document, then exact_dedup"),
         ({"steps": EXACT * 2}, "exact_dedup twice"),
         ({"steps": [{"step": "trafilatura"}]}, "remove `step: trafilatura`"),
         ({"steps": [{"step": "quality_classifier", "positives": ["math"]}]}, "source of kind domain"),

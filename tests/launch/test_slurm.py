@@ -91,17 +91,27 @@ def settings(tmp_path: Path) -> list[str]:
     texts = [source[start : start + 2000] for source in sources for start in range(0, len(source), 2000)]
     for stage, domains in (("curate", DOMAINS), ("synthesize", ())):
         directory = tmp_path / "chained" / stage
+        metrics: dict[str, float] = {}
         for number, domain in enumerate(domains):
             documents = directory / "partial" / "documents" / domain
             documents.mkdir(parents=True)
             with gzip.open(documents / "00000.jsonl.gz", "wt") as file:
-                for text in texts[number :: len(domains)]:
+                own = texts[number :: len(domains)]
+                metrics[f"{domain}/bytes"] = float(sum(len(text.encode()) for text in own))
+                for text in own:
                     identity = hashlib.sha256(text.encode()).hexdigest()
                     file.write(json.dumps({"id": identity, "text": text, "metadata": {}}) + "\n")
         frozen = read_json(directory / "config.json")
         publish(
             directory,
-            Manifest(stage=stage, kind=stage, fingerprint=frozen["fingerprint"], inputs=frozen["inputs"], files={}),
+            Manifest(
+                stage=stage,
+                kind=stage,
+                fingerprint=frozen["fingerprint"],
+                inputs=frozen["inputs"],
+                files={},
+                metrics=metrics,
+            ),
         )
     return chosen
 

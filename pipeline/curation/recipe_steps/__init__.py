@@ -15,7 +15,7 @@ from pipeline.curation.recipe_steps.classifiers import (
 from pipeline.curation.recipe_steps.contamination import Decontaminate
 from pipeline.curation.recipe_steps.duplicates import ExactDedup, MinHash
 from pipeline.curation.recipe_steps.licences import Licences
-from pipeline.curation.recipe_steps.pages import Trafilatura
+from pipeline.curation.recipe_steps.pages import EXTRACTORS, Resiliparse, Trafilatura, UrlFilter
 from pipeline.curation.recipe_steps.privacy import Pii, Secrets
 from pipeline.curation.recipe_steps.scope import Scope
 from pipeline.curation.recipe_steps.text import (
@@ -28,10 +28,12 @@ from pipeline.curation.recipe_steps.text import (
     Length,
     MC4Paragraphs,
     RefinedWebLines,
+    RepairEncoding,
 )
 
 __all__ = [
     "C4",
+    "EXTRACTORS",
     "STEPS",
     "Classifier",
     "CodeRules",
@@ -51,15 +53,19 @@ __all__ = [
     "QualityClassifier",
     "Readability",
     "RefinedWebLines",
+    "RepairEncoding",
+    "Resiliparse",
     "Scope",
     "Secrets",
     "Step",
     "Trafilatura",
+    "UrlFilter",
 ]
 
 Step = (
-    Trafilatura | Language | Length | CodeRules | GopherRepetition | GopherQuality | C4 | FineWebQuality | MC4Paragraphs
-    | RefinedWebLines | Decontaminate | Pii | Secrets | Licences
+    UrlFilter | Trafilatura | Resiliparse
+    | RepairEncoding | Language | Length | CodeRules | GopherRepetition | GopherQuality | C4 | FineWebQuality
+    | MC4Paragraphs | RefinedWebLines | Decontaminate | Pii | Secrets | Licences
     | Classifier | Readability | ExtremeTokenized | GneissWeb
     | ExactDedup | MinHash | QualityClassifier
 )  # fmt: skip

@@ -1,9 +1,22 @@
 """Steps that look at the text of one document. Defaults are the published thresholds; the docstring says whose."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from pipeline.curation.recipe_steps.per_language import PerLanguage
 from pipeline.curation.recipe_steps.scope import Scope
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairEncoding:
+    """Repairs text that was decoded with a wrong encoding, by ftfy (FineWeb-2 does so after its filters)."""
+
+    scope: ClassVar[Scope] = "document"
+    step: Literal["repair_encoding"]
+    uncurl_quotes: bool = False
+    """Make typographic quotation marks straight ones."""
+    unescape_html: bool = True
+    """Turn entities such as `&amp;` into their characters, in texts without `<`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +29,13 @@ class Language:
     """ISO 639-1 codes."""
     minimum_score: float = 0.65
     """Least probability of the most probable language (FineWeb: 0.65)."""
+    minimum_scores: dict[str, float] = field(default_factory=dict)
+    """Other least probabilities, by language (FineWeb-2 sets one for each)."""
+
+    def __post_init__(self) -> None:
+        for language in self.minimum_scores:
+            if language not in self.keep:
+                raise ValueError(f"minimum_scores names {language}, which keep does not, set it in both or in none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +71,7 @@ class CodeRules:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GopherRepetition:
+class GopherRepetition(PerLanguage):
     """Repeated lines, paragraphs and n-grams (Rae et al. 2021, table A1)."""
 
     scope: ClassVar[Scope] = "document"
@@ -69,7 +89,7 @@ class GopherRepetition:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GopherQuality:
+class GopherQuality(PerLanguage):
     """Length, symbols, bullets, ellipses, alphabetic words, stop words (Rae et al. 2021)."""
 
     scope: ClassVar[Scope] = "document"
@@ -108,7 +128,7 @@ class C4:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FineWebQuality:
+class FineWebQuality(PerLanguage):
     """Line punctuation, short lines, repeated lines, lists (Penedo et al. 2024)."""
 
     scope: ClassVar[Scope] = "document"

@@ -1,4 +1,4 @@
-"""A recipe's steps of scope `document` at work: each looks at one document and keeps it, edits it, or says why not."""
+"""A recipe's steps that look at one document: each keeps it, edits it, or says why not."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -7,6 +7,8 @@ from pipeline.curation import recipe_steps as steps
 from pipeline.curation.rules.rule import Rule
 
 _RULES: dict[type[steps.Step], str] = {
+    steps.UrlFilter: "urls:url_rule",
+    steps.RepairEncoding: "encoding:encoding_rule",
     steps.Language: "basic:language_rule",
     steps.Length: "basic:length_rule",
     steps.CodeRules: "code:code_rule",
@@ -29,7 +31,7 @@ _RULES: dict[type[steps.Step], str] = {
 
 
 def rule_of(step: steps.Step) -> Rule:
-    """The rule of a step of scope `document`."""
+    """The rule of a step that looks at one document."""
     module, _, name = _RULES[type(step)].partition(":")
     make: Callable[[steps.Step], Rule] = getattr(import_module(f"{__name__}.{module}"), name)
     return make(step)

@@ -13,12 +13,13 @@ def language_rule(step: steps.Language) -> Rule:
     def rule(document: Document) -> Judgement:
         """What the step says."""
         language, score = identify(document.text)
+        least = step.minimum_scores.get(language, step.minimum_score)
         if language not in step.keep:
-            return refuse(f"language_{language or 'unknown'}", score, step.minimum_score)
-        if score < step.minimum_score:
-            return refuse("language_score", score, step.minimum_score)
+            return refuse(f"language_{language or 'unknown'}", score, least)
+        if score < least:
+            return refuse("language_score", score, least)
         document.metadata |= {"language": language, "language_score": score}
-        return Judgement(checks=(Check("language_score", score, step.minimum_score),))
+        return Judgement(checks=(Check("language_score", score, least),))
 
     return rule
 

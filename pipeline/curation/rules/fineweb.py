@@ -10,13 +10,17 @@ from datatrove.utils.text import TERMINAL_PUNCTUATION
 
 from pipeline.curation import recipe_steps as steps
 from pipeline.curation.rules.features import Features, duplicates, features
-from pipeline.curation.rules.rule import Judgement, Measured, Rule, judge, refuse
+from pipeline.curation.rules.rule import Judgement, Measured, Rule, judge, per_language, refuse
 
 ENDS = tuple(TERMINAL_PUNCTUATION)
 
 
 def fineweb_rule(step: steps.FineWebQuality) -> Rule:
     """Keeps texts that are no lists and no navigation."""
+    return per_language(step, _rule)
+
+
+def _rule(step: steps.FineWebQuality) -> Rule:
 
     def rule(document: Document) -> Judgement:
         """What the step says."""

@@ -10,7 +10,7 @@ from datatrove.data import Document
 
 from pipeline.curation import recipe_steps as steps
 from pipeline.curation.rules.features import Features, features
-from pipeline.curation.rules.rule import Judgement, Measured, Rule, judge, refuse
+from pipeline.curation.rules.rule import Judgement, Measured, Rule, judge, per_language, refuse
 
 BULLETS = ("•", "-")
 ELLIPSES = ("...", "…")
@@ -18,6 +18,10 @@ ELLIPSES = ("...", "…")
 
 def gopher_quality_rule(step: steps.GopherQuality) -> Rule:
     """Keeps texts that read like prose."""
+    return per_language(step, _rule)
+
+
+def _rule(step: steps.GopherQuality) -> Rule:
 
     def rule(document: Document) -> Judgement:
         """What the step says."""

@@ -10,7 +10,7 @@ from datatrove.data import Document
 
 from pipeline.curation import recipe_steps as steps
 from pipeline.curation.rules.features import Features, RepeatedNGrams, duplicates, features
-from pipeline.curation.rules.rule import Judgement, Measured, Rule, judge, refuse
+from pipeline.curation.rules.rule import Judgement, Measured, Rule, judge, per_language, refuse
 
 TOP_N_GRAMS = {2: 0.20, 3: 0.18, 4: 0.16}
 DUPLICATE_N_GRAMS = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
@@ -18,6 +18,10 @@ DUPLICATE_N_GRAMS = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
 
 def gopher_repetition_rule(step: steps.GopherRepetition) -> Rule:
     """Keeps texts that do not repeat themselves."""
+    return per_language(step, _rule)
+
+
+def _rule(step: steps.GopherRepetition) -> Rule:
 
     def rule(document: Document) -> Judgement:
         """What the step says."""

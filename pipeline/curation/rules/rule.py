@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from datatrove.data import Document
+
+from pipeline.curation.recipe_steps.per_language import PerLanguage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,3 +75,13 @@ def judge(measured: Iterable[Measured]) -> Judgement:
             return refuse(reason, value, limit)
         checks.append(Check(reason, value, limit))
     return Judgement(checks=tuple(checks))
+
+
+StepT = TypeVar("StepT", bound=PerLanguage)
+
+
+def per_language(step: StepT, make: Callable[[StepT], Rule]) -> Rule:
+    """The rule of a step whose settings depend on the language that the step `language` wrote into the metadata."""
+    others = {language: make(step.of(language)) for language in step.by_language}
+    general = make(step)
+    return lambda document: others.get(document.metadata.get("language", ""), general)(document)
