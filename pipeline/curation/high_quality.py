@@ -4,6 +4,7 @@ The domain is read twice, once for the scores and once for the documents. Betwee
 each, and four more while the threshold is found; texts in memory are the samples to train on.
 """
 
+import shutil
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ class SelectHighQuality:
         source, step = self.recipe.sources[0], self.recipe.steps[0]
         assert isinstance(source, DomainSource)
         assert isinstance(step, QualityClassifier)
+        # A killed attempt may have left files that were not whole under names of its own.
+        for kind in ("classifiers", "documents", "removed"):
+            shutil.rmtree(self.output / kind / self.recipe.domain, ignore_errors=True)
         ledger = Ledger([READ, step.step])
         scores = self._scores(source, step, ledger, counter)
         kept = select(self._documents(source.domain), scores, step.keep_share, step.step, ledger)
