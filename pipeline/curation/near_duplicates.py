@@ -1,147 +1,155 @@
-"""Near duplicates: MinHash signatures and buckets by datatrove, then every candidate's true similarity.
+"""Near duplicates: candidates by MinHash, then every candidate's true similarity.
 
-A common bucket makes candidates, not duplicates. In each bucket the longest document leads (of equals, the
-one with the smallest id); a candidate at least `minimum_jaccard` like a leader joins it, another becomes a
-leader.
-Documents joined through any bucket are one cluster, of which the first in that order stays.
+A bucket in common makes candidates, not duplicates. In each bucket the longest document leads (of equals, the one with
+the smallest id); a candidate at least `minimum_jaccard` like a leader joins it, another becomes a leader. Documents
+joined through any bucket are one cluster, of which the first in that order stays, and remembers how many they were.
 """
 
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import numpy
 from datatrove.data import Document
-from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupBuckets, MinhashDedupSignature
-from datatrove.utils.hashing import HashConfig
 
+from pipeline.curation.arrays import write_array
+from pipeline.curation.candidate_texts import CandidateTexts
+from pipeline.curation.candidates import groups_of_bucket
 from pipeline.curation.documents import read_documents
 from pipeline.curation.ledger import Ledger
 from pipeline.curation.recipe_steps import MinHash
 from pipeline.curation.rules.rule import Removal
-from pipeline.curation.words import make_fast
+from pipeline.curation.shingles import shingles_of
+from pipeline.curation.signatures import Signatures
 
-PAIR = struct.Struct("<4I")
-"""datatrove's record of a pair: shard and place of the one, shard and place of the other."""
+CLUSTER_SIZE = "minhash_cluster_size"
+"""Metadata of a kept document: how many documents it stands for, itself among them, for up-sampling (FineWeb-2)."""
 CACHED_SHINGLES = 512
-"""Documents whose n-grams are kept in memory while candidates are compared."""
+"""Documents whose shingles are kept in memory while candidates are compared."""
+CACHED_PAIRS = 100_000
+"""Similarities that are remembered."""
 
 
-def _config(step: MinHash) -> MinhashConfig:
-    return MinhashConfig(
-        n_grams=step.n_grams,
-        num_buckets=step.buckets,
-        hashes_per_bucket=step.hashes_per_bucket,
-        hash_config=HashConfig(precision=64),
-    )
+def sign(stream: Iterable[Document], step: MinHash, path: Path) -> None:
+    """Writes the numbers of a shard's documents, uint64 (buckets x documents). Memory: 8 bytes x buckets a document."""
+    shingles, signatures = shingles_of(step.language, step.n_grams), Signatures(step)
+    rows = [signatures(shingles(document.text)) for document in stream]
+    write_array(path, numpy.array(rows, numpy.uint64).reshape(-1, step.buckets).T)
 
 
-def sign(stream: Iterable[Document], step: MinHash, folder: Path, shard: int) -> None:
-    """Writes the signatures of a shard's documents, one file per bucket."""
-    make_fast(step.language)
-    MinhashDedupSignature(str(folder), config=_config(step), language=step.language).run(iter(stream), rank=shard)
+def find_groups(signatures: Sequence[Path], bucket: int, folder: Path) -> None:
+    """Writes the groups of a bucket: places, and sizes."""
+    places, sizes = groups_of_bucket(signatures, bucket)
+    write_array(folder / f"{bucket:03d}.sizes.npy", sizes)
+    write_array(folder / f"{bucket:03d}.places.npy", places)
 
 
-def find_pairs(signatures: Path, step: MinHash, folder: Path, bucket: int) -> None:
-    """Writes neighbours with equal signatures in a bucket: a chain through all that are equal."""
-    finder = MinhashDedupBuckets(str(signatures), str(folder), config=_config(step))
-    finder.run(None, rank=bucket, world_size=step.buckets)
+class Clusters:
+    """Disjoint sets of numbers whose representative is the smallest member. Memory: 8 bytes a number."""
 
-
-class _Clusters:
-    """Disjoint sets whose representative is the smallest member."""
-
-    def __init__(self) -> None:
-        self.parent: dict[int, int] = {}
+    def __init__(self, count: int) -> None:
+        self._parent = numpy.arange(count)
 
     def find(self, member: int) -> int:
         """The smallest member of a set."""
-        root = member
-        while (above := self.parent.get(root, root)) != root:
-            root = above
-        while self.parent.get(member, member) != root:
-            self.parent[member], member = root, self.parent[member]
-        return root
+        parent = self._parent
+        while parent[member] != member:
+            parent[member] = parent[parent[member]]
+            member = parent[member]
+        return int(member)
 
     def join(self, one: int, other: int) -> None:
         """Makes two sets one."""
         low, high = sorted((self.find(one), self.find(other)))
-        self.parent[high] = low
+        self._parent[high] = low
+
+    def roots(self) -> numpy.ndarray:
+        """The representative of every number."""
+        roots = self._parent
+        while not numpy.array_equal(following := roots[roots], roots):
+            roots = following
+        return roots
 
 
-def without(shards: Sequence[Path], pairs: Path, step: MinHash, ledger: Ledger) -> Iterator[Document]:
+def without(shards: Sequence[Path], groups: Path, work: Path, step: MinHash, ledger: Ledger) -> Iterator[Document]:
     """The documents of all shards but near duplicates, in the order of their ids.
 
-    The value in a removed document's row is its highest similarity to another of its cluster.
+    The value in a removed document's row is its highest similarity to another of its cluster. Memory: some 60 bytes for
+    each candidate, the shingles of 512 of them; their texts are in files in `work`.
     """
-    make_fast(step.language)
-    groups = _groups(pairs)
-    candidates = {place for group in groups for place in group}
-    texts = {place: document for place, document in _placed(shards) if place in candidates}
-    ranking = sorted(texts, key=lambda place: (-len(texts[place].text), str(texts[place].id)))
-    rank = {place: number for number, place in enumerate(ranking)}
-    shingler = MinhashDedupSignature("memory://", config=_config(step), language=step.language)
+    every = [numpy.load(path, mmap_mode="r") for path in sorted(groups.glob("*.places.npy"))]
+    places = numpy.unique(numpy.concatenate(every)) if every else numpy.empty(0, numpy.int64)
+    texts = CandidateTexts(work, places, _placed(shards))
+    # Longest first; of equals the smallest id, which is the order of places.
+    ranking = numpy.argsort(-texts.characters, kind="stable")
+    rank = numpy.empty_like(ranking)
+    rank[ranking] = numpy.arange(len(ranking))
+    clusters, similarity = Clusters(len(places)), numpy.zeros(len(places))
+    shingles = shingles_of(step.language, step.n_grams)
 
     @lru_cache(maxsize=CACHED_SHINGLES)
-    def shingles(number: int) -> frozenset[int]:
-        return frozenset(shingler.get_shingles(texts[ranking[number]].text).ravel().tolist())
+    def shingles_at(number: int) -> numpy.ndarray:
+        return shingles(texts.text(int(ranking[number])))
 
-    clusters = _Clusters()
-    similarity: dict[int, float] = {}
-    for group in groups:
+    # Documents that are alike, or alike enough to be candidates, meet in several buckets.
+    @lru_cache(maxsize=CACHED_PAIRS)
+    def similarity_of(one: int, other: int) -> float:
+        return jaccard(shingles_at(one), shingles_at(other))
+
+    for group in _groups(groups):
         leaders: list[int] = []
-        for number in sorted(rank[place] for place in group):
+        for number in numpy.sort(rank[numpy.searchsorted(places, group)]).tolist():
             for leader in leaders:
-                value = jaccard(shingles(leader), shingles(number))
+                value = similarity_of(leader, number)
                 if value >= step.minimum_jaccard:
                     clusters.join(leader, number)
-                    for member in (leader, number):
-                        similarity[member] = max(value, similarity.get(member, 0.0))
+                    similarity[[leader, number]] = numpy.maximum(similarity[[leader, number]], value)
                     break
             else:
                 leaders.append(number)
+    roots = clusters.roots()
+    sizes = numpy.bincount(roots, minlength=len(places))
+    candidate = 0
     for place, document in _placed(shards):
-        number = rank.get(place)
-        first = number if number is None else clusters.find(number)
-        if first == number:
-            ledger.keep(step.step, len(document.text), len(document.text))
-            yield document
-            continue
-        assert first is not None
-        assert number is not None
-        removal = Removal(
-            reason="near_duplicate",
-            value=round(similarity[number], 4),
-            threshold=step.minimum_jaccard,
-            duplicate_of=str(texts[ranking[first]].id),
-        )
-        ledger.remove(step.step, document, removal)
+        if candidate == len(places) or places[candidate] != place:
+            document.metadata[CLUSTER_SIZE] = 1
+        else:
+            number = int(rank[candidate])
+            candidate += 1
+            first = int(roots[number])
+            if first != number:
+                removal = Removal(
+                    reason="near_duplicate",
+                    value=round(float(similarity[number]), 4),
+                    threshold=step.minimum_jaccard,
+                    duplicate_of=texts.identity(int(ranking[first])),
+                )
+                ledger.remove(step.step, document, removal)
+                continue
+            document.metadata[CLUSTER_SIZE] = int(sizes[number])
+        ledger.keep(step.step, len(document.text), len(document.text))
+        yield document
 
 
-def jaccard(one: frozenset[int], other: frozenset[int]) -> float:
-    """Size of the intersection over size of the union, 0 for two empty sets."""
-    both = len(one & other)
+def jaccard(one: numpy.ndarray, other: numpy.ndarray) -> float:
+    """Size of the intersection over size of the union of two sorted sets, 0 for two empty ones."""
+    both = len(numpy.intersect1d(one, other, assume_unique=True))
     union = len(one) + len(other) - both
     return both / union if union else 0.0
 
 
-def _placed(shards: Sequence[Path]) -> Iterator[tuple[tuple[int, int], Document]]:
-    for shard, path in enumerate(shards):
-        for place, document in enumerate(read_documents(path)):
-            yield (shard, place), document
+def _placed(shards: Sequence[Path]) -> Iterator[tuple[int, Document]]:
+    place = 0
+    for path in shards:
+        for document in read_documents(path):
+            yield place, document
+            place += 1
 
 
-def _groups(pairs: Path) -> list[list[tuple[int, int]]]:
-    """The documents with equal signatures, bucket by bucket."""
-    groups: list[list[tuple[int, int]]] = []
-    for path in sorted(pairs.glob("*.dups")):
-        records = PAIR.iter_unpack(path.read_bytes())
-        # Neighbours come in the order of the signatures: a pair that begins where the last one ended is of
-        # the same signature.
-        previous: tuple[int, int] | None = None
-        for (shard, place), other in (((a, b), (c, d)) for a, b, c, d in records):
-            if (shard, place) != previous:
-                groups.append([(shard, place)])
-            groups[-1].append(other)
-            previous = other
-    return [list(group) for group in dict.fromkeys(map(tuple, groups))]
+def _groups(folder: Path) -> Iterator[numpy.ndarray]:
+    """The places of documents with equal numbers, bucket by bucket."""
+    for path in sorted(folder.glob("*.places.npy")):
+        places = numpy.load(path, mmap_mode="r")
+        sizes = numpy.load(path.with_name(path.name.replace(".places.", ".sizes.")))
+        for end, size in zip(numpy.cumsum(sizes).tolist(), sizes.tolist(), strict=True):
+            yield numpy.asarray(places[end - size : end])

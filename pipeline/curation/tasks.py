@@ -52,15 +52,14 @@ class Workplace:
         """What a task counted."""
         return self.folder / "ledgers" / f"{name}.json"
 
-    @property
-    def signatures(self) -> Path:
-        """MinHash signatures."""
-        return self.folder / "signatures"
+    def signature(self, shard: int) -> Path:
+        """MinHash signatures of a range of ids."""
+        return self.folder / "signatures" / f"{shard:05d}.npy"
 
     @property
-    def pairs(self) -> Path:
-        """Pairs of documents with a bucket in common."""
-        return self.folder / "pairs"
+    def groups(self) -> Path:
+        """Documents with a bucket in common."""
+        return self.folder / "groups"
 
     @property
     def minhash(self) -> MinHash | None:
@@ -179,34 +178,25 @@ class Sign:
     shard: int
 
     def __call__(self, counter: Counter) -> None:
-        """Writes one file per bucket."""
+        """Writes them."""
         step = self.workplace.minhash
         assert step is not None
-        own = self.workplace.folder / f"signatures-{self.shard:05d}-{os.getpid()}"
-        near_duplicates.sign(documents.read_documents(self.workplace.unique(self.shard)), step, own, self.shard)
-        for path in sorted(own.rglob("*.sig")):
-            target = self.workplace.signatures / path.relative_to(own)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
+        stream = documents.read_documents(self.workplace.unique(self.shard))
+        near_duplicates.sign(stream, step, self.workplace.signature(self.shard))
         counter.unit()
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Pairs of documents with the same signature in one bucket."""
+    """Groups of documents with the same number in one bucket."""
 
     workplace: Workplace
     bucket: int
 
     def __call__(self, counter: Counter) -> None:
-        """Writes the bucket's pairs."""
-        step = self.workplace.minhash
-        assert step is not None
-        own = self.workplace.folder / f"pairs-{self.bucket:05d}-{os.getpid()}"
-        near_duplicates.find_pairs(self.workplace.signatures, step, own, self.bucket)
-        self.workplace.pairs.mkdir(parents=True, exist_ok=True)
-        for path in sorted(own.glob("*.dups")):
-            path.replace(self.workplace.pairs / path.name)
+        """Writes the bucket's groups."""
+        signatures = [self.workplace.signature(shard) for shard in range(self.workplace.tasks)]
+        near_duplicates.find_groups(signatures, self.bucket, self.workplace.groups)
         counter.unit()
 
 
@@ -228,7 +218,8 @@ class Publish:
         unique = [workplace.unique(shard) for shard in range(workplace.tasks)]
         stream = itertools.chain.from_iterable(map(documents.read_documents, unique))
         if (step := workplace.minhash) is not None:
-            stream = near_duplicates.without(unique, workplace.pairs, step, ledger)
+            work = workplace.folder / f"candidates-{os.getpid()}"
+            stream = near_duplicates.without(unique, workplace.groups, work, step, ledger)
         write_domain(self.output, workplace.recipe, stream, ledger, self.documents_per_file)
         write_json(workplace.folder / "funnel.json", ledger.funnel())
         counter.unit()

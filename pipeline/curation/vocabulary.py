@@ -61,7 +61,8 @@ def _has_letter(word: str) -> bool:
     return any(map(str.isalpha, word))
 
 
-def _english() -> Any:
+@lru_cache
+def english_tokenizer() -> Any:
     """spaCy's English tokenizer as datatrove uses it, without the work that does not bear on where words end."""
     import spacy
 
@@ -83,6 +84,21 @@ def _english() -> Any:
     return language
 
 
+def words_of_chunks(chunks: Sequence[str]) -> list[list[str]]:
+    """The words of English chunks, each without white space."""
+    found: list[list[str]] = []
+    for first in range(0, len(chunks), CHUNKS_PER_CALL):
+        words: list[str] = []
+        with english_tokenizer().memory_zone():
+            for token in english_tokenizer().tokenizer(" ".join(chunks[first : first + CHUNKS_PER_CALL])):
+                words.append(token.text)
+                if token.whitespace_:
+                    found.append(words)
+                    words = []
+        found.append(words)
+    return found
+
+
 class Vocabulary:
     """The words that a process has seen in one language, numbered in the order in which they came."""
 
@@ -90,7 +106,7 @@ class Vocabulary:
         """Args: `language`, datatrove's name of it, as in `eng`."""
         # Other languages do not all split at white space first.
         by_chunk = language == ENGLISH
-        self._tokenizer: Any = _english() if by_chunk else load_word_tokenizer(language)
+        self._tokenizer: Any = english_tokenizer() if by_chunk else load_word_tokenizer(language)
         self._learn = self._learn_chunks if by_chunk else self._learn_text
         self._split: Callable[[str], list[str]] = str.split if by_chunk else lambda text: [text]
         self.forget()

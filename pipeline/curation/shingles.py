@@ -1,0 +1,81 @@
+"""The n-grams of a text as hashes: what MinHash signs, and what similarity is counted on.
+
+Words are those that datatrove's MinHash compares: without case, punctuation, diacritics, and with 0 for every number,
+split by datatrove's tokenizer of the language. In English, what a chunk between white space becomes is remembered.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+import numpy
+import xxhash
+from datatrove.utils.text import simplify_text
+from datatrove.utils.word_tokenizers import load_word_tokenizer
+
+from pipeline.curation.vocabulary import ENGLISH, LONGEST_CHUNK, MOST_CHUNKS, words_of_chunks
+
+MULTIPLIER = numpy.uint64(0x9E3779B97F4A7C15)
+"""2^64 over the golden ratio: mixes a word's hash into those before it, so that order counts."""
+
+
+class Shingles:
+    """Hashed n-grams of words."""
+
+    def __init__(self, language: str, n_grams: int) -> None:
+        """Args: `language`, datatrove's name of it; `n_grams`, words in a shingle."""
+        self.n_grams = n_grams
+        self._chunks: dict[str, tuple[int, ...]] = {}
+        self._tokenizer: Any = None if language == ENGLISH else load_word_tokenizer(language)
+        self._hash: Callable[[str], int] = lru_cache(maxsize=MOST_CHUNKS)(_hash_word)
+
+    def __call__(self, text: str) -> numpy.ndarray:
+        """The different shingles of a text as sorted uint64; none of a text with fewer words."""
+        words = self._words(text)
+        count = len(words) - self.n_grams + 1
+        if count < 1:
+            return numpy.empty(0, numpy.uint64)
+        shingles = words[:count].copy()
+        for place in range(1, self.n_grams):
+            shingles *= MULTIPLIER
+            shingles ^= shingles >> numpy.uint64(29)
+            shingles += words[place : place + count]
+        shingles *= MULTIPLIER
+        shingles ^= shingles >> numpy.uint64(32)
+        return numpy.unique(shingles)
+
+    def _words(self, text: str) -> numpy.ndarray:
+        """Hashes of the words in order."""
+        if self._tokenizer is not None:
+            words = self._tokenizer.word_tokenize(simplify_text(text))
+            return numpy.fromiter(map(self._hash, words), numpy.uint64, len(words))
+        if len(self._chunks) > MOST_CHUNKS:
+            self._chunks.clear()
+        chunks = text.split()
+        unknown = list(dict.fromkeys(chunk for chunk in chunks if chunk not in self._chunks))
+        if unknown:
+            self._learn(unknown)
+        hashes = numpy.fromiter(chain.from_iterable(map(self._chunks.__getitem__, chunks)), numpy.uint64)
+        for chunk in unknown:
+            if len(chunk) > LONGEST_CHUNK:
+                del self._chunks[chunk]
+        return hashes
+
+    def _learn(self, chunks: list[str]) -> None:
+        # No rule of the simplification reaches over white space, so that a chunk becomes the same in every text.
+        simple = [simplify_text(chunk).split() for chunk in chunks]
+        parts = list(dict.fromkeys(chain.from_iterable(simple)))
+        words = dict(zip(parts, words_of_chunks(parts), strict=True)) if parts else {}
+        for chunk, own in zip(chunks, simple, strict=True):
+            self._chunks[chunk] = tuple(self._hash(word) for part in own for word in words[part])
+
+
+def _hash_word(word: str) -> int:
+    return xxhash.xxh3_64_intdigest(word)
+
+
+@lru_cache
+def shingles_of(language: str, n_grams: int) -> Shingles:
+    """The shingles of a language, whose memory all tasks of a process share."""
+    return Shingles(language, n_grams)
