@@ -1,9 +1,9 @@
-"""Stock datatrove and this project's filters on the same documents and cores, in one run: time, and equal decisions.
+"""Stock datatrove and this project on the same documents and cores, in one run: filters, and MinHash signatures.
 
     python benchmarks/curation.py --write benchmarks/curation.md
 
 Documents are the Python sources of the installation, or those given: JSON lines with a text each. Each filter runs
-alone over all documents, as a step of datatrove's local executor, and then all four together.
+alone over all documents, as a step of datatrove's local executor, then all four together, then the signatures.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from typing import Any
 from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
+from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
 from datatrove.pipeline.filters import (
     C4QualityFilter,
     FineWebQualityFilter,
@@ -28,8 +29,10 @@ from datatrove.pipeline.filters import (
 )
 from datatrove.pipeline.filters.base_filter import get_filter_result
 from datatrove.pipeline.readers import JsonlReader
+from datatrove.utils.hashing import HashConfig
 
 from pipeline.curation import recipe_steps as steps
+from pipeline.curation.near_duplicates import sign
 from pipeline.curation.rules import rule_of
 
 Decide = Callable[[Document], bool]
@@ -53,6 +56,8 @@ def ours(name: str) -> Decide:
 
 
 FILTERS = ("gopher_repetition", "gopher_quality", "c4", "fineweb_quality")
+SIGNATURES = "MinHash signatures, 14 x 8 of 5-grams"
+Row = tuple[str, float, float, float | None]
 MAKERS: dict[str, Callable[[str], Decide]] = {"stock": stock, "ours": ours}
 
 
@@ -87,6 +92,26 @@ class Read(PipelineStep):
         return iter(())
 
 
+class Sign(PipelineStep):
+    """Writes MinHash signatures with 14 buckets of 8 hashes over 5-grams."""
+
+    type = "BENCHMARK"
+    name = "signatures"
+
+    def __init__(self, maker: str, folder: Path) -> None:
+        super().__init__()
+        self.maker, self.folder = maker, folder
+
+    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Nothing to pass on."""
+        if self.maker == "stock":
+            config = MinhashConfig(hash_config=HashConfig(precision=64))
+            MinhashDedupSignature(str(self.folder), config=config).run(data, rank, world_size)
+        else:
+            sign(data, steps.MinHash(step="minhash"), self.folder / f"{rank}.npy")
+        return iter(())
+
+
 def sources(megabytes: float) -> list[str]:
     """Python sources of the installation, up to a size."""
     paths = sysconfig.get_paths()
@@ -115,9 +140,9 @@ def timed(step: PipelineStep, documents: Path, workers: int, logs: Path) -> floa
     return time.perf_counter() - start
 
 
-def compare(texts: list[str], workers: int) -> list[tuple[str, float, float, float]]:
+def compare(texts: list[str], workers: int) -> list[Row]:
     """Name, seconds of both, and the share of documents about which both say the same."""
-    rows = []
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         documents = folder / "documents"
@@ -137,10 +162,15 @@ def compare(texts: list[str], workers: int) -> list[tuple[str, float, float, flo
                 said[maker] = [row for path in sorted(answers.glob("*.json")) for row in json.loads(path.read_text())]
             equal = sum(map(list.__eq__, said["stock"], said["ours"])) / len(texts)
             rows.append((label, seconds["stock"], seconds["ours"], equal))
+        signing = {
+            maker: timed(Sign(maker, folder / f"sign-{maker}"), documents, workers, folder / f"logs-sign-{maker}")
+            for maker in MAKERS
+        }
+        rows.append((SIGNATURES, signing["stock"], signing["ours"], None))
     return rows
 
 
-def table(texts: list[str], workers: int, rows: list[tuple[str, float, float, float]]) -> str:
+def table(texts: list[str], workers: int, rows: list[Row]) -> str:
     """The table as Markdown, with the machine and the versions."""
     size = sum(len(text.encode()) for text in texts) / 1e6
     packages = ", ".join(f"{name} {version(name)}" for name in ("datatrove", "spacy", "numpy"))
@@ -153,7 +183,8 @@ def table(texts: list[str], workers: int, rows: list[tuple[str, float, float, fl
     ]
     for name, stock_seconds, our_seconds, equal in rows:
         ratio = f"{stock_seconds / our_seconds:.1f}"
-        lines.append(f"| {name} | {stock_seconds:.1f} | {our_seconds:.1f} | {ratio} | {100 * equal:.2f} % |")
+        share = "" if equal is None else f"{100 * equal:.2f} %"
+        lines.append(f"| {name} | {stock_seconds:.1f} | {our_seconds:.1f} | {ratio} | {share} |")
     alone = [row for row in rows if row[0] in FILTERS]
     total = [sum(row[1] for row in alone), sum(row[2] for row in alone)]
     lines.append(f"| sum of the four alone | {total[0]:.1f} | {total[1]:.1f} | {total[0] / total[1]:.1f} | |")

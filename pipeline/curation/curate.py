@@ -8,10 +8,12 @@ from pipeline.curation import readers
 from pipeline.curation.account import account
 from pipeline.curation.bad_share import check_bad_share
 from pipeline.curation.config import CurateConfig
+from pipeline.curation.domain_tasks import Pair, Publish, Repeats, Runs, Sign, Thin, Unite
 from pipeline.curation.high_quality import SelectHighQuality
 from pipeline.curation.parallel import Work, run_tasks
 from pipeline.curation.recipe import Recipe
-from pipeline.curation.tasks import Collect, Pair, Publish, Sign, Unite, Workplace
+from pipeline.curation.tasks import Collect
+from pipeline.curation.workplace import Workplace
 from pipeline.files import read_json, write_json
 
 COLLECT, REPORT = "collect", "report.json"
@@ -34,6 +36,9 @@ def run(context: StageContext[CurateConfig]) -> StageResult:
         context.progress.note(documents=documents)
         context.progress.update(units)
 
+    # What a kill left half written beside its place.
+    for path in context.output.rglob(".*"):
+        path.unlink()
     for label, tasks in plan(recipes, config, state, context.output):
         total = _units(recipes) if label == COLLECT else len(tasks)
         context.progress.start(total, "units", label)
@@ -63,6 +68,10 @@ def plan(recipes: list[Recipe], config: CurateConfig, state: Path, output: Path)
     unite: list[Work] = [Unite(place) for place in places]
     sign: list[Work] = [Sign(place, shard) for place, _ in near for shard in shards]
     pair: list[Work] = [Pair(place, bucket) for place, step in near for bucket in range(step.buckets)]
+    copies = [(place, place.substrings) for place in places if place.substrings is not None]
+    thin: list[Work] = [Thin(place) for place, _ in copies]
+    runs: list[Work] = [Runs(place, shard) for place, _ in copies for shard in shards]
+    repeated: list[Work] = [Repeats(place, bucket) for place, step in copies for bucket in range(step.buckets)]
     publish: list[Work] = [Publish(place, output, config.documents_per_file) for place in places]
     high: list[Work] = [
         SelectHighQuality(recipe, output, _funnel(state, recipe), config.documents_per_file)
@@ -71,7 +80,8 @@ def plan(recipes: list[Recipe], config: CurateConfig, state: Path, output: Path)
     ]
     return [
         (COLLECT, collect), ("exact duplicates", unite), ("signatures", sign), ("buckets", pair),
-        ("near duplicates", publish), ("high quality", high),
+        ("near duplicates", thin), ("runs", runs), ("repeats", repeated), ("documents", publish),
+        ("high quality", high),
     ]  # fmt: skip
 
 

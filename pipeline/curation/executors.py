@@ -17,7 +17,7 @@ from pipeline.curation.orphans import tie_processes
 from pipeline.errors import ConfigError, LaunchError
 
 SLURM_POLL_SECONDS = 5.0
-PRELOADED = ["pipeline.curation.tasks", "spacy.lang.en", "trafilatura"]
+PRELOADED = ["pipeline.curation.tasks", "pipeline.curation.domain_tasks", "spacy.lang.en", "trafilatura"]
 """Imported once, by the server that local workers are forked from: spaCy takes seconds."""
 
 

@@ -21,7 +21,7 @@ from pipeline.curation.recipe import Recipe
 from pipeline.curation.recipe_sources import DomainSource
 from pipeline.curation.recipe_steps import QualityClassifier
 from pipeline.curation.rules.rule import Removal
-from pipeline.curation.tasks import READ, write_domain
+from pipeline.curation.workplace import READ, write_domain
 from pipeline.errors import DataError
 from pipeline.files import write_json
 

@@ -21,6 +21,8 @@ DOMAINS = (
     "common_crawl", "common_crawl_hq", "code", "math", "technical", "multilingual", "domain", "synthetic",
     "long_cot", "language_instructions", "code_instructions", "books", "code_repositories",
 )  # fmt: skip
+DOMAIN_STEPS = ("exact_dedup", "minhash", "substring_dedup")
+"""The order in which documents are compared: each looks at fewer, and finer (RefinedWeb, arXiv 2306.01116)."""
 PAGES = ("web_pages",)
 """Generators of the embedded corpus that give pages rather than texts."""
 
@@ -208,6 +210,9 @@ def _check_order(recipe: Recipe, path: Path) -> None:
             f"{path}: steps={names}: put url_filter and what makes text of pages first, then the steps "
             "that look at one document, then exact_dedup and minhash"
         )
+    apart = [name for name in names if name in DOMAIN_STEPS]
+    if apart != sorted(apart, key=DOMAIN_STEPS.index):
+        raise RecipeError(f"{path}: steps={names}: put {', '.join(DOMAIN_STEPS)} in this order")
     for index, source in enumerate(recipe.sources):
         pages = source.kind in ("warc", "html") or getattr(source, "generator", None) in PAGES
         extractors = [step.step for step in recipe.steps if isinstance(step, EXTRACTORS)]

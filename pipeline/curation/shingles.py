@@ -4,20 +4,24 @@ Words are those that datatrove's MinHash compares: without case, punctuation, di
 split by datatrove's tokenizer of the language. In English, what a chunk between white space becomes is remembered.
 """
 
-from collections.abc import Callable
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 import numpy
 import xxhash
-from datatrove.utils.text import simplify_text
+from datatrove.utils.text import TextNormConfig, simplify_text
 from datatrove.utils.word_tokenizers import load_word_tokenizer
 
 from pipeline.curation.vocabulary import ENGLISH, LONGEST_CHUNK, MOST_CHUNKS, words_of_chunks
 
 MULTIPLIER = numpy.uint64(0x9E3779B97F4A7C15)
 """2^64 over the golden ratio: mixes a word's hash into those before it, so that order counts."""
+
+MARK = "\ue000"
+"""A character of private use, which the simplification leaves as it is."""
+WITH_DIACRITICS, WITHOUT_DIACRITICS = TextNormConfig(), TextNormConfig(norm_unicode_diacritics=False)
+"""ASCII has none to take off, which costs most."""
 
 
 class Shingles:
@@ -27,8 +31,8 @@ class Shingles:
         """Args: `language`, datatrove's name of it; `n_grams`, words in a shingle."""
         self.n_grams = n_grams
         self._chunks: dict[str, tuple[int, ...]] = {}
+        self._parts: dict[str, tuple[int, ...]] = {}
         self._tokenizer: Any = None if language == ENGLISH else load_word_tokenizer(language)
-        self._hash: Callable[[str], int] = lru_cache(maxsize=MOST_CHUNKS)(_hash_word)
 
     def __call__(self, text: str) -> numpy.ndarray:
         """The different shingles of a text as sorted uint64; none of a text with fewer words."""
@@ -49,9 +53,10 @@ class Shingles:
         """Hashes of the words in order."""
         if self._tokenizer is not None:
             words = self._tokenizer.word_tokenize(simplify_text(text))
-            return numpy.fromiter(map(self._hash, words), numpy.uint64, len(words))
+            return numpy.fromiter(map(_hash_word, words), numpy.uint64, len(words))
         if len(self._chunks) > MOST_CHUNKS:
             self._chunks.clear()
+            self._parts.clear()
         chunks = text.split()
         unknown = list(dict.fromkeys(chunk for chunk in chunks if chunk not in self._chunks))
         if unknown:
@@ -63,12 +68,23 @@ class Shingles:
         return hashes
 
     def _learn(self, chunks: list[str]) -> None:
-        # No rule of the simplification reaches over white space, so that a chunk becomes the same in every text.
-        simple = [simplify_text(chunk).split() for chunk in chunks]
-        parts = list(dict.fromkeys(chain.from_iterable(simple)))
-        words = dict(zip(parts, words_of_chunks(parts), strict=True)) if parts else {}
+        simple = _simplified(chunks)
+        parts = list(dict.fromkeys(part for part in chain.from_iterable(simple) if part not in self._parts))
+        for part, words in zip(parts, words_of_chunks(parts), strict=True):
+            self._parts[part] = tuple(map(_hash_word, words))
         for chunk, own in zip(chunks, simple, strict=True):
-            self._chunks[chunk] = tuple(self._hash(word) for part in own for word in words[part])
+            self._chunks[chunk] = tuple(chain.from_iterable(map(self._parts.__getitem__, own)))
+
+
+def _simplified(chunks: list[str]) -> list[list[str]]:
+    """What chunks become. No rule of the simplification reaches over white space: all are simplified together."""
+    ascii_only = [chunk for chunk in chunks if chunk.isascii()]
+    others = [chunk for chunk in chunks if not chunk.isascii() and MARK not in chunk]
+    found: dict[str, list[str]] = {}
+    for some, config in ((ascii_only, WITHOUT_DIACRITICS), (others, WITH_DIACRITICS)):
+        simple = simplify_text(f" {MARK} ".join(some), config).split(MARK)
+        found.update(zip(some, map(str.split, simple), strict=False))
+    return [found[chunk] if chunk in found else simplify_text(chunk).split() for chunk in chunks]
 
 
 def _hash_word(word: str) -> int:

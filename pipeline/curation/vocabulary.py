@@ -25,6 +25,8 @@ LETTERS = frozenset(ascii_letters)
 BEFORE_LETTERS = re.compile(r"[^A-Za-z]")
 LONGEST_SUFFIX = 8
 """Characters at the end of a chunk in which a suffix of letters has its digit or apostrophe."""
+ONE_WORD = re.compile("[A-Za-z]+[0-9]*|[0-9]+")
+"""Chunks in which no rule of spaCy's finds a place to split, but for those that are exceptions as a whole."""
 CHUNKS_PER_CALL = 20_000
 """Unknown chunks that spaCy is given at once: what bounds the memory of a call."""
 
@@ -86,16 +88,18 @@ def english_tokenizer() -> Any:
 
 def words_of_chunks(chunks: Sequence[str]) -> list[list[str]]:
     """The words of English chunks, each without white space."""
-    found: list[list[str]] = []
-    for first in range(0, len(chunks), CHUNKS_PER_CALL):
-        words: list[str] = []
+    exceptions = english_tokenizer().tokenizer.rules
+    found = [[chunk] if ONE_WORD.fullmatch(chunk) and chunk not in exceptions else [] for chunk in chunks]
+    others = [place for place, words in enumerate(found) if not words]
+    for first in range(0, len(others), CHUNKS_PER_CALL):
+        places = iter(others[first : first + CHUNKS_PER_CALL])
+        text = " ".join(chunks[place] for place in others[first : first + CHUNKS_PER_CALL])
         with english_tokenizer().memory_zone():
-            for token in english_tokenizer().tokenizer(" ".join(chunks[first : first + CHUNKS_PER_CALL])):
-                words.append(token.text)
+            place = next(places)
+            for token in english_tokenizer().tokenizer(text):
+                found[place].append(token.text)
                 if token.whitespace_:
-                    found.append(words)
-                    words = []
-        found.append(words)
+                    place = next(places)
     return found
 
 
@@ -153,6 +157,13 @@ class Vocabulary:
     def _learn_chunks(self, chunks: Sequence[str]) -> None:
         from spacy.attrs import ORTH, SPACY  # type: ignore[attr-defined]
 
+        exceptions = self._tokenizer.tokenizer.rules
+        plain = [chunk for chunk in chunks if ONE_WORD.fullmatch(chunk) and chunk not in exceptions]
+        self._number(plain)
+        self._chunks.update((chunk, [self._numbers[chunk]]) for chunk in plain)
+        chunks = [chunk for chunk in chunks if chunk not in self._chunks]
+        if not chunks:
+            return
         with self._tokenizer.memory_zone():
             array = self._tokenizer.tokenizer(" ".join(chunks)).to_array([ORTH, SPACY])
             orths: list[int] = array[:, 0].tolist()

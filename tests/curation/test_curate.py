@@ -100,7 +100,8 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path: Path) -> None:
     texts = [" ".join(draw.choices(vocabulary, k=300)) for _ in range(600)]
     for index in range(4):
         write_lines(tmp_path / "in" / f"{index}.jsonl", texts[index::4])
-    steps = [*FILTERS[:2], {"step": "c4", "minimum_sentences": 1}, *FILTERS[2:], {"step": "minhash"}]
+    steps = [*FILTERS[:2], {"step": "c4", "minimum_sentences": 1}, *FILTERS[2:], {"step": "minhash"},
+             {"step": "substring_dedup", "minimum_units": 8, "buckets": 2}]  # fmt: skip
     write_recipe(tmp_path / "recipes", recipe(tmp_path / "in", steps))
     program = (
         "import sys; from pathlib import Path\n"
@@ -120,7 +121,7 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path: Path) -> None:
 
     assert start("whole").wait() == 0
     killed = 0
-    for done in ("collect", "signatures"):
+    for done in ("collect", "signatures", "runs"):
         process = start("killed")
         marker = tmp_path / "killed" / "state" / "tasks-4" / "done" / done / "completions" / "00000"
         while not marker.exists() and process.poll() is None:
@@ -131,7 +132,7 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path: Path) -> None:
         while survivors(f"CURATE_TEST={tmp_path}") and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not survivors(f"CURATE_TEST={tmp_path}")
-    assert killed == 2
+    assert killed == 3
     assert start("killed").wait() == 0
     assert hashes(tmp_path / "killed" / "partial") == hashes(tmp_path / "whole" / "partial")
 

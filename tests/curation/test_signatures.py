@@ -23,7 +23,8 @@ STEP = build(MinHash, {"step": "minhash"}, "")
 STOCK = MinhashDedupSignature("memory://")
 PIECES = st.sampled_from(
     ["The", "don't", "U.S.", "3.14", "1,000", "café", "naïve", "e.g.", "(see", "it)", "\n\n", "\t", "—", "中文",
-     "2024-11-24", "x=1;", "\"quoted\"", "can't.", "100%", "http://a.b/c?d=e", "İstanbul", "ﬁne", "a\u0301", "\u00a0", "#1", "..."]
+     "2024-11-24", "x=1;", "\"quoted\"", "can't.", "100%", "http://a.b/c?d=e",
+     "İstanbul", "ﬁne", "a\u0301", "\u00a0", "#1", "..."]
 )  # fmt: skip
 
 

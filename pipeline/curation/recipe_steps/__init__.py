@@ -13,7 +13,7 @@ from pipeline.curation.recipe_steps.classifiers import (
     Readability,
 )
 from pipeline.curation.recipe_steps.contamination import Decontaminate
-from pipeline.curation.recipe_steps.duplicates import ExactDedup, MinHash
+from pipeline.curation.recipe_steps.duplicates import ExactDedup, MinHash, SubstringDedup
 from pipeline.curation.recipe_steps.licences import Licences
 from pipeline.curation.recipe_steps.pages import EXTRACTORS, Resiliparse, Trafilatura, UrlFilter
 from pipeline.curation.recipe_steps.privacy import Pii, Secrets
@@ -58,6 +58,7 @@ __all__ = [
     "Scope",
     "Secrets",
     "Step",
+    "SubstringDedup",
     "Trafilatura",
     "UrlFilter",
 ]
@@ -67,7 +68,7 @@ Step = (
     | RepairEncoding | Language | Length | CodeRules | GopherRepetition | GopherQuality | C4 | FineWebQuality
     | MC4Paragraphs | RefinedWebLines | Decontaminate | Pii | Secrets | Licences
     | Classifier | Readability | ExtremeTokenized | GneissWeb
-    | ExactDedup | MinHash | QualityClassifier
+    | ExactDedup | MinHash | SubstringDedup | QualityClassifier
 )  # fmt: skip
 
 STEPS: dict[str, type[Step]] = {get_args(get_type_hints(each)["step"])[0]: each for each in get_args(Step)}

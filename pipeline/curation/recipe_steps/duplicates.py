@@ -28,3 +28,32 @@ class MinHash:
     minimum_jaccard: float = 0.75
     """Similarity from which a candidate is a duplicate (data-prep-kit; Granite publishes none)."""
     language: str = "eng"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubstringDedup:
+    """Takes out what stands word for word in an earlier document, or earlier in the same: the first copy stays.
+
+    Lee et al. 2022 (arXiv 2107.06499). GneissWeb names 50 tokens, but its tool counts bytes, and a token has two of
+    them: 25 tokens are enough. Here the unit has a name. The order of documents is that of their ids.
+    """
+
+    scope: ClassVar[Scope] = "domain"
+    step: Literal["substring_dedup"]
+    unit: Literal["words", "bytes", "tokens"] = "words"
+    """What is counted and compared: what stands between white space, UTF-8 bytes, or tokens of the tokenizer."""
+    minimum_units: int = 50
+    """Units in a row that make a copy (Lee et al. 2022, GneissWeb: 50 tokens)."""
+    tokenizer: str | None = None
+    """With `tokens`: a tokenizer.json. A relative path is taken from the working directory."""
+    minimum_left: int = 10
+    """Units from which a document stays of which something was taken out."""
+    buckets: int = 16
+    """Parts that all runs of units are sorted in. Memory: some 50 bytes a unit of the domain, divided by them."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("minimum_units", 2), ("minimum_left", 0), ("buckets", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}, set {least} or more")
+        if (self.unit == "tokens") != (self.tokenizer is not None):
+            raise ValueError(f"unit is {self.unit}, set a tokenizer with tokens and with nothing else")
