@@ -79,7 +79,8 @@ class CurateConfig:
         """
         from pipeline.curation.benchmark_files import describe_benchmarks
         from pipeline.curation.classifier_files import describe_files
-        from pipeline.curation.recipe_steps import Decontaminate
+        from pipeline.curation.earlier_runs import describe_runs
+        from pipeline.curation.recipe_steps import Decontaminate, ExactDedup, MinHash
         from pipeline.curation.recipe_steps.classifiers import model_files
         from pipeline.curation.source_files import describe
 
@@ -94,6 +95,11 @@ class CurateConfig:
                 ],
                 "models_found": [
                     describe_files(model_files(step), f"{self.recipes}/{recipe.domain}.yaml") for step in recipe.steps
+                ],
+                "runs_found": [
+                    describe_runs(step.against, f"{self.recipes}/{recipe.domain}.yaml")
+                    for step in recipe.steps
+                    if isinstance(step, ExactDedup | MinHash)
                 ],
             }
             for recipe in self.load()

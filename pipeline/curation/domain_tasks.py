@@ -11,8 +11,10 @@ from pathlib import Path
 from datatrove.data import Document
 
 from pipeline.curation import documents, near_duplicates, repeats, substrings
+from pipeline.curation.earlier_runs import KnownIds, earlier_signatures, save_index
 from pipeline.curation.ledger import Ledger
 from pipeline.curation.parallel import Counter
+from pipeline.curation.recipe_steps import ExactDedup
 from pipeline.curation.rules.rule import Removal
 from pipeline.curation.units import units_of
 from pipeline.curation.workplace import Workplace, write_domain
@@ -31,8 +33,10 @@ class Unite:
         ledger = workplace.new_ledger()
         parts = [documents.read_documents(workplace.part(task)) for task in range(workplace.tasks)]
         stream: Iterator[Document] = heapq.merge(*parts, key=documents.order)
-        if any(step.step == "exact_dedup" for step in workplace.recipe.steps):
-            stream = self._unique(stream, ledger, counter)
+        exact = next((step for step in workplace.recipe.steps if isinstance(step, ExactDedup)), None)
+        if exact is not None:
+            known = KnownIds(exact.against, workplace.recipe.domain)
+            stream = self._unique(stream, known, ledger, counter)
         following = next(stream, None)
         for shard in range(workplace.tasks):
             chosen: list[Document] = []
@@ -44,10 +48,14 @@ class Unite:
         counter.unit()
 
     @staticmethod
-    def _unique(stream: Iterator[Document], ledger: Ledger, counter: Counter) -> Iterator[Document]:
+    def _unique(stream: Iterator[Document], known: KnownIds, ledger: Ledger, counter: Counter) -> Iterator[Document]:
         kept: str | None = None
         for document in stream:
             counter.document()
+            if str(document.id) in known:
+                removal = Removal(reason="in_earlier_run", duplicate_of=str(document.id))
+                ledger.remove("exact_dedup", document, removal)
+                continue
             if document.id == kept:
                 ledger.remove("exact_dedup", document, Removal(reason="same_content", duplicate_of=kept))
                 continue
@@ -81,8 +89,11 @@ class Pair:
 
     def __call__(self, counter: Counter) -> None:
         """Writes the bucket's groups."""
-        signatures = [self.workplace.signature(shard) for shard in range(self.workplace.tasks)]
-        near_duplicates.find_groups(signatures, self.bucket, self.workplace.groups)
+        workplace, step = self.workplace, self.workplace.minhash
+        assert step is not None
+        signatures = [workplace.signature(shard) for shard in range(workplace.tasks)]
+        signatures += [each.signatures for each in earlier_signatures(step, workplace.recipe.domain)]
+        near_duplicates.find_groups(signatures, self.bucket, workplace.groups)
         counter.unit()
 
 
@@ -164,6 +175,7 @@ class Publish:
         else:
             stream = _without_near_duplicates(workplace, ledger)
         write_domain(self.output, workplace.recipe, stream, ledger, self.documents_per_file)
+        save_index(self.output, workplace.recipe.domain, workplace.minhash)
         write_json(workplace.folder / "funnel.json", ledger.funnel())
         counter.unit()
 
@@ -173,4 +185,5 @@ def _without_near_duplicates(workplace: Workplace, ledger: Ledger) -> Iterator[D
     if (step := workplace.minhash) is None:
         return itertools.chain.from_iterable(map(documents.read_documents, unique))
     work = workplace.folder / f"candidates-{os.getpid()}"
-    return near_duplicates.without(unique, workplace.groups, work, step, ledger)
+    earlier = [path for each in earlier_signatures(step, workplace.recipe.domain) for path in each.documents]
+    return near_duplicates.without(unique, earlier, workplace.groups, work, step, ledger)

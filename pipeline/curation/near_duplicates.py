@@ -71,17 +71,21 @@ class Clusters:
         return roots
 
 
-def without(shards: Sequence[Path], groups: Path, work: Path, step: MinHash, ledger: Ledger) -> Iterator[Document]:
+def without(
+    shards: Sequence[Path], earlier: Sequence[Path], groups: Path, work: Path, step: MinHash, ledger: Ledger
+) -> Iterator[Document]:
     """The documents of all shards but near duplicates, in the order of their ids.
 
-    The value in a removed document's row is its highest similarity to another of its cluster. Memory: some 60 bytes for
-    each candidate, the shingles of 512 of them; their texts are in files in `work`.
+    Documents of `earlier` runs, whose places follow those of the shards, stay in any case. The value in a removed
+    document's row is its highest similarity to another of its cluster. Memory: some 60 bytes for each candidate, the
+    shingles of 512 of them; their texts are in files in `work`.
     """
     every = [numpy.load(path, mmap_mode="r") for path in sorted(groups.glob("*.places.npy"))]
     places = numpy.unique(numpy.concatenate(every)) if every else numpy.empty(0, numpy.int64)
-    texts = CandidateTexts(work, places, _placed(shards))
-    # Longest first; of equals the smallest id, which is the order of places.
-    ranking = numpy.argsort(-texts.characters, kind="stable")
+    texts = CandidateTexts(work, places, _placed([*shards, *earlier]))
+    # Those of earlier runs first, then the longest; of equals the smallest id, which is the order of places.
+    own = sum(1 for _ in _placed(shards)) if earlier else int(places[-1]) + 1 if len(places) else 0
+    ranking = numpy.lexsort((-texts.characters, places < own))
     rank = numpy.empty_like(ranking)
     rank[ranking] = numpy.arange(len(ranking))
     clusters, similarity = Clusters(len(places)), numpy.zeros(len(places))
@@ -108,7 +112,7 @@ def without(shards: Sequence[Path], groups: Path, work: Path, step: MinHash, led
             else:
                 leaders.append(number)
     roots = clusters.roots()
-    sizes = numpy.bincount(roots, minlength=len(places))
+    sizes = numpy.bincount(roots, weights=places[ranking] < own, minlength=len(places)).astype(int)
     candidate = 0
     for place, document in _placed(shards):
         if candidate == len(places) or places[candidate] != place:
@@ -119,7 +123,7 @@ def without(shards: Sequence[Path], groups: Path, work: Path, step: MinHash, led
             first = int(roots[number])
             if first != number:
                 removal = Removal(
-                    reason="near_duplicate",
+                    reason="near_duplicate" if places[ranking[first]] < own else "near_duplicate_of_earlier_run",
                     value=round(float(similarity[number]), 4),
                     threshold=step.minimum_jaccard,
                     duplicate_of=texts.identity(int(ranking[first])),

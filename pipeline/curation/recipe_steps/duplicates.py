@@ -12,6 +12,8 @@ class ExactDedup:
 
     scope: ClassVar[Scope] = "domain"
     step: Literal["exact_dedup"]
+    against: tuple[str, ...] = ()
+    """Folders of finished `curate` stages, as in `runs/first/curate`: what they kept in the domain goes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,11 @@ class MinHash:
     minimum_jaccard: float = 0.75
     """Similarity from which a candidate is a duplicate (data-prep-kit; Granite publishes none)."""
     language: str = "eng"
+    """datatrove's name of the language whose word tokenizer is used."""
+    save_signatures: bool = False
+    """Keep the signatures of what stays, so that later runs can name this one in `against`. 8 bytes a bucket."""
+    against: tuple[str, ...] = ()
+    """Folders of finished `curate` stages that saved signatures: what is like one of their documents goes."""
 
 
 @dataclass(frozen=True, kw_only=True)

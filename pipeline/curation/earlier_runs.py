@@ -1,0 +1,100 @@
+"""What earlier runs kept, as an index of documents to compare with: their own artifacts, which never change."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+from pipeline.artifact import read_manifest
+from pipeline.curation.arrays import write_array
+from pipeline.curation.documents import read_folder
+from pipeline.curation.near_duplicates import sign
+from pipeline.curation.recipe_steps import MinHash
+from pipeline.errors import DataError, RecipeError
+from pipeline.files import read_json, write_json
+
+ID_BYTES = 32
+SETTINGS = ("n_grams", "buckets", "hashes_per_bucket", "language")
+"""Of MinHash: those that signatures depend on."""
+
+
+def describe_runs(folders: Iterable[str], where: str) -> list[str]:
+    """For a fingerprint: those of the runs.
+
+    Raises:
+        RecipeError: for a folder without a finished stage `curate`.
+    """
+    found = []
+    for folder in folders:
+        manifest = read_manifest(Path(folder))
+        if manifest is None or manifest.kind != "curate":
+            raise RecipeError(f"{where}: against={folder}: no finished stage curate there, set the folder of one")
+        found.append(manifest.fingerprint)
+    return found
+
+
+def save_index(output: Path, domain: str, step: MinHash | None) -> None:
+    """Writes what later runs compare with: ids of a domain's documents, and signatures if the step says so."""
+    ids = [bytes.fromhex(str(document.id)) for document in read_folder(output / "documents" / domain)]
+    write_array(output / "ids" / f"{domain}.npy", numpy.array(sorted(ids), f"V{ID_BYTES}"))
+    if step is not None and step.save_signatures:
+        sign(read_folder(output / "documents" / domain), step, output / "signatures" / f"{domain}.npy")
+        write_json(output / "signatures" / f"{domain}.json", _settings(step))
+
+
+class KnownIds:
+    """Whether a document's id is among those of earlier runs. Memory: the files are mapped."""
+
+    def __init__(self, folders: Sequence[str], domain: str) -> None:
+        paths = [Path(folder) / "ids" / f"{domain}.npy" for folder in folders]
+        self._arrays = [numpy.load(path, mmap_mode="r") for path in paths if path.exists()]
+
+    def __contains__(self, identity: str) -> bool:
+        wanted = bytes.fromhex(identity)
+        for array in self._arrays:
+            low, high = 0, len(array)
+            while low < high:
+                middle = (low + high) // 2
+                if bytes(array[middle]) < wanted:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low < len(array) and bytes(array[low]) == wanted:
+                return True
+        return False
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The signatures of one earlier run, and the files with the documents they are of, in the same order."""
+
+    signatures: Path
+    documents: tuple[Path, ...]
+
+
+def earlier_signatures(step: MinHash, domain: str) -> list[Earlier]:
+    """Of every run that a step names and that has documents of the domain.
+
+    Raises:
+        DataError: for a run without signatures, or with signatures of other settings.
+    """
+    found = []
+    for folder in map(Path, step.against):
+        files = tuple(sorted((folder / "documents" / domain).glob("*.jsonl.gz")))
+        path = folder / "signatures" / f"{domain}.npy"
+        if not files:
+            continue
+        if not path.exists():
+            raise DataError(f"{path}: missing, make {folder} with save_signatures: true in its recipe's minhash")
+        saved = read_json(path.with_suffix(".json"))
+        if saved != _settings(step):
+            raise DataError(f"{path}: signatures of other settings, {saved}; set those in minhash")
+        found.append(Earlier(path, files))
+    return found
+
+
+def _settings(step: MinHash) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(step).items() if name in SETTINGS}
