@@ -70,11 +70,11 @@ def measure(name: str, path: Path, gold: dict[str, dict[str, list[str]]]) -> Row
             except (TimeoutError, EOFError):
                 texts[address] = ""
         seconds = time.perf_counter() - start
-    kept = {
-        key: [plain(passage) in texts.get(address, "") for address, row in gold.items() for passage in row[key]]
-        for key in ("with", "without")
-    }
-    return name, len(documents), seconds, *(sum(each) / len(each) for each in kept.values())
+    shares = []
+    for key in ("with", "without"):
+        found = [plain(passage) in texts.get(address, "") for address, row in gold.items() for passage in row[key]]
+        shares.append(sum(found) / len(found))
+    return name, len(documents), seconds, shares[0], shares[1]
 
 
 def main() -> None:
