@@ -3,8 +3,8 @@
     python benchmarks/duplicates.py --write benchmarks/duplicates.md
 
 For each similarity, pairs of texts of random words of which a part is replaced until the Jaccard similarity of their
-5-grams is as near to it as can be. A pair is a candidate if the two have a bucket in common, and a duplicate if their true
-similarity reaches the threshold: below it none is called one, so that precision is 1.
+5-grams is as near to it as can be. A pair is a candidate if the two have a bucket in common, and a duplicate if their
+true similarity reaches the threshold: below it none is called one, so that precision is 1.
 """
 
 import argparse

@@ -32,7 +32,7 @@ KINDS = {
         report="pipeline.curation.funnel:report_lines",
         version=2,
     ),
-    "synthesize": Kind("pipeline.curation.config:SynthesizeConfig", "pipeline.curation.synthesize:run"),
+    "synthesize": Kind("pipeline.curation.config:SynthesizeConfig", "pipeline.curation.synthesize:run", version=2),
     "tokenizer": Kind("pipeline.tokenization.config:TokenizerConfig", "pipeline.tokenization.train_tokenizer:run"),
     "tokenize": Kind("pipeline.tokenization.config:TokenizeConfig", "pipeline.tokenization.tokenize:run", version=2),
     "pretrain": Kind("pipeline.pretraining.config:PhaseConfig", "pipeline.pretraining.phase:run"),
@@ -41,7 +41,7 @@ KINDS = {
     "reward_model": Kind("pipeline.rl.config:RewardModelConfig", "pipeline.rl.reward_model:run"),
     "rl": Kind("pipeline.rl.config:RlConfig", "pipeline.rl.train:run", version=2),
     "evaluate": Kind("pipeline.evaluation.config:EvaluateConfig", "pipeline.evaluation.evaluate:run"),
-    "release": Kind("pipeline.release.config:ReleaseConfig", "pipeline.release.release:run"),
+    "release": Kind("pipeline.release.config:ReleaseConfig", "pipeline.release.release:run", version=2),
 }
 
 

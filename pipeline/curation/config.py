@@ -79,9 +79,9 @@ class CurateConfig:
         """
         from pipeline.curation.benchmark_files import describe_benchmarks
         from pipeline.curation.classifier_files import describe_files
-        from pipeline.curation.earlier_runs import describe_runs
         from pipeline.curation.recipe_steps import Decontaminate, ExactDedup, MinHash
         from pipeline.curation.recipe_steps.classifiers import model_files
+        from pipeline.curation.run_folders import describe_runs
         from pipeline.curation.source_files import describe
 
         return {

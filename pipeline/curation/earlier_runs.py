@@ -1,39 +1,23 @@
 """What earlier runs kept, as an index of documents to compare with: their own artifacts, which never change."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy
 
-from pipeline.artifact import read_manifest
 from pipeline.curation.arrays import write_array
 from pipeline.curation.documents import read_folder
 from pipeline.curation.near_duplicates import sign
 from pipeline.curation.recipe_steps import MinHash
-from pipeline.errors import DataError, RecipeError
+from pipeline.errors import DataError
 from pipeline.files import read_json, write_json
 
 ID_BYTES = 32
 SETTINGS = ("n_grams", "buckets", "hashes_per_bucket", "language")
 """Of MinHash: those that signatures depend on."""
-
-
-def describe_runs(folders: Iterable[str], where: str) -> list[str]:
-    """For a fingerprint: those of the runs.
-
-    Raises:
-        RecipeError: for a folder without a finished stage `curate`.
-    """
-    found = []
-    for folder in folders:
-        manifest = read_manifest(Path(folder))
-        if manifest is None or manifest.kind != "curate":
-            raise RecipeError(f"{where}: against={folder}: no finished stage curate there, set the folder of one")
-        found.append(manifest.fingerprint)
-    return found
 
 
 def save_index(output: Path, domain: str, step: MinHash | None) -> None:

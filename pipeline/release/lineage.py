@@ -1,9 +1,15 @@
 """All stages a model was made by, read from the manifests that name each other."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from pipeline.artifact import Artifact, Manifest, read_manifest
 from pipeline.errors import ArtifactError
+from pipeline.files import read_json
+
+DISCLOSURE = "disclosure.json"
+"""What a stage that takes data in says of it, in IBM's fields."""
 
 
 def lineage(model: Artifact) -> list[Manifest]:
@@ -28,3 +34,9 @@ def _visit(manifest: Manifest, run: Path, found: dict[str, Manifest]) -> None:
             raise ArtifactError(f"{run / name}: {manifest.stage} was made from it, but it is {state}; run from={name}")
         _visit(upstream, run, found)
     found[manifest.stage] = manifest
+
+
+def disclosed(stages: Iterable[Manifest], run: Path) -> list[dict[str, Any]]:
+    """The datasets that the stages of a lineage took in."""
+    files = [run / each.stage / DISCLOSURE for each in stages if DISCLOSURE in each.files]
+    return [dataset for file in files for dataset in read_json(file)]

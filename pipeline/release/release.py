@@ -4,9 +4,10 @@ import shutil
 
 from pipeline.context import StageContext, StageResult
 from pipeline.environments.registry import problems, verify
+from pipeline.files import write_json
 from pipeline.release.config import ReleaseConfig
 from pipeline.release.folder import answer_alone, write_folder
-from pipeline.release.lineage import lineage
+from pipeline.release.lineage import disclosed, lineage
 from pipeline.release.model_card import model_card
 
 MODEL = "model"
@@ -43,5 +44,6 @@ def run(context: StageContext[ReleaseConfig]) -> StageResult:
     }
     card = model_card(config.name, facts.parameters, facts.context, config.precision, stages, evaluations, samples)
     (folder / "README.md").write_text(card)
+    write_json(folder / "data_disclosure.json", disclosed(stages, source.directory.parent))
     context.progress.advance(2)
     return StageResult(metrics={"parameters": float(facts.parameters)}, samples=samples)

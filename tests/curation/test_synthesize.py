@@ -11,6 +11,7 @@ from pipeline.curation.documents import content_id, read_folder, read_rows
 from pipeline.curation.synthesis import programs, sandbox
 from pipeline.curation.synthesis.programs import Program
 from pipeline.environments import split_of
+from pipeline.files import read_json
 from tests.curation.recipes import hashes
 
 SMALL = SynthesizeConfig(
@@ -40,6 +41,10 @@ def test_the_stage_gives_the_same_bytes_again_and_its_account_adds_up(tmp_path: 
     assert hashes(outputs[0]) == hashes(outputs[1])
     counts = result.counts
     assert counts is not None
+    disclosed = read_json(outputs[0] / "disclosure.json")
+    assert {each["domain"]: each["documents"] for each in disclosed} == {
+        domain: len(list(read_folder(outputs[0] / "documents" / domain))) for domain in synthesize.DOMAINS
+    }
     removed = 0
     for domain in synthesize.DOMAINS:
         documents = list(read_folder(outputs[0] / "documents" / domain))

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GraniteConfig, Gra
 from pipeline.artifact import Artifact, Manifest
 from pipeline.context import StageContext
 from pipeline.errors import ArtifactError, CheckpointError
-from pipeline.files import write_json
+from pipeline.files import read_json, write_json
 from pipeline.release import release
 from pipeline.release.config import ReleaseConfig
 from pipeline.release.folder import answer_alone, write_folder
@@ -38,7 +38,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "validation_tokens/code": 1.0,
     }
     manifests = [
-        manifest("tokenize", "tokenize", {}, metrics=data, tokens=1058),
+        manifest("curate", "curate", {}),
+        manifest("tokenize", "tokenize", {"corpus": "curate"}, metrics=data, tokens=1058),
         manifest("phase1", "pretrain", {"tokens": "tokenize"}, tokens=900),
         manifest(
             "phase2",
@@ -50,9 +51,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
         manifest("evaluate", "evaluate", {"model": "phase2", "tokens": "tokenize"}, metrics={"loss/math": 2.25}),
     ]
+    manifests[0].files["disclosure.json"] = {"bytes": 0, "sha256": ""}
     for each in manifests:
         (root / each.stage).mkdir()
         write_json(root / each.stage / "manifest.json", dataclasses.asdict(each))
+    write_json(root / "curate" / "disclosure.json", [{"name": "pages"}])
     library = Path(sysconfig.get_paths()["stdlib"])
     texts = [path.read_text()[:6000] for path in sorted(library.glob("*.py"))[:24]]
     checkpoint = root / "phase2" / "checkpoint"
@@ -91,6 +94,7 @@ def test_the_stage_makes_a_folder_that_stands_alone(run: Path, tmp_path: Path) -
         "README.md",
     }
     assert list(result.samples[0]) == ["prompt", "answer", "verdict"]
+    assert read_json(folder / "data_disclosure.json") == [{"name": "pages"}]
     card = (folder / "README.md").read_text()
     assert card.startswith("---\nlicense: apache-2.0\n")
     assert "| phase2 |  | loss | 3 | 2.5 |" in card
@@ -102,7 +106,7 @@ def test_the_stage_makes_a_folder_that_stands_alone(run: Path, tmp_path: Path) -
 
 def test_a_broken_lineage_is_named(run: Path) -> None:
     model = artifact(run, "phase2")
-    assert [each.stage for each in lineage(model)] == ["tokenize", "phase1", "phase2"]
+    assert [each.stage for each in lineage(model)] == ["curate", "tokenize", "phase1", "phase2"]
     other = dataclasses.replace(model.manifest, inputs={"model": {"stage": "phase1", "fingerprint": "old"}})
     with pytest.raises(ArtifactError, match="phase1: phase2 was made from it, but it is made anew"):
         lineage(Artifact(model.directory, other))
