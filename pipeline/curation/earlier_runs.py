@@ -12,6 +12,7 @@ from pipeline.curation.arrays import write_array
 from pipeline.curation.documents import read_folder
 from pipeline.curation.near_duplicates import sign
 from pipeline.curation.recipe_steps import MinHash
+from pipeline.curation.substrings import UNCUT
 from pipeline.errors import DataError
 from pipeline.files import read_json, write_json
 
@@ -22,7 +23,10 @@ SETTINGS = ("n_grams", "buckets", "hashes_per_bucket", "language")
 
 def save_index(output: Path, domain: str, step: MinHash | None) -> None:
     """Writes what later runs compare with: ids of a domain's documents, and signatures if the step says so."""
-    ids = [bytes.fromhex(str(document.id)) for document in read_folder(output / "documents" / domain)]
+    ids: set[bytes] = set()
+    for document in read_folder(output / "documents" / domain):
+        # A later run meets the text as it was before something was taken out of it.
+        ids |= {bytes.fromhex(each) for each in (str(document.id), document.metadata.get(UNCUT, "")) if each}
     write_array(output / "ids" / f"{domain}.npy", numpy.array(sorted(ids), f"V{ID_BYTES}"))
     if step is not None and step.save_signatures:
         sign(read_folder(output / "documents" / domain), step, output / "signatures" / f"{domain}.npy")
@@ -30,11 +34,15 @@ def save_index(output: Path, domain: str, step: MinHash | None) -> None:
 
 
 class KnownIds:
-    """Whether a document's id is among those of earlier runs. Memory: the files are mapped."""
+    """Whether a document's id is among those of earlier runs. Memory: the files are mapped.
+
+    Raises:
+        DataError: for a run whose ids are missing or cut short.
+    """
 
     def __init__(self, folders: Sequence[str], domain: str) -> None:
-        paths = [Path(folder) / "ids" / f"{domain}.npy" for folder in folders]
-        self._arrays = [numpy.load(path, mmap_mode="r") for path in paths if path.exists()]
+        made = [Path(folder) for folder in folders if (Path(folder) / "documents" / domain).is_dir()]
+        self._arrays = [_ids(folder / "ids" / f"{domain}.npy") for folder in made]
 
     def __contains__(self, identity: str) -> bool:
         wanted = bytes.fromhex(identity)
@@ -49,6 +57,13 @@ class KnownIds:
             if low < len(array) and bytes(array[low]) == wanted:
                 return True
         return False
+
+
+def _ids(path: Path) -> numpy.ndarray:
+    try:
+        return numpy.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: ids cannot be read ({error}), make that run again") from None
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,10 @@ CACHED_PAIRS = 100_000
 
 
 def sign(stream: Iterable[Document], step: MinHash, path: Path) -> None:
-    """Writes the numbers of a shard's documents, uint64 (buckets x documents). Memory: 8 bytes x buckets a document."""
+    """Writes the numbers of a shard's documents, uint64 (buckets x documents).
+
+    Memory: some 30 bytes x buckets a document.
+    """
     shingles, signatures = shingles_of(step.language, step.n_grams), Signatures(step)
     rows = [signatures(shingles(document.text)) for document in stream]
     write_array(path, numpy.array(rows, numpy.uint64).reshape(-1, step.buckets).T)
@@ -77,7 +80,7 @@ def without(
     """The documents of all shards but near duplicates, in the order of their ids.
 
     Documents of `earlier` runs, whose places follow those of the shards, stay in any case. The value in a removed
-    document's row is its highest similarity to another of its cluster. Memory: some 60 bytes for each candidate, the
+    document's row is its highest similarity to another of its cluster. Memory: some 200 bytes for each candidate, the
     shingles of 512 of them; their texts are in files in `work`.
     """
     every = [numpy.load(path, mmap_mode="r") for path in sorted(groups.glob("*.places.npy"))]

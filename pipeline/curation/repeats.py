@@ -10,6 +10,7 @@ import numpy
 
 from pipeline.curation.arrays import write_array
 from pipeline.curation.units import Units
+from pipeline.errors import DataError
 
 UNIT_BITS = 28
 """Units of one document: 268 million; documents: 69 billion."""
@@ -41,8 +42,13 @@ def _powers(base: numpy.uint64, count: int) -> numpy.ndarray:
 
 
 def place_of(document: int, unit: int) -> int:
-    """A run's place as one number."""
-    assert unit < 1 << UNIT_BITS, f"a document with {unit:,} units"
+    """A run's place as one number.
+
+    Raises:
+        DataError: for a document with more units than a place can name.
+    """
+    if unit >= 1 << UNIT_BITS:
+        raise DataError(f"a document has {unit:,} units, set a smaller maximum_record_bytes of its source")
     return document << UNIT_BITS | unit
 
 

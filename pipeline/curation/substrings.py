@@ -1,6 +1,7 @@
 """Copies taken out of documents: what the repeated runs say, checked against the text of the first copy."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy
@@ -14,8 +15,24 @@ from pipeline.curation.repeats import REPEAT, UNIT_BITS
 from pipeline.curation.rules.rule import Judgement, Removal
 from pipeline.curation.units import Units, units_of
 
-Copy = tuple[int, int, int, int]
-"""First unit, number of units, document and unit of the first copy."""
+UNCUT = "uncut_id"
+"""Metadata of a document of which something was taken out: its id before."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A span of a document that stood before."""
+
+    start: int
+    """Its first unit."""
+    count: int
+    """Its units."""
+    source: int
+    """The document of the first copy, by its place."""
+    at: int
+    """The first copy's first unit."""
+    identity: str
+    """The id of the document of the first copy."""
 
 
 def without_copies(
@@ -23,7 +40,8 @@ def without_copies(
 ) -> Iterator[Document]:
     """The documents without what stood before, and a row of evidence for each span taken out.
 
-    Memory: 16 bytes for each repeated run; the texts of first copies are in files in `work`.
+    A document that goes whole is no first copy of anything: what stood in it too stays where it is next. Memory: some
+    40 bytes for each repeated run; the texts of first copies are in files in `work`.
     """
     found = numpy.concatenate([numpy.empty(0, REPEAT), *map(numpy.load, repeats)])
     found = found[numpy.argsort(found["place"], kind="stable")]
@@ -31,6 +49,8 @@ def without_copies(
     sources = numpy.unique(found["first"] >> numpy.uint64(UNIT_BITS)).astype(numpy.int64)
     texts = CandidateTexts(work, sources, _placed(shards))
     divide = units_of(step)
+    gone: set[int] = set()
+    edited: set[str] = set()
 
     def words_of_first(document: int) -> tuple[str, list[bytes]]:
         number = int(numpy.searchsorted(sources, document))
@@ -39,38 +59,38 @@ def without_copies(
     for place, document in _placed(shards):
         begin, end = numpy.searchsorted(owners, [place, place + 1])
         before = len(document.text)
-        if begin == end:
+        copies = []
+        if begin < end:
+            confirmed = _confirmed(found[begin:end], document, step, divide, words_of_first)
+            copies = [copy for copy in confirmed if copy.source not in gone]
+        if not copies:
             ledger.keep(step.step, before, before)
             yield document
             continue
-        copies = list(_confirmed(found[begin:end], document, step, divide, words_of_first))
-        left, text = _cut(document.text, divide(document.text), copies)
+        left, text = _cut(document.text, divide(document.text), copies, place)
+        identity = content_id(text)
         matches = tuple(
             {
-                "reason": "copy",
-                "value": count,
-                "threshold": step.minimum_units,
-                "unit": step.unit,
-                "at": at,
-                "duplicate_of": identity,
+                "reason": "copy", "value": copy.count, "threshold": step.minimum_units, "unit": step.unit,
+                "at": copy.start, "duplicate_of": copy.identity,
             }
-            for at, count, identity in copies
-        )
-        ledger.find(step.step, document, Judgement(counts={"copies": len(copies)} if copies else {}, matches=matches))
-        if copies and left < step.minimum_left:
-            removal = Removal(
-                reason="copied",
-                value=left,
-                threshold=step.minimum_left,
-                duplicate_of=max(copies, key=lambda copy: copy[1])[2],
-            )
-            ledger.remove(step.step, document, removal)
+            for copy in copies
+        )  # fmt: skip
+        ledger.find(step.step, document, Judgement(counts={"copies": len(copies)}, matches=matches))
+        if left < step.minimum_left:
+            longest = max(copies, key=lambda copy: copy.count)
+            removal = Removal(reason="copied", value=left, threshold=step.minimum_left, duplicate_of=longest.identity)
+        elif identity in edited:
+            removal = Removal(reason="same_content", duplicate_of=identity)
+        else:
+            edited.add(identity)
+            document.metadata[UNCUT] = str(document.id)
+            document.text, document.id = text, identity
+            ledger.keep(step.step, before, len(text), edited=True)
+            yield document
             continue
-        document.text = text
-        if copies:
-            document.id = content_id(text)
-        ledger.keep(step.step, before, len(text), edited=bool(copies))
-        yield document
+        gone.add(place)
+        ledger.remove(step.step, document, removal)
 
 
 def _placed(shards: Sequence[Path]) -> Iterator[tuple[int, Document]]:
@@ -92,8 +112,8 @@ def _confirmed(
     step: SubstringDedup,
     divide: Callable[[str], Units],
     words_of_first: Callable[[int], tuple[str, list[bytes]]],
-) -> Iterator[tuple[int, int, str]]:
-    """First unit, number of units, and the first copy's document, of each span that is truly a copy.
+) -> Iterator[Copy]:
+    """The spans that are truly copies.
 
     Equal hashes are not yet equal texts: a run is counted only if its units are those of the first copy.
     """
@@ -110,12 +130,12 @@ def _confirmed(
                 same += 1
                 continue
             if same >= step.minimum_units:
-                yield place - same, same, identity
+                yield Copy(place - same, same, source, at + place - same - start, identity)
             same = 0
 
 
-def _joined(repeats: numpy.ndarray, length: int, mask: numpy.uint64) -> Iterator[Copy]:
-    """Runs one after the other in both places as one span."""
+def _joined(repeats: numpy.ndarray, length: int, mask: numpy.uint64) -> Iterator[tuple[int, int, int, int]]:
+    """Runs one after the other in both places as one span: unit, units, document and unit of the first copy."""
     units = (repeats["place"] & mask).astype(numpy.int64)
     sources = (repeats["first"] >> numpy.uint64(UNIT_BITS)).astype(numpy.int64)
     firsts = (repeats["first"] & mask).astype(numpy.int64)
@@ -126,12 +146,16 @@ def _joined(repeats: numpy.ndarray, length: int, mask: numpy.uint64) -> Iterator
         yield int(units[begin]), end - begin - 1 + length, int(sources[begin]), int(firsts[begin])
 
 
-def _cut(text: str, units: Units, copies: Sequence[tuple[int, int, str]]) -> tuple[int, str]:
+def _cut(text: str, units: Units, copies: Sequence[Copy], place: int) -> tuple[int, str]:
     """How many units are left, and the text without the copies and the white space after them."""
     numbers, spans = units
     gone = numpy.zeros(len(numbers) + 1, bool)
-    for start, count, _ in copies:
-        gone[start : start + count] = True
+    for copy in copies:
+        gone[copy.start : copy.start + copy.count] = True
+    for copy in copies:
+        # A text that repeats itself can have a copy that overlaps the first.
+        if copy.source == place:
+            gone[copy.at : copy.at + copy.count] = False
     if not gone.any():
         return len(numbers), text
     content = text.encode()
