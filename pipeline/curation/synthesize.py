@@ -1,12 +1,8 @@
-"""The stage `synthesize`: samples of code and reasoning, each with an answer that was run or computed."""
+"""The stage `synthesize`: samples whose answers were run, computed, or held against what they were made from."""
 
-import hashlib
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from functools import partial
-from pathlib import Path
+from dataclasses import asdict, replace
+from itertools import chain
 from typing import Any
 
 from datatrove.data import Document
@@ -18,32 +14,35 @@ from pipeline.curation.config import SynthesizeConfig
 from pipeline.curation.ledger import Ledger
 from pipeline.curation.recipe_sources import Disclosure
 from pipeline.curation.rules.rule import Removal
-from pipeline.curation.synthesis import doctests, environment_text, programs, reasoning
+from pipeline.curation.synthesis import programmatic
+from pipeline.curation.synthesis.language_model import generate
+from pipeline.curation.synthesis.language_model.prompts import SAMPLE_DOMAINS
 from pipeline.curation.synthesis.sample import CHECKED, HELD_OUT, Sample, admit
-from pipeline.errors import Requeue
-from pipeline.files import read_json, write_json
+from pipeline.files import write_json
 
-DOMAINS = ("synthetic", "long_cot", "language_instructions", "code_instructions")
 STEPS = (CHECKED, HELD_OUT, "exact_dedup")
-WORD_PROBLEMS = ("money", "calendar", "ranking")
-CHAINS = ("addition", "product", "insertion", "calendar", "ranking", "divisors", "money")
+Generator = Callable[[StageContext[SynthesizeConfig]], Iterator[Sample]]
+"""Makes samples, always in the same order, those that failed their check among them: each says how it was checked."""
+GENERATORS: tuple[Generator, ...] = (programmatic.samples, generate.samples)
 
 
 def run(context: StageContext[SynthesizeConfig]) -> StageResult:
     """Writes the four domains, with a row for every sample that failed.
 
     Raises:
-        Requeue: after a stop signal; the modules that were run stay run.
+        Requeue: after a stop signal; what was run stays run, and what a model replied stays.
+        UserError: if a language model cannot be asked.
     """
     config = context.config
-    ledgers = {domain: Ledger(STEPS) for domain in DOMAINS}
-    kept: dict[str, list[Document]] = {domain: [] for domain in DOMAINS}
-    for sample in samples(context):
+    ledgers = {domain: Ledger(STEPS) for domain in SAMPLE_DOMAINS}
+    kept: dict[str, list[Document]] = {domain: [] for domain in SAMPLE_DOMAINS}
+    for sample in chain.from_iterable(generator(context) for generator in GENERATORS):
         document = admit(sample, ledgers[sample.domain])
         if document is not None:
             kept[sample.domain].append(document)
-    report = {}
-    for domain in DOMAINS:
+    report: dict[str, dict[str, Any]] = {}
+    disclosed: list[dict[str, Any]] = []
+    for domain in SAMPLE_DOMAINS:
         chosen = _unique(kept[domain], ledgers[domain])
         documents.write_documents(context.output / "documents" / domain / "00000.jsonl.gz", chosen)
         rows = ledgers[domain].sorted_rows()
@@ -56,16 +55,17 @@ def run(context: StageContext[SynthesizeConfig]) -> StageResult:
             "bytes": sum(len(document.text.encode()) for document in chosen),
             "steps": funnel,
         }
-    write_json(context.output / "disclosure.json", [_disclosed(domain, each) for domain, each in report.items()])
+        disclosed += _disclosed(config, domain, chosen)
+    write_json(context.output / "disclosure.json", disclosed)
     report["language_instructions"]["problems"] = config.environment_problems
     write_json(context.output / "report.json", report)
     total = {name: sum(each[name] for each in report.values()) for name in ("in", "kept", "removed")}
-    metrics = {
+    metrics = generate.requests(context) | {
         f"{domain}/{name}": float(each[name])
         for domain, each in report.items()
         for name in ("kept", "removed", "bytes")
     }
-    shown = [{"domain": domain, "text": kept[domain][0].text[:400]} for domain in DOMAINS if kept[domain]]
+    shown = [{"domain": domain, "text": kept[domain][0].text[:400]} for domain in SAMPLE_DOMAINS if kept[domain]]
     return StageResult(
         metrics=metrics,
         measure="samples, in and kept",
@@ -76,8 +76,8 @@ def run(context: StageContext[SynthesizeConfig]) -> StageResult:
     )
 
 
-def _disclosed(domain: str, report: dict[str, Any]) -> dict[str, Any]:
-    """A domain in the fields of IBM's data disclosures, and where it went."""
+def _disclosed(config: SynthesizeConfig, domain: str, chosen: list[Document]) -> list[dict[str, Any]]:
+    """A domain in the fields of IBM's data disclosures, by what its documents were made with, and where they went."""
     made = Disclosure(
         name=f"fivephase {domain}",
         url="none",
@@ -89,50 +89,26 @@ def _disclosed(domain: str, report: dict[str, Any]) -> dict[str, Any]:
         synthetic="yes",
         seed_data="doctests and signatures of installed packages",
     )
-    size = round(report["bytes"] / BYTES_PER_MEGABYTE, 6)
-    return {**asdict(made), "size_MB": size, "domain": domain, "licence": "Apache-2.0", "documents": report["kept"]}
+    rows = [_row(made, domain, [each for each in chosen if generate.prompt_of(each) is None], licence="Apache-2.0")]
+    if config.language_model is not None:
+        for name, prompt in config.language_model.load().items():
+            if prompt.domain == domain:
+                written = replace(
+                    made,
+                    name=f"fivephase {domain}: {name}",
+                    description=prompt.description,
+                    source=config.language_model.model,
+                    data_provenance=f"written by a language model; {prompt.checked}",
+                    seed_data=prompt.seed_data,
+                )
+                found = [each for each in chosen if generate.prompt_of(each) == name]
+                rows.append(_row(written, domain, found, licence="that of the model's output"))
+    return rows
 
 
-def samples(context: StageContext[SynthesizeConfig]) -> Iterator[Sample]:
-    """All samples of all domains."""
-    config = context.config
-    workers = config.workers or len(os.sched_getaffinity(0))
-    limits = {"cpu_seconds": config.cpu_seconds, "memory_bytes": config.memory_bytes}
-    seed = context.derive_seed("environments")
-    yield from environment_text.samples(config.environment_problems, config.difficulty, seed, "language_instructions")
-    yield from environment_text.samples(
-        config.environment_chains, min(config.difficulty + 1, 3), seed, "long_cot", environment_text.REASONED
-    )
-    yield from reasoning.samples(config.chains, context.random("chains"), "long_cot", CHAINS)
-    yield from reasoning.samples(config.word_problems, context.random("word problems"), "synthetic", WORD_PROBLEMS)
-
-    written = programs.write(config.calls, context.random("programs"))
-    batches = [written[start : start + programs.BATCH] for start in range(0, len(written), programs.BATCH)]
-    names = doctests.modules(config.packages, config.doctest_files)
-    context.progress.start(len(names) + len(batches), "processes", "sandbox")
-    with ThreadPoolExecutor(workers) as pool:
-        jobs: list[Callable[[], list[Sample]]] = [partial(_batch, batch, limits) for batch in batches]
-        jobs += [partial(_module, name, limits, context.state) for name in names]
-        for found in pool.map(lambda job: job() if not context.stop_requested() else None, jobs):
-            if found is None:
-                raise Requeue("stopped between two sandboxed processes")
-            context.progress.advance()
-            yield from found
-
-
-def _batch(batch: list[programs.Program], limits: dict[str, int]) -> list[Sample]:
-    return list(programs.samples(batch, **limits))
-
-
-def _module(name: str, limits: dict[str, int], state: Path) -> list[Sample]:
-    """The samples of a module; what an earlier attempt ran is not run again."""
-    path = state / "doctests" / f"{hashlib.sha256(name.encode()).hexdigest()}.json"
-    if path.exists():
-        ran: dict[str, Any] = read_json(path)
-    else:
-        ran = doctests.run(name, **limits)
-        write_json(path, ran)
-    return list(doctests.samples(ran))
+def _row(disclosure: Disclosure, domain: str, chosen: list[Document], licence: str) -> dict[str, Any]:
+    size = round(sum(len(document.text.encode()) for document in chosen) / BYTES_PER_MEGABYTE, 6)
+    return {**asdict(disclosure), "size_MB": size, "domain": domain, "licence": licence, "documents": len(chosen)}
 
 
 def _unique(found: list[Document], ledger: Ledger) -> list[Document]:

@@ -9,6 +9,7 @@ from pipeline.curation import synthesize
 from pipeline.curation.config import SynthesizeConfig
 from pipeline.curation.documents import content_id, read_folder, read_rows
 from pipeline.curation.synthesis import programs, sandbox
+from pipeline.curation.synthesis.language_model.prompts import SAMPLE_DOMAINS
 from pipeline.curation.synthesis.programs import Program
 from pipeline.environments import split_of
 from pipeline.files import read_json
@@ -43,10 +44,10 @@ def test_the_stage_gives_the_same_bytes_again_and_its_account_adds_up(tmp_path: 
     assert counts is not None
     disclosed = read_json(outputs[0] / "disclosure.json")
     assert {each["domain"]: each["documents"] for each in disclosed} == {
-        domain: len(list(read_folder(outputs[0] / "documents" / domain))) for domain in synthesize.DOMAINS
+        domain: len(list(read_folder(outputs[0] / "documents" / domain))) for domain in SAMPLE_DOMAINS
     }
     removed = 0
-    for domain in synthesize.DOMAINS:
+    for domain in SAMPLE_DOMAINS:
         documents = list(read_folder(outputs[0] / "documents" / domain))
         assert documents
         assert all(document.id == content_id(document.text) for document in documents)
@@ -77,6 +78,11 @@ def test_a_wrong_program_fails_its_check() -> None:
     ("code", "end"),
     [
         ("open('file', 'w')", "PermissionError"),
+        ("open('/etc/passwd')", "PermissionError"),
+        ("import os; os.listdir('/')", "PermissionError"),
+        ("import sqlite3; sqlite3.connect('file')", "PermissionError"),
+        ("import os; os._exit(0)", "no_result"),
+        ("import json, decimal, fractions; print(json.dumps(1))", "1"),
         ("import os; os.mkdir('folder')", "PermissionError"),
         ("import subprocess; subprocess.run(['true'])", "PermissionError"),
         ("import socket; socket.socket().connect(('127.0.0.1', 1))", "PermissionError"),

@@ -19,24 +19,35 @@ REFUSED = (
     "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.link", "os.symlink",
     "os.truncate", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.kill",
     "os.utime", "shutil.", "socket.", "subprocess.", "pty.", "signal.pthread_kill", "ctypes.", "webbrowser.",
-    "tempfile.", "urllib.", "ftplib.", "http.", "smtplib.", "resource.", "syslog.",
+    "tempfile.", "urllib.", "ftplib.", "http.", "smtplib.", "resource.", "syslog.", "sqlite3.",
 )  # fmt: skip
 """Beginnings of audit events: whatever changes files, starts processes or opens connections."""
+LOOKING = ("open", "os.listdir", "os.scandir")
+"""Allowed to programs for modules alone: they need no files, and what they print is trained on."""
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 MAXIMUM_OUTPUT = 20_000
 """Characters that one example may print."""
 
 
-def confine(cpu_seconds: int, memory_bytes: int) -> None:
-    """Takes away what examples do not need: time, memory, files, processes, connections."""
+def confine(cpu_seconds: int, memory_bytes: int, reads_files: bool) -> None:
+    """Takes away what examples do not need: time, memory, files, processes, connections.
+
+    Without `reads_files`, modules of this interpreter are all that can be read.
+    """
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
+    roots = tuple(f"{os.path.realpath(root)}{os.sep}" for root in {sys.prefix, sys.base_prefix})
+
+    def readable(path: Any) -> bool:
+        return isinstance(path, str | bytes) and f"{os.path.realpath(os.fsdecode(path))}{os.sep}".startswith(roots)
+
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
         writing = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING
-        if writing or event.startswith(REFUSED):
+        looking = not reads_files and event in LOOKING and not readable(arguments[0])
+        if writing or looking or event.startswith(REFUSED):
             raise PermissionError(f"{event} is refused in the sandbox")
 
     sys.addaudithook(refuse)
@@ -129,7 +140,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    confine(job["cpu_seconds"], job["memory_bytes"])
+    confine(job["cpu_seconds"], job["memory_bytes"], reads_files="module" in job)
     if "module" in job:
         result: Any = {"doctests": doctests(job["module"]), "signatures": signatures(job["module"])}
     else:

@@ -22,11 +22,15 @@ class Sample:
     """What it was made from."""
     text: str
     method: str
-    """How the answer was verified: `executed`, `computed twice` or `graded`."""
+    """How the answer was verified: `executed`, `computed twice`, `graded`, or what it was held against."""
     prompts: tuple[str, ...] = ()
     """Questions in the text, none of which may be held out for evaluation."""
     failure: str | None = None
     """Why the check failed, if it did."""
+    value: float | None = None
+    """What was measured, where the failure is a number."""
+    threshold: float | None = None
+    """The limit that the number passed."""
 
     def document(self) -> Document:
         """As it is stored."""
@@ -38,7 +42,7 @@ def admit(sample: Sample, ledger: Ledger) -> Document | None:
     """The document of a sample, unless its check failed or it holds a held-out question."""
     document = sample.document()
     if sample.failure is not None:
-        ledger.remove(CHECKED, document, Removal(reason=sample.failure))
+        ledger.remove(CHECKED, document, Removal(reason=sample.failure, value=sample.value, threshold=sample.threshold))
         return None
     ledger.keep(CHECKED, len(document.text), len(document.text))
     if any(split_of(prompt) == "held_out" for prompt in sample.prompts):

@@ -13,7 +13,7 @@ WALL_CLOCK_PER_CPU_SECOND = 10
 
 
 def run(job: dict[str, Any], cpu_seconds: int, memory_bytes: int) -> tuple[Any, str | None]:
-    """The result of a job, or None and why there is none: `timeout`, or how the process ended."""
+    """The result of a job, or None and why there is none: `timeout`, how the process ended, `no_result`."""
     limits = {"cpu_seconds": cpu_seconds, "memory_bytes": memory_bytes}
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -31,4 +31,7 @@ def run(job: dict[str, Any], cpu_seconds: int, memory_bytes: int) -> tuple[Any, 
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         return None, f"exit_{done.returncode}: {' '.join(last)}"[:200]
-    return json.loads(done.stdout), None
+    try:
+        return json.loads(done.stdout), None
+    except ValueError:
+        return None, "no_result"
