@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import chain
-from string import ascii_letters
+from string import ascii_letters, digits, punctuation
 from typing import Any
 
 import numpy
@@ -22,9 +22,24 @@ MOST_CHUNKS = 500_000
 LONGEST_CHUNK = 40
 """Characters. Longer chunks are addresses and data, which do not come back."""
 LETTERS = frozenset(ascii_letters)
+DIGITS = frozenset(digits)
+ONE_CHARACTER = frozenset(punctuation) - {".", "$"}
+"""What ends a suffix of one character, if any: longer ones are dots, currencies such as US$, units and `'s`."""
 BEFORE_LETTERS = re.compile(r"[^A-Za-z]")
 LONGEST_SUFFIX = 8
-"""Characters at the end of a chunk in which a suffix of letters has its digit or apostrophe."""
+"""Characters at the end of a chunk in which a longer suffix lies: a unit after its digit, `'s`, a currency."""
+ASCII_INFIX = re.compile(
+    r"""[-+*^.,~:<>=/] (?:
+      (?<=\.) \.+
+    | (?<=[0-9][-+*^]) (?=[0-9-])
+    | (?<=[a-z'"`,]\.) (?=[A-Z'"`,])
+    | (?<=[A-Za-z],) (?=[A-Za-z])
+    | (?<=[A-Za-z0-9]-) -{0,2} (?=[A-Za-z])
+    | (?<=[A-Za-z0-9][~:<>=/]) (?=[A-Za-z])
+    )""",
+    re.VERBOSE,
+)
+"""spaCy's English infixes as far as ASCII goes. It begins with a set of characters, to which `re` skips."""
 ONE_WORD = re.compile("[A-Za-z]+[0-9]*|[0-9]+")
 """Chunks in which no rule of spaCy's finds a place to split, but for those that are exceptions as a whole."""
 CHUNKS_PER_CALL = 20_000
@@ -67,22 +82,45 @@ def _has_letter(word: str) -> bool:
 def english_tokenizer() -> Any:
     """spaCy's English tokenizer as datatrove uses it, without the work that does not bear on where words end."""
     import spacy
+    from spacy.tokenizer import Tokenizer
 
     language = spacy.blank("en")
     # What a word looks like, is like and so on: half the time of a new word, and not asked for.
     vocabulary: Any = language.vocab
     vocabulary.lex_attr_getters = {}
-    search = language.tokenizer.suffix_search
+    stock: Any = language.tokenizer
+    search, finditer, match_url = stock.suffix_search, stock.infix_finditer, stock.url_match
+    # spaCy anchors each prefix by itself and searches: they would all be tried at every place.
+    prefixes = re.compile("|".join(each for each in map(str, language.Defaults.prefixes or ()) if each.strip()))
 
     def find_suffix(chunk: str) -> Any:
-        """A suffix at the end of a chunk, or None."""
-        # All suffixes that end in a letter are units after a digit, or follow an apostrophe.
-        if chunk[-1:] in LETTERS and not BEFORE_LETTERS.search(chunk, max(0, len(chunk) - LONGEST_SUFFIX)):
+        """A suffix at the end of a chunk, or None. What a pattern looks back at may lie before the search begins."""
+        last = chunk[-1:]
+        if last in ONE_CHARACTER:
+            return search(chunk, len(chunk) - 1)
+        if last in DIGITS:
             return None
-        # Only dots make longer ones. What a pattern looks back at may lie before the place where the search begins.
-        return search(chunk) if chunk.endswith("..") else search(chunk, max(0, len(chunk) - LONGEST_SUFFIX))
+        if chunk.endswith(".."):
+            return search(chunk)
+        start = max(0, len(chunk) - LONGEST_SUFFIX)
+        # All suffixes that end in a letter are units after a digit, or follow an apostrophe.
+        return None if last in LETTERS and not BEFORE_LETTERS.search(chunk, start) else search(chunk, start)
 
-    language.tokenizer.suffix_search = find_suffix
+    def find_prefix(chunk: str) -> Any:
+        """A prefix at the beginning of a chunk, or None."""
+        # Prefixes that begin with a letter are currencies, such as US$.
+        return None if chunk[:1] in LETTERS and "$" not in chunk else prefixes.match(chunk)
+
+    language.tokenizer = Tokenizer(
+        vocabulary,
+        rules=stock.rules,
+        prefix_search=find_prefix,
+        suffix_search=find_suffix,
+        infix_finditer=lambda chunk: (ASCII_INFIX.finditer if chunk.isascii() else finditer)(chunk),
+        token_match=stock.token_match,
+        # An address has a dot.
+        url_match=lambda chunk: match_url(chunk) if "." in chunk else None,
+    )
     return language
 
 

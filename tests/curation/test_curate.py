@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from pydoc_data.topics import topics
 from typing import Any
 
 import pytest
 
-from pipeline.curation.documents import read_folder, read_rows
+from pipeline.curation.documents import content_id, read_folder, read_rows
 from pipeline.files import read_json
 from tests.curation.conftest import Curate
 from tests.curation.recipes import DISCLOSURE, hashes, recipe, write_lines, write_recipe
@@ -81,6 +82,34 @@ def test_pages_come_from_a_warc_and_what_is_no_page_has_a_row(tmp_path: Path, ru
     assert (row["step"], row["reason"]) == ("trafilatura", "no_text")
 
 
+def test_what_has_nothing_to_remove_comes_out_as_it_is(tmp_path: Path, run_curate: Curate) -> None:
+    # C4 takes out blank and short lines.
+    pages = ["\n".join(line.strip() for line in text.splitlines() if len(line.split()) > 3) for text in topics.values()]
+    texts = [page for page in pages if len(page.split()) > 80]
+    steps: list[dict[str, Any]] = [
+        {"step": "repair_encoding"}, {"step": "language", "keep": ["en"], "minimum_score": 0.3},
+        {"step": "gopher_repetition"}, {"step": "gopher_quality", "minimum_alphabetic_words": 0.5},
+        {"step": "c4", "curly_bracket": False, "terminal_punctuation": False},
+        {"step": "fineweb_quality", "minimum_punctuated_lines": 0.05}, {"step": "refinedweb_lines"},
+        {"step": "readability"}, {"step": "pii"}, {"step": "secrets"},
+        {"step": "exact_dedup"}, {"step": "minhash"}, {"step": "substring_dedup", "minimum_units": 30},
+    ]  # fmt: skip
+    write_recipe(tmp_path / "recipes", recipe(write_lines(tmp_path / "in.jsonl", texts), steps))
+    first, _ = run_curate(tmp_path / "recipes", "first")
+    unedited = {text: content_id(text) for text in texts}
+    clean = [each for each in read_folder(first / "documents" / "technical") if each.text in unedited]
+    assert len(clean) > 5
+    again = write_lines(tmp_path / "again.jsonl", [each.text for each in clean])
+    write_recipe(tmp_path / "recipes", recipe(again, steps))
+    second, result = run_curate(tmp_path / "recipes", "second")
+    assert result.counts == {"in": len(clean), "kept": len(clean), "removed": 0}
+    assert [each.text for each in read_folder(second / "documents" / "technical")] == [each.text for each in clean]
+    for step in read_json(second / "report.json")["technical"]["steps"]:
+        assert step["in"] == step["kept"] == len(clean)
+        assert step["edited"] == 0
+        assert step["characters_in"] == step["characters_kept"]
+
+
 def survivors(variable: str) -> list[str]:
     """Processes that have a variable in their environment."""
     found = []
@@ -121,9 +150,12 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path: Path) -> None:
 
     assert start("whole").wait() == 0
     killed = 0
-    for done in ("collect", "signatures", "runs"):
+    steps_of_work = (
+        "collect", "exact-duplicates", "signatures", "buckets", "near-duplicates", "runs", "repeats", "documents",
+    )  # fmt: skip
+    for begun in steps_of_work:
         process = start("killed")
-        marker = tmp_path / "killed" / "state" / "tasks-4" / "done" / done / "completions" / "00000"
+        marker = tmp_path / "killed" / "state" / "tasks-4" / "done" / begun
         while not marker.exists() and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
@@ -132,7 +164,7 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path: Path) -> None:
         while survivors(f"CURATE_TEST={tmp_path}") and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not survivors(f"CURATE_TEST={tmp_path}")
-    assert killed == 3
+    assert killed == len(steps_of_work)
     assert start("killed").wait() == 0
     assert hashes(tmp_path / "killed" / "partial") == hashes(tmp_path / "whole" / "partial")
 

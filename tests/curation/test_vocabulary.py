@@ -1,7 +1,9 @@
 """The fast tokenizer gives the words of datatrove's own."""
 
 import inspect
+import itertools
 import json
+import string
 
 import numpy
 import pytest
@@ -79,6 +81,16 @@ def test_words_are_the_same(pieces: list[str]) -> None:
     for text in (" ".join(pieces), "".join(pieces)):
         if "IS_ALPHA" in text:  # datatrove's own way of taking it out is not ours
             text = text.replace("IS_ALPHA", "IS_ALPH")
+        assert words(KNOWN, text) == TOKENIZER.word_tokenize(text)
+
+
+def test_words_of_all_short_chunks_are_the_same() -> None:
+    found = [
+        "".join(letters) for length in (1, 2, 3, 4) for letters in itertools.product("aB1.,-+'~/$\"s=", repeat=length)
+    ]
+    found += ["".join(letters) for letters in itertools.product(string.printable.strip(), repeat=2)]
+    for start in range(0, len(found), 5000):
+        text = " ".join(found[start : start + 5000])
         assert words(KNOWN, text) == TOKENIZER.word_tokenize(text)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import DataError
+from pipeline.files import write_json
 from pipeline.pretraining.mixture import Mixture, check_supply
 from pipeline.pretraining.permutation import FeistelPermutation
 from pipeline.pretraining.stream import IGNORED, Sequences, TokenStream
@@ -94,6 +95,26 @@ def test_sequences_know_their_documents(
             assert labels[at] == (window[at + 1][0] if same else IGNORED)
             started = at == 0 or window[at][1] != window[at - 1][1]
             assert positions[at] == (0 if started else positions[at - 1] + 1)
+
+
+def test_tokens_beyond_four_gibibytes_are_where_the_index_says(tmp_path: Path) -> None:
+    """A sparse file: nothing but its end is on the disk."""
+    far, last = 2**30 + 5, [70_000, 70_001, 70_002, 70_003, 70_004]
+    (tmp_path / "code").mkdir()
+    with (tmp_path / "code" / "train.ds").open("wb") as file:
+        file.seek(4 * far)
+        file.write(numpy.array(last, dtype="<u4").tobytes())
+    numpy.array([far + 2, far + len(last)], dtype="<u8").tofile(tmp_path / "code" / "train.ds.index")
+    split = {"tokens": far + len(last), "documents": 2, "sha256": ""}
+    write_json(tmp_path / "index.json", {"dtype": "uint32", "domains": {"code": {"train": split}}})
+    shard = TokenShard.open(tmp_path / "code" / "train.ds")
+    assert shard.document(1).tolist() == last[2:]
+    sequences = Sequences(shard, 4)
+    tokens, positions, labels = sequences[len(sequences) - 1]
+    assert len(sequences) == (far + 4) // 4
+    assert tokens.tolist() == [0, *last[:3]]
+    assert positions.tolist()[3] == 0
+    assert labels.tolist() == [last[0], last[1], IGNORED, last[3]]
 
 
 def test_stream_reads_the_same_samples_however_it_is_cut(tmp_path: Path) -> None:
