@@ -125,7 +125,7 @@ def ours(pages: Path, folder: Path, workers: int, extractor: str) -> tuple[float
 
 def rendered(modules: int) -> EmbeddedSource:
     """Pages about objects of installed packages."""
-    packages = ("python", "networkx", "pandas", "numpy", "scipy", "sklearn", "transformers", "datasets", "torch")
+    packages = ("python", "networkx", "pandas", "numpy", "transformers", "datasets", "torch")
     disclosure = Disclosure(**DISCLOSURE)  # type: ignore[arg-type]
     return EmbeddedSource(
         kind="embedded", generator="web_pages", packages=packages, limit=modules, disclosure=disclosure
