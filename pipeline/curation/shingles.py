@@ -11,9 +11,8 @@ from typing import Any
 import numpy
 import xxhash
 from datatrove.utils.text import TextNormConfig, simplify_text
-from datatrove.utils.word_tokenizers import load_word_tokenizer
 
-from pipeline.curation.vocabulary import ENGLISH, LONGEST_CHUNK, MOST_CHUNKS, words_of_chunks
+from pipeline.curation.vocabulary import ENGLISH, LONGEST_CHUNK, MOST_CHUNKS, word_tokenizer, words_of_chunks
 
 MULTIPLIER = numpy.uint64(0x9E3779B97F4A7C15)
 """2^64 over the golden ratio: mixes a word's hash into those before it, so that order counts."""
@@ -32,7 +31,7 @@ class Shingles:
         self.n_grams = n_grams
         self._chunks: dict[str, tuple[int, ...]] = {}
         self._parts: dict[str, tuple[int, ...]] = {}
-        self._tokenizer: Any = None if language == ENGLISH else load_word_tokenizer(language)
+        self._tokenizer: Any = None if language == ENGLISH else word_tokenizer(language)
 
     def __call__(self, text: str) -> numpy.ndarray:
         """The different shingles of a text as sorted uint64; none of a text with fewer words."""

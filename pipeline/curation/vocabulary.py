@@ -16,6 +16,8 @@ import numpy
 from datatrove.utils.text import PUNCTUATION_SET
 from datatrove.utils.word_tokenizers import load_word_tokenizer
 
+from pipeline.errors import RecipeError
+
 ENGLISH = "eng"
 MOST_CHUNKS = 500_000
 """Chunks to remember, some 150 MB with their words; then the memory starts afresh."""
@@ -76,6 +78,29 @@ def _is_symbol(word: str) -> bool:
 
 def _has_letter(word: str) -> bool:
     return any(map(str.isalpha, word))
+
+
+def word_tokenizer(language: str) -> Any:
+    """datatrove's tokenizer of a language by datatrove's name of it, such as `deu`.
+
+    Raises:
+        RecipeError: for a language that it has no tokenizer for, or one whose library is not installed.
+    """
+    try:
+        tokenizer: Any = load_word_tokenizer(language)
+        # Libraries are looked for when the first text comes.
+        tokenizer.word_tokenize("a")
+    except ImportError as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(
+            f"language={language}: its word tokenizer is not installed ({reason}); for Chinese, Japanese and Korean "
+            "pip install 'fivephase[cjk]'"
+        ) from None
+    except ValueError as error:
+        raise RecipeError(
+            f"language={language}: {' '.join(str(error).split())}; set a code such as eng or deu"
+        ) from None
+    return tokenizer
 
 
 @lru_cache
@@ -148,7 +173,7 @@ class Vocabulary:
         """Args: `language`, datatrove's name of it, as in `eng`."""
         # Other languages do not all split at white space first.
         by_chunk = language == ENGLISH
-        self._tokenizer: Any = english_tokenizer() if by_chunk else load_word_tokenizer(language)
+        self._tokenizer: Any = english_tokenizer() if by_chunk else word_tokenizer(language)
         self._learn = self._learn_chunks if by_chunk else self._learn_text
         self._split: Callable[[str], list[str]] = str.split if by_chunk else lambda text: [text]
         self.forget()

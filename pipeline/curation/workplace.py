@@ -95,7 +95,8 @@ def write_domain(
             documents.write_documents(output / "documents" / recipe.domain / name, chosen)
         if len(chosen) < documents_per_file:
             break
-    removed = ({**row, "recipe": recipe.fingerprint} for row in ledger.sorted_rows())
+    fingerprint = recipe.fingerprint
+    removed = ({**row, "recipe": fingerprint} for row in ledger.sorted_rows())
     documents.write_rows(output / "removed" / recipe.domain / "00000.jsonl.gz", removed)
     write_json(output / "examples" / f"{recipe.domain}.json", ledger.examples.as_json())
     if ledger.quarantined:

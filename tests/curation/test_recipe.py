@@ -9,6 +9,7 @@ import pytest
 from pipeline.curation.config import CurateConfig
 from pipeline.curation.recipe import DOMAINS, load_recipe, load_recipes
 from pipeline.curation.recipe_steps import STEPS
+from pipeline.curation.vocabulary import word_tokenizer
 from pipeline.errors import RecipeError
 from tests.curation.recipes import DISCLOSURE, recipe, write_lines, write_recipe
 
@@ -96,6 +97,13 @@ def test_the_recipes_of_the_project_are_valid(folder: str) -> None:
     # At the size of a test the other four are made by the stage `synthesize`.
     synthesized = {"synthetic", "long_cot", "language_instructions", "code_instructions"}
     assert names == (set(DOMAINS) if folder == "granite" else set(DOMAINS) - synthesized)
+
+
+def test_a_language_without_its_library_is_named_with_what_to_install() -> None:
+    for language, said in (("xx", "set a code such as"), ("tha", "is not installed")):
+        with pytest.raises(RecipeError, match=f"language={language}:") as error:
+            word_tokenizer(language)
+        assert said in str(error.value)
 
 
 def test_every_step_carries_the_name_it_is_found_by() -> None:
