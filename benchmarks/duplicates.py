@@ -1,19 +1,28 @@
-"""Planted duplicates: how many are found, and how many of those found are none, beside the curve of theory.
+"""Planted duplicates: how many are found, and how many of those found are none, beside what theory says.
 
     python benchmarks/duplicates.py --write benchmarks/duplicates.md
 
 For each similarity, pairs of texts of random words of which a part is replaced until the Jaccard similarity of their
 5-grams is as near to it as can be. A pair is a candidate if the two have a bucket in common, and a duplicate if their
-true similarity reaches the threshold: below it none is called one, so that precision is 1.
+true similarity reaches the threshold: below it none is called one, so that precision is 1. Equal texts, and passages of
+some length copied into other texts, go through the stage itself.
 """
 
 import argparse
+import json
 import platform
 import random
+import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import yaml
+
+from pipeline.context import StageContext
+from pipeline.curation import curate
+from pipeline.curation.config import CurateConfig
+from pipeline.curation.documents import read_folder
 from pipeline.curation.near_duplicates import jaccard
 from pipeline.curation.recipe_steps import MinHash
 from pipeline.curation.shingles import shingles_of
@@ -67,6 +76,64 @@ def table(buckets: int, hashes: int, trials: int) -> Sequence[str]:
     return [*lines, ""]
 
 
+def curated(texts: Sequence[str], steps: Sequence[dict[str, object]]) -> list[str]:
+    """What the stage keeps of texts."""
+    disclosure = dict.fromkeys(("name", "url", "date_obtained", "description", "source", "data_provenance"), "none")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "in.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+        recipe = {
+            "domain": "technical", "description": "planted", "licence": "none", "languages": ["en"],
+            "steps": list(steps),
+            "sources": [{"kind": "jsonl", "path": str(folder / "in.jsonl"), "disclosure": disclosure}],
+        }  # fmt: skip
+        (folder / "technical.yaml").write_text(yaml.safe_dump(recipe))
+        context = StageContext.for_test("curate", CurateConfig(recipes=name), {}, folder / "stage")
+        curate.run(context)
+        return [document.text for document in read_folder(context.output / "documents" / "technical")]
+
+
+def exact(trials: int) -> list[str]:
+    """Equal texts, half of them with other white space at the ends of their lines, as Markdown."""
+    draw = random.Random("exact")
+    texts = [" ".join(draw.choices(VOCABULARY, k=WORDS)) for _ in range(2 * trials)]
+    copies = [f"{text} \r\n" if number % 2 else text for number, text in enumerate(texts[:trials])]
+    # A text that differs in one word is another one.
+    others = [f"{text} {VOCABULARY[0]}" for text in texts[trials:]]
+    kept = {text.strip() for text in curated([*texts, *copies, *others], [{"step": "exact_dedup"}])}
+    found = len(texts) + len(copies) + len(others) - len(kept)
+    lost = sum(text not in kept for text in [*texts, *others])
+    return [
+        f"`exact_dedup`: of {trials} planted copies {found} found; of {len(texts) + len(others)} different texts, "
+        f"{len(others)} of them with one word more than another, {lost} lost.",
+        "",
+    ]
+
+
+def passages(trials: int, minimum_units: int = 50) -> list[str]:
+    """Passages of a text that come again in another one, by their length, as Markdown."""
+    lines = [
+        f"`substring_dedup`, {minimum_units} words, {trials} passages of each length:",
+        "",
+        "| words in the passage | found | first copy lost | words beside it lost |",
+        "|---|---|---|---|",
+    ]
+    for length in (minimum_units - 10, minimum_units - 1, minimum_units, minimum_units + 1, 2 * minimum_units):
+        draw = random.Random(f"passages {length}")
+        firsts = [" ".join(draw.choices(VOCABULARY, k=WORDS)) for _ in range(trials)]
+        planted = [" ".join(first.split()[20 : 20 + length]) for first in firsts]
+        sides = [[" ".join(draw.choices(VOCABULARY, k=WORDS // 4)) for _ in range(2)] for _ in range(trials)]
+        texts = [*firsts, *(f"{one} {each} {two}" for each, (one, two) in zip(planted, sides, strict=True))]
+        step = {"step": "substring_dedup", "unit": "words", "minimum_units": minimum_units}
+        # Which copy comes first is a matter of the ids.
+        kept = curated(texts, [{"step": "exact_dedup"}, step])
+        times = [sum(each in text for text in kept) for each in planted]
+        beside = sum(side not in " ".join(kept) for pair_of_sides in sides for side in pair_of_sides)
+        found, lost = (sum(number == wanted for number in times) / trials for wanted in (1, 0))
+        lines.append(f"| {length} | {found:.3f} | {lost:.3f} | {beside / (2 * trials):.3f} |")
+    return [*lines, ""]
+
+
 def main() -> None:
     """Prints or writes the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -80,6 +147,7 @@ def main() -> None:
     lines += [f"Python {platform.python_version()}, numpy {version('numpy')}.", ""]
     for buckets, hashes in SETTINGS:
         lines += table(buckets, hashes, options.trials)
+    lines += [*exact(options.trials), *passages(options.trials)]
     text = "\n".join(lines)
     print(text)
     if options.write:
