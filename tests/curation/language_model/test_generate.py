@@ -199,3 +199,5 @@ def test_what_is_wrong_is_said_before_anything_is_asked(tmp_path: Path, context_
 def test_the_shipped_prompts_are_good() -> None:
     config = LanguageModelConfig(url="http://localhost:1/v1", model="m")
     assert set(config.load()) == {"rephrase", "question_answers", "chain_of_thought", "code_with_tests"}
+    smoke = LanguageModelConfig(url="http://localhost:1/v1", model="m", prompts="data_recipes/language_model_smoke")
+    assert set(smoke.load()) == {"short_answers"}

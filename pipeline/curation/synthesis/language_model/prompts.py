@@ -40,6 +40,8 @@ class Prompt:
 
     fields: ClassVar[dict[str, frozenset[str]]] = {"prompt": frozenset({"page"})}
     """Templates and what each must hold in braces."""
+    optional_fields: ClassVar[frozenset[str]] = frozenset()
+    """What they may hold beside that."""
     checked: ClassVar[str]
     """How samples are checked, for the disclosure."""
 
@@ -65,7 +67,7 @@ class Prompt:
             raise ValueError(f"count is {self.count}, set 1 or more")
         for name, wanted in self.fields.items():
             found = _fields(name, getattr(self, name))
-            if found != wanted:
+            if not wanted <= found <= wanted | self.optional_fields:
                 raise ValueError(
                     f"{name} holds {sorted(found) or 'nothing'} in braces, put {sorted(wanted)}; write {{{{ for a brace"
                 )
@@ -123,7 +125,8 @@ class QuestionAnswers(PagePrompt):
 class ChainOfThought(Prompt):
     """Reasoned solutions of problems whose answer was computed: those stay that an environment's verifier scores 1."""
 
-    fields: ClassVar[dict[str, frozenset[str]]] = {"prompt": frozenset({"problem", "example", "solution"})}
+    fields: ClassVar[dict[str, frozenset[str]]] = {"prompt": frozenset({"problem"})}
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"example", "solution"})
 
     checked: ClassVar[str] = "every answer equals the computed one"
 
