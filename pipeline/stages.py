@@ -32,7 +32,12 @@ KINDS = {
         report="pipeline.curation.funnel:report_lines",
         version=2,
     ),
-    "synthesize": Kind("pipeline.curation.config:SynthesizeConfig", "pipeline.curation.synthesize:run", version=2),
+    "synthesize": Kind(
+        "pipeline.curation.config:SynthesizeConfig",
+        "pipeline.curation.synthesize:run",
+        report="pipeline.curation.funnel:report_lines",
+        version=3,
+    ),
     "tokenizer": Kind("pipeline.tokenization.config:TokenizerConfig", "pipeline.tokenization.train_tokenizer:run"),
     "tokenize": Kind("pipeline.tokenization.config:TokenizeConfig", "pipeline.tokenization.tokenize:run", version=2),
     "pretrain": Kind("pipeline.pretraining.config:PhaseConfig", "pipeline.pretraining.phase:run"),

@@ -1,4 +1,4 @@
-"""The account of a finished curation as lines: what each step of a domain did, with examples of its decisions."""
+"""The account of a finished curation or synthesis as lines: what each step of a domain did, with examples."""
 
 from collections.abc import Iterator
 from pathlib import Path

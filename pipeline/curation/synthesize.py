@@ -47,6 +47,7 @@ def run(context: StageContext[SynthesizeConfig]) -> StageResult:
         documents.write_documents(context.output / "documents" / domain / "00000.jsonl.gz", chosen)
         rows = ledgers[domain].sorted_rows()
         documents.write_rows(context.output / "removed" / domain / "00000.jsonl.gz", rows)
+        write_json(context.output / "examples" / f"{domain}.json", ledgers[domain].examples.as_json())
         funnel = ledgers[domain].funnel()
         report[domain] = {
             "in": funnel[0]["in"],

@@ -8,6 +8,7 @@ from pipeline.context import StageContext
 from pipeline.curation import synthesize
 from pipeline.curation.config import SynthesizeConfig
 from pipeline.curation.documents import content_id, read_folder, read_rows
+from pipeline.curation.funnel import report_lines
 from pipeline.curation.synthesis import programs, sandbox
 from pipeline.curation.synthesis.language_model.prompts import SAMPLE_DOMAINS
 from pipeline.curation.synthesis.programs import Program
@@ -46,6 +47,9 @@ def test_the_stage_gives_the_same_bytes_again_and_its_account_adds_up(tmp_path: 
     assert {each["domain"]: each["documents"] for each in disclosed} == {
         domain: len(list(read_folder(outputs[0] / "documents" / domain))) for domain in SAMPLE_DOMAINS
     }
+    lines = "\n".join(report_lines(outputs[0]))
+    assert "long_cot: " in lines
+    assert "verified / " in lines
     removed = 0
     for domain in SAMPLE_DOMAINS:
         documents = list(read_folder(outputs[0] / "documents" / domain))
