@@ -9,7 +9,7 @@ from pipeline.curation import synthesize
 from pipeline.curation.config import SynthesizeConfig
 from pipeline.curation.documents import content_id, read_folder, read_rows
 from pipeline.curation.funnel import report_lines
-from pipeline.curation.synthesis import programs, sandbox
+from pipeline.curation.synthesis import doctests, programs, sandbox
 from pipeline.curation.synthesis.language_model.prompts import SAMPLE_DOMAINS
 from pipeline.curation.synthesis.programs import Program
 from pipeline.environments import split_of
@@ -68,6 +68,16 @@ def test_no_question_is_held_out(tmp_path: Path) -> None:
             for line in document.text.splitlines():
                 if line.startswith("Question: "):
                     assert split_of(line.removeprefix("Question: ")) == "train"
+
+
+def test_the_account_does_not_depend_on_what_a_failed_example_prints() -> None:
+    def ran(printed: str, failure: str | None) -> list[str]:
+        row = {"name": "m", "before": [], "source": "token()\n", "printed": printed, "failure": failure}
+        found = doctests.samples({"module": "m", "failure": None, "result": {"doctests": [row], "signatures": []}})
+        return [str(sample.document().id) for sample in found]
+
+    assert ran("a1\n", "output_differs") == ran("b2\n", "output_differs")
+    assert ran("a1\n", None) != ran("b2\n", None)
 
 
 def test_a_wrong_program_fails_its_check() -> None:

@@ -36,8 +36,10 @@ def samples(ran: dict[str, Any]) -> Iterator[Sample]:
         return
     for row in ran["result"]["doctests"]:
         code = "".join([*row["before"], row["source"]]).rstrip("\n")
-        text = f"Question: What does the last line of this code print?\n\n{code}\n\nAnswer:\n{row['printed']}"
         failure = row["failure"]
+        # What a failed example prints is often another thing each time, and would be so in the account.
+        answer = row["printed"] if failure is None else ""
+        text = f"Question: What does the last line of this code print?\n\n{code}\n\nAnswer:\n{answer}"
         if failure is None and len(text) > MAXIMUM_CHARACTERS:
             failure = "too_long"
         if failure is not None:
