@@ -156,6 +156,8 @@ class PhaseConfig:
     """Steps between resumable checkpoints."""
     log_every_steps: int = field(default=10, metadata=EXCLUDED)
     """Steps between records of the tracker."""
+    peak_flops: float | None = field(default=None, metadata=EXCLUDED)
+    """Dense FLOP/s of a rank's hardware, to report utilisation; null looks a known GPU up and else reports none."""
     deepspeed: dict[str, Any] = field(default_factory=dict)
     """DeepSpeed's own configuration; batch sizes, precision and clipping are filled in from above."""
 
@@ -163,6 +165,8 @@ class PhaseConfig:
         for name in ("tokens", "context", "sequences_per_step", "sequences_per_rank", "save_every_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, set 1 or more")
+        if self.peak_flops is not None and self.peak_flops <= 0:
+            raise ValueError(f"peak_flops is {self.peak_flops}, set it above 0 or to null")
         if self.sequences_per_step % self.sequences_per_rank:
             raise ValueError(
                 f"sequences_per_step {self.sequences_per_step} is no multiple of "

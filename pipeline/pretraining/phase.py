@@ -50,7 +50,8 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
     start_loss = _measure(context, engine, shards, border)
     # The model before is measured with the rotary base it was trained with; from here on it is the phase's.
     model.model.rotary_emb = GraniteRotaryEmbedding(model.config).to(device())
-    Trainer(context, engine, stream, schedule, progress["tokens"]).train()
+    trainer = Trainer(context, engine, stream, schedule, progress["tokens"])
+    trainer.train()
     end_state = moments.gather(engine)
     if phase.merge_weight is not None:
         end_state = _merge(engine, end_state, state, phase.merge_weight)
@@ -77,6 +78,7 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
         **{f"epochs/{domain}": value for domain, value in epochs.items()},
         "learning_rate/start": schedule.at(0),
         "learning_rate/end": schedule.end,
+        **trainer.throughput(),
     }
     long = phase.context > border and start_loss.far is not None and end_loss.far is not None
     return StageResult(

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import deepspeed
@@ -18,6 +18,7 @@ from pipeline.pretraining.engine import any_rank, device, sum_over_ranks
 from pipeline.pretraining.model import set_learning_rate
 from pipeline.pretraining.schedules import Schedule
 from pipeline.pretraining.stream import IGNORED, Batch, TokenStream
+from pipeline.pretraining.throughput import StepTimes, peak_of_rank
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Trainer:
     stream: TokenStream
     schedule: Schedule
     tokens_before: int
+    times: StepTimes = field(default_factory=StepTimes)
 
     @property
     def steps_directory(self) -> Path:
@@ -47,18 +49,24 @@ class Trainer:
         self.context.progress.start(phase.steps, unit="steps", done=first)
         for step, batches in self._batches(first, phase.steps):
             loss, norm = self._step(step, batches)
+            self.times.done()
             tokens = self.tokens_before + (step + 1) * phase.tokens_per_step
             self.context.progress.note(loss=loss)
             self.context.progress.advance()
             if (step + 1) % phase.log_every_steps == 0 or step + 1 == phase.steps:
                 rate = self.schedule.of_step(step)
                 metrics = {"train/loss": loss, "train/learning_rate": rate, "train/gradient_norm": norm}
+                metrics |= self.throughput(phase.log_every_steps)
                 self.context.tracker.log(metrics, tokens=tokens)
             stop = any_rank(self.context.stop_requested())
             if stop or ((step + 1) % phase.save_every_steps == 0 and step + 1 < phase.steps):
                 checkpoints.save_step(self.engine, self.steps_directory, step + 1, {"tokens": tokens})
             if stop:
                 raise Requeue(f"stopped by a signal, saved at step {step + 1} of {phase.steps}")
+
+    def throughput(self, last: int | None = None) -> dict[str, float]:
+        """Rates over the last steps of this attempt, null for all of them."""
+        return self.times.metrics(self.context.config, self.context.world_size, peak_of_rank(self.context.config), last)
 
     def _resume(self) -> int:
         newest = checkpoints.newest_step(self.steps_directory)
@@ -70,7 +78,9 @@ class Trainer:
             ahead = reader.submit(self._read, first) if first < last else None
             for step in range(first, last):
                 assert ahead is not None
+                self.times.begin()
                 batches = ahead.result()
+                self.times.data_ready()
                 ahead = reader.submit(self._read, step + 1) if step + 1 < last else None
                 yield step, batches
 

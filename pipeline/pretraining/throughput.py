@@ -1,0 +1,110 @@
+"""How fast a phase trains, and which share of the hardware that is.
+
+Model FLOPs are those of Chowdhery et al. 2022 (PaLM, arXiv 2204.02311, appendix B): six for each parameter and token,
+and 12·L·H·Q·T for attention over the whole context, not halved for causality nor for document borders. Parameters
+include the tied embedding once, for the product that makes the logits; looking up costs nothing. Hardware FLOPs add the
+second forward pass of the blocks where activations are recomputed.
+"""
+
+import time
+from collections.abc import Sequence
+
+import numpy
+import torch
+
+from pipeline.pretraining.config import ModelConfig, PhaseConfig
+
+PEAKS = {
+    "A100": 312e12,
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
+    "H100": 989e12,
+    "H200": 989e12,
+    "GB200": 2500e12,
+    "B200": 2250e12,
+    "MI300X": 1307e12,
+}
+"""Dense bf16 FLOP/s by a part of an accelerator's name, from the makers' data sheets. Where one part holds another, it
+comes first."""
+PERCENTILES = (50, 90, 99)
+
+
+def peak_of(name: str) -> float | None:
+    """Dense bf16 FLOP/s of an accelerator by the name it gives itself; None for one that is not in the table."""
+    return next((peak for part, peak in PEAKS.items() if part.lower() in name.lower()), None)
+
+
+def model_flops(model: ModelConfig, context: int) -> float:
+    """FLOPs of training on one token."""
+    return 6.0 * model.parameters + 12.0 * model.layers * model.hidden_size * context
+
+
+def hardware_flops(model: ModelConfig, context: int, recomputed: bool) -> float:
+    """FLOPs that are executed for one token, with those of blocks whose activations are `recomputed`."""
+    again = 2.0 * (model.parameters - model.vocab_size * model.hidden_size) + 4.0 * (
+        model.layers * model.hidden_size * context
+    )
+    return model_flops(model, context) + (again if recomputed else 0.0)
+
+
+class StepTimes:
+    """Wall-clock times of steps, in seconds."""
+
+    def __init__(self) -> None:
+        self._waits: list[float] = []
+        self._steps: list[float] = []
+        self._begun = self._ready = 0.0
+
+    def begin(self) -> None:
+        """A step begins to wait for its data."""
+        self._begun = time.perf_counter()
+
+    def data_ready(self) -> None:
+        """Its data is there."""
+        self._ready = time.perf_counter()
+
+    def done(self) -> None:
+        """The step is done; what follows, such as saving, is in none."""
+        now = time.perf_counter()
+        self._waits.append(self._ready - self._begun)
+        self._steps.append(now - self._begun)
+
+    def __len__(self) -> int:
+        """Steps."""
+        return len(self._steps)
+
+    def metrics(
+        self, phase: PhaseConfig, world_size: int, peak: float | None, last: int | None = None
+    ) -> dict[str, float]:
+        """Rates over the `last` steps, null for all; utilisation where the `peak` FLOP/s of a rank is known."""
+        steps, waits = (each if last is None else each[-last:] for each in (self._steps, self._waits))
+        if not steps:
+            return {}
+        rate = len(steps) * phase.tokens_per_step / sum(steps)
+        found = {
+            "throughput/tokens_per_second": rate,
+            "throughput/data_wait_share": sum(waits) / sum(steps),
+            **_percentiles(steps),
+        }
+        for name, flops in (
+            ("model", model_flops(phase.model, phase.context)),
+            ("hardware", hardware_flops(phase.model, phase.context, phase.gradient_checkpointing)),
+        ):
+            found[f"throughput/{name}_flops_per_second_and_rank"] = rate / world_size * flops
+            if peak is not None:
+                found[f"throughput/{name}_flops_utilisation"] = rate / world_size * flops / peak
+        if torch.cuda.is_available():
+            found["memory/device_peak_bytes"] = float(torch.cuda.max_memory_allocated())
+        return found
+
+
+def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    values = numpy.percentile(seconds, PERCENTILES)
+    return {f"throughput/step_seconds_p{name}": float(value) for name, value in zip(PERCENTILES, values, strict=True)}
+
+
+def peak_of_rank(phase: PhaseConfig) -> float | None:
+    """The peak to hold a rank against: what the phase says, else that of its accelerator if it is known."""
+    if phase.peak_flops is not None:
+        return phase.peak_flops
+    return peak_of(torch.cuda.get_device_name()) if torch.cuda.is_available() else None
