@@ -1,6 +1,7 @@
 """What a language model is asked for: one YAML file per kind of sample, with prompts and limits."""
 
 import string
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ class Sampling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prompt:
+class Prompt(ABC):
     """What all kinds have."""
 
     fields: ClassVar[dict[str, frozenset[str]]] = {"prompt": frozenset({"page"})}
@@ -56,9 +57,9 @@ class Prompt:
     sampling: Sampling = Sampling()
 
     @property
+    @abstractmethod
     def seed_data(self) -> str:
         """What samples are made from, for the disclosure."""
-        raise NotImplementedError
 
     def __post_init__(self) -> None:
         if self.domain not in SAMPLE_DOMAINS:
