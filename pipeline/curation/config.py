@@ -80,7 +80,7 @@ class CurateConfig:
         """
         from pipeline.curation.benchmark_files import describe_benchmarks
         from pipeline.curation.classifier_files import describe_files
-        from pipeline.curation.recipe_steps import Decontaminate, ExactDedup, MinHash
+        from pipeline.curation.recipe_steps import Decontaminate, ExactDedup, MinHash, SubstringDedup
         from pipeline.curation.recipe_steps.classifiers import model_files
         from pipeline.curation.run_folders import describe_runs
         from pipeline.curation.source_files import describe
@@ -100,7 +100,7 @@ class CurateConfig:
                 "runs_found": [
                     describe_runs(step.against, f"{self.recipes}/{recipe.domain}.yaml")
                     for step in recipe.steps
-                    if isinstance(step, ExactDedup | MinHash)
+                    if isinstance(step, ExactDedup | MinHash | SubstringDedup)
                 ],
             }
             for recipe in self.load()

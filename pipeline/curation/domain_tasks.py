@@ -11,10 +11,10 @@ from pathlib import Path
 from datatrove.data import Document
 
 from pipeline.curation import documents, near_duplicates, repeats, substrings
-from pipeline.curation.earlier_runs import KnownIds, earlier_signatures, save_index
+from pipeline.curation.earlier_runs import KnownIds, earlier_runs, earlier_signatures, save_index
 from pipeline.curation.ledger import Ledger
 from pipeline.curation.parallel import Counter
-from pipeline.curation.recipe_steps import ExactDedup
+from pipeline.curation.recipe_steps import ExactDedup, SubstringDedup
 from pipeline.curation.rules.rule import Removal
 from pipeline.curation.units import units_of
 from pipeline.curation.workplace import Workplace, write_domain
@@ -128,7 +128,8 @@ class Runs:
         """Writes them divided by hash."""
         workplace, step = self.workplace, self.workplace.substrings
         assert step is not None
-        offset = sum(1 for shard in range(self.shard) for _ in documents.read_documents(workplace.thin(shard)))
+        offset = sum(each.count for each in earlier_runs(step, workplace.recipe.domain))
+        offset += sum(1 for shard in range(self.shard) for _ in documents.read_documents(workplace.thin(shard)))
         divide = units_of(step)
         stream = documents.read_documents(workplace.thin(self.shard))
         texts = ((offset + number, divide(document.text)) for number, document in enumerate(stream))
@@ -145,10 +146,15 @@ class Repeats:
 
     def __call__(self, counter: Counter) -> None:
         """Writes them."""
-        files = [
-            self.workplace.runs / f"{self.bucket:03d}" / f"{shard:05d}.npy" for shard in range(self.workplace.tasks)
-        ]
-        repeats.find_repeats(files, self.workplace.repeats(self.bucket))
+        workplace, step = self.workplace, self.workplace.substrings
+        assert step is not None
+        files, before = [], 0
+        for each in earlier_runs(step, workplace.recipe.domain):
+            files += [(path, before) for path in each.bucket(self.bucket)]
+            before += each.count
+        own = workplace.runs / f"{self.bucket:03d}"
+        files += [(own / f"{shard:05d}.npy", 0) for shard in range(workplace.tasks)]
+        repeats.find_repeats(files, workplace.repeats(self.bucket), before)
         counter.unit()
 
 
@@ -171,13 +177,20 @@ class Publish:
             thin = [workplace.thin(shard) for shard in range(workplace.tasks)]
             found = [workplace.repeats(bucket) for bucket in range(step.buckets)]
             work = workplace.folder / f"copies-{os.getpid()}"
-            stream = substrings.without_copies(thin, found, work, step, ledger)
+            stream = substrings.without_copies(thin, found, work, step, ledger, _before(workplace, step))
         else:
             stream = _without_near_duplicates(workplace, ledger)
         write_domain(self.output, workplace.recipe, stream, ledger, self.documents_per_file)
-        save_index(self.output, workplace.recipe.domain, workplace.minhash)
+        save_index(self.output, workplace.recipe.domain, workplace.minhash, workplace.substrings)
         write_json(workplace.folder / "funnel.json", ledger.funnel())
         counter.unit()
+
+
+def _before(workplace: Workplace, step: SubstringDedup) -> substrings.Before:
+    domain = workplace.recipe.domain
+    earlier = earlier_runs(step, domain)
+    files = [path for each in earlier for path in each.documents]
+    return substrings.Before(files, sum(each.count for each in earlier), KnownIds(step.against, domain))
 
 
 def _without_near_duplicates(workplace: Workplace, ledger: Ledger) -> Iterator[Document]:

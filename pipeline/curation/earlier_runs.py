@@ -1,6 +1,5 @@
 """What earlier runs kept, as an index of documents to compare with: their own artifacts, which never change."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,28 +8,47 @@ from typing import Any
 import numpy
 
 from pipeline.curation.arrays import write_array
-from pipeline.curation.documents import read_folder
+from pipeline.curation.documents import read_documents, read_folder
 from pipeline.curation.near_duplicates import sign
-from pipeline.curation.recipe_steps import MinHash
+from pipeline.curation.recipe_steps import MinHash, SubstringDedup
+from pipeline.curation.repeats import write_runs
 from pipeline.curation.substrings import UNCUT
+from pipeline.curation.units import units_of
 from pipeline.errors import DataError
-from pipeline.files import read_json, write_json
+from pipeline.files import read_json, sha256_of, write_json
 
 ID_BYTES = 32
 SETTINGS = ("n_grams", "buckets", "hashes_per_bucket", "language")
 """Of MinHash: those that signatures depend on."""
+RUN_SETTINGS = ("unit", "minimum_units", "buckets")
+"""Of the step against copies: those that runs depend on, besides the tokenizer."""
 
 
-def save_index(output: Path, domain: str, step: MinHash | None) -> None:
-    """Writes what later runs compare with: ids of a domain's documents, and signatures if the step says so."""
+def save_index(output: Path, domain: str, minhash: MinHash | None, substrings: SubstringDedup | None) -> None:
+    """Writes what later runs compare with: ids of a domain's documents, signatures and runs if the steps say so."""
     ids: set[bytes] = set()
     for document in read_folder(output / "documents" / domain):
         # A later run meets the text as it was before something was taken out of it.
         ids |= {bytes.fromhex(each) for each in (str(document.id), document.metadata.get(UNCUT, "")) if each}
     write_array(output / "ids" / f"{domain}.npy", numpy.array(sorted(ids), f"V{ID_BYTES}"))
-    if step is not None and step.save_signatures:
-        sign(read_folder(output / "documents" / domain), step, output / "signatures" / f"{domain}.npy")
-        write_json(output / "signatures" / f"{domain}.json", _settings(step))
+    if minhash is not None and minhash.save_signatures:
+        sign(read_folder(output / "documents" / domain), minhash, output / "signatures" / f"{domain}.npy")
+        write_json(output / "signatures" / f"{domain}.json", _settings(minhash))
+    if substrings is not None and substrings.save_runs:
+        _save_runs(output, domain, substrings)
+
+
+def _save_runs(output: Path, domain: str, step: SubstringDedup) -> None:
+    divide, count = units_of(step), 0
+    for shard, path in enumerate(_files(output, domain)):
+        texts = [(count + number, divide(document.text)) for number, document in enumerate(read_documents(path))]
+        write_runs(texts, step.minimum_units, step.buckets, output / "runs" / domain, shard)
+        count += len(texts)
+    write_json(output / "runs" / f"{domain}.json", {"documents": count, "settings": _settings(step)})
+
+
+def _files(folder: Path, domain: str) -> tuple[Path, ...]:
+    return tuple(sorted((folder / "documents" / domain).glob("*.jsonl.gz")))
 
 
 class KnownIds:
@@ -67,14 +85,14 @@ def _ids(path: Path) -> numpy.ndarray:
 
 
 @dataclass(frozen=True)
-class Earlier:
+class Signed:
     """The signatures of one earlier run, and the files with the documents they are of, in the same order."""
 
     signatures: Path
     documents: tuple[Path, ...]
 
 
-def earlier_signatures(step: MinHash, domain: str) -> list[Earlier]:
+def earlier_signatures(step: MinHash, domain: str) -> list[Signed]:
     """Of every run that a step names and that has documents of the domain.
 
     Raises:
@@ -82,18 +100,55 @@ def earlier_signatures(step: MinHash, domain: str) -> list[Earlier]:
     """
     found = []
     for folder in map(Path, step.against):
-        files = tuple(sorted((folder / "documents" / domain).glob("*.jsonl.gz")))
-        path = folder / "signatures" / f"{domain}.npy"
-        if not files:
-            continue
-        if not path.exists():
-            raise DataError(f"{path}: missing, make {folder} with save_signatures: true in its recipe's minhash")
-        saved = read_json(path.with_suffix(".json"))
-        if saved != _settings(step):
-            raise DataError(f"{path}: signatures of other settings, {saved}; set those in minhash")
-        found.append(Earlier(path, files))
+        if files := _files(folder, domain):
+            path = folder / "signatures" / f"{domain}.npy"
+            if _saved(path.with_suffix(".json"), folder, "save_signatures", "minhash") != _settings(step):
+                raise DataError(f"{path}: signatures of other settings; set those of its .json in minhash")
+            found.append(Signed(path, files))
     return found
 
 
-def _settings(step: MinHash) -> dict[str, Any]:
-    return {name: value for name, value in dataclasses.asdict(step).items() if name in SETTINGS}
+@dataclass(frozen=True)
+class Divided:
+    """The runs of units of one earlier run, divided by hash, and the files with its documents."""
+
+    runs: Path
+    """Folder with a folder for each bucket."""
+    documents: tuple[Path, ...]
+    count: int
+    """Documents in them."""
+
+    def bucket(self, number: int) -> list[Path]:
+        """The files of one bucket."""
+        return sorted((self.runs / f"{number:03d}").glob("*.npy"))
+
+
+def earlier_runs(step: SubstringDedup, domain: str) -> list[Divided]:
+    """Of every run that a step names and that has documents of the domain.
+
+    Raises:
+        DataError: for a run without runs of units, or with runs of other settings.
+    """
+    found = []
+    for folder in map(Path, step.against):
+        if files := _files(folder, domain):
+            path = folder / "runs" / f"{domain}.json"
+            saved = _saved(path, folder, "save_runs", "substring_dedup")
+            if saved["settings"] != _settings(step):
+                raise DataError(f"{path}: runs of other settings, {saved['settings']}; set those in substring_dedup")
+            found.append(Divided(path.with_suffix(""), files, saved["documents"]))
+    return found
+
+
+def _saved(path: Path, folder: Path, key: str, step: str) -> dict[str, Any]:
+    if not path.exists():
+        raise DataError(f"{path}: missing, make {folder} with {key}: true in its recipe's {step}")
+    return read_json(path)
+
+
+def _settings(step: MinHash | SubstringDedup) -> dict[str, Any]:
+    names = SETTINGS if isinstance(step, MinHash) else RUN_SETTINGS
+    settings = {name: getattr(step, name) for name in names}
+    if isinstance(step, SubstringDedup) and step.tokenizer is not None:
+        settings["tokenizer"] = sha256_of(Path(step.tokenizer))
+    return settings

@@ -79,17 +79,29 @@ def write_runs(texts: Iterable[tuple[int, Units]], length: int, buckets: int, fo
         write_array(folder / f"{each:03d}" / f"{shard:05d}.npy", numpy.concatenate([numpy.empty(0, RUN), *found]))
 
 
-def find_repeats(files: Sequence[Path], path: Path) -> None:
+def find_repeats(files: Sequence[tuple[Path, int]], path: Path, own: int = 0) -> None:
     """Writes the runs of a bucket that occurred before, each with the place where it first did.
 
     Memory: some 50 bytes a run of the bucket.
+
+    Args:
+        files: files of runs, each with what is to be added to the numbers of its documents.
+        path: file to write.
+        own: number of the first document whose repeats are asked for; those before it are earlier runs'.
     """
-    runs = numpy.concatenate([numpy.empty(0, RUN), *(numpy.load(each) for each in files)])
+    runs = numpy.concatenate([numpy.empty(0, RUN), *(_moved(*each) for each in files)])
     order = numpy.lexsort((runs["place"], runs["hash"]))
     runs = runs[order]
-    new = numpy.ones(len(runs), bool)
-    new[1:] = runs["hash"][1:] != runs["hash"][:-1]
-    first = runs["place"][numpy.maximum.accumulate(numpy.where(new, numpy.arange(len(runs)), 0))]
-    repeats = numpy.empty(int((~new).sum()), REPEAT)
-    repeats["place"], repeats["first"] = runs["place"][~new], first[~new]
+    repeated = numpy.zeros(len(runs), bool)
+    repeated[1:] = runs["hash"][1:] == runs["hash"][:-1]
+    first = runs["place"][numpy.maximum.accumulate(numpy.where(repeated, 0, numpy.arange(len(runs))))]
+    repeated &= runs["place"] >= numpy.uint64(place_of(own, 0))
+    repeats = numpy.empty(int(repeated.sum()), REPEAT)
+    repeats["place"], repeats["first"] = runs["place"][repeated], first[repeated]
     write_array(path, repeats)
+
+
+def _moved(path: Path, documents: int) -> numpy.ndarray:
+    runs = numpy.load(path)
+    runs["place"] += numpy.uint64(place_of(documents, 0))
+    return runs

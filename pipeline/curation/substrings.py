@@ -1,6 +1,7 @@
 """Copies taken out of documents: what the repeated runs say, checked against the text of the first copy."""
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +36,25 @@ class Copy:
     """The id of the document of the first copy."""
 
 
+@dataclass(frozen=True)
+class Before:
+    """What earlier runs kept: its places come first."""
+
+    files: Sequence[Path] = ()
+    """The documents."""
+    count: int = 0
+    """How many there are."""
+    ids: Container[str] = ()
+    """Their ids."""
+
+
 def without_copies(
-    shards: Sequence[Path], repeats: Sequence[Path], work: Path, step: SubstringDedup, ledger: Ledger
+    shards: Sequence[Path],
+    repeats: Sequence[Path],
+    work: Path,
+    step: SubstringDedup,
+    ledger: Ledger,
+    before: Before = Before(),
 ) -> Iterator[Document]:
     """The documents without what stood before, and a row of evidence for each span taken out.
 
@@ -47,7 +65,7 @@ def without_copies(
     found = found[numpy.argsort(found["place"], kind="stable")]
     owners = (found["place"] >> numpy.uint64(UNIT_BITS)).astype(numpy.int64)
     sources = numpy.unique(found["first"] >> numpy.uint64(UNIT_BITS)).astype(numpy.int64)
-    texts = CandidateTexts(work, sources, _placed(shards))
+    texts = CandidateTexts(work, sources, _placed([*before.files, *shards]))
     divide = units_of(step)
     gone: set[int] = set()
     edited: set[str] = set()
@@ -56,15 +74,15 @@ def without_copies(
         number = int(numpy.searchsorted(sources, document))
         return texts.identity(number), _parts(texts.text(number), divide)
 
-    for place, document in _placed(shards):
+    for place, document in _placed(shards, before.count):
         begin, end = numpy.searchsorted(owners, [place, place + 1])
-        before = len(document.text)
+        size = len(document.text)
         copies = []
         if begin < end:
             confirmed = _confirmed(found[begin:end], document, step, divide, words_of_first)
             copies = [copy for copy in confirmed if copy.source not in gone]
         if not copies:
-            ledger.keep(step.step, before, before)
+            ledger.keep(step.step, size, size)
             yield document
             continue
         left, text = _cut(document.text, divide(document.text), copies, place)
@@ -80,25 +98,21 @@ def without_copies(
         if left < step.minimum_left:
             longest = max(copies, key=lambda copy: copy.count)
             removal = Removal(reason="copied", value=left, threshold=step.minimum_left, duplicate_of=longest.identity)
-        elif identity in edited:
+        elif identity in edited or identity in before.ids:
             removal = Removal(reason="same_content", duplicate_of=identity)
         else:
             edited.add(identity)
             document.metadata[UNCUT] = str(document.id)
             document.text, document.id = text, identity
-            ledger.keep(step.step, before, len(text), edited=True)
+            ledger.keep(step.step, size, len(text), edited=True)
             yield document
             continue
         gone.add(place)
         ledger.remove(step.step, document, removal)
 
 
-def _placed(shards: Sequence[Path]) -> Iterator[tuple[int, Document]]:
-    place = 0
-    for path in shards:
-        for document in read_documents(path):
-            yield place, document
-            place += 1
+def _placed(files: Sequence[Path], first: int = 0) -> Iterator[tuple[int, Document]]:
+    return enumerate(itertools.chain.from_iterable(map(read_documents, files)), start=first)
 
 
 def _parts(text: str, divide: Callable[[str], Units]) -> list[bytes]:

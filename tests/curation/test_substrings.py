@@ -67,14 +67,14 @@ def brute_force(texts: list[str], length: int) -> list[list[str]]:
     return left
 
 
-def cut(texts: list[str], setting: SubstringDedup, folder: Path) -> dict[str, Any]:
-    """What the step makes of texts in this order, by way of files."""
+def cut(texts: list[str], setting: SubstringDedup, folder: Path, earlier: int = 0) -> dict[str, Any]:
+    """What the step makes of texts in this order, by way of files; of the first some if they are an earlier run's."""
     from datatrove.data import Document
 
     from pipeline.curation.documents import write_documents
     from pipeline.curation.ledger import Ledger
 
-    half = len(texts) // 2
+    half = earlier or len(texts) // 2
     paths = [folder / "0.jsonl.gz", folder / "1.jsonl.gz"]
     for path, part, offset in zip(paths, (texts[:half], texts[half:]), (0, half), strict=True):
         numbered = enumerate(part, start=offset)
@@ -86,10 +86,12 @@ def cut(texts: list[str], setting: SubstringDedup, folder: Path) -> dict[str, An
         write_runs(runs, setting.minimum_units, setting.buckets, folder / "runs", int(offset > 0 or path is paths[1]))
     for bucket in range(setting.buckets):
         files = [folder / "runs" / f"{bucket:03d}" / f"{shard:05d}.npy" for shard in (0, 1)]
-        find_repeats(files, folder / "repeats" / f"{bucket}.npy")
+        find_repeats([(path, 0) for path in files], folder / "repeats" / f"{bucket}.npy", earlier)
     ledger = Ledger(["substring_dedup"])
     repeats = [folder / "repeats" / f"{bucket}.npy" for bucket in range(setting.buckets)]
-    kept = list(substrings.without_copies(paths, repeats, folder / "work", setting, ledger))
+    before = substrings.Before(paths[:1], earlier) if earlier else substrings.Before()
+    shards = paths[1:] if earlier else paths
+    kept = list(substrings.without_copies(shards, repeats, folder / "work", setting, ledger, before))
     return {"kept": kept, "ledger": ledger}
 
 
@@ -111,6 +113,20 @@ def test_what_goes_is_what_stood_before(texts: list[str], length: int, buckets: 
             cut_to.append(words)
             wanted.append(words)
     assert [document.text.split() for document in made["kept"]] == wanted
+
+
+@settings(max_examples=60, deadline=None)
+@given(earlier=st.lists(LETTERS, min_size=1, max_size=3), new=st.lists(LETTERS, max_size=4), length=st.integers(2, 4))
+def test_what_an_earlier_run_has_goes_and_stays_there(earlier: list[str], new: list[str], length: int) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = cut([*earlier, *new], step(minimum_units=length, buckets=2, minimum_left=0), Path(folder), len(earlier))
+    left = brute_force([*earlier, *new], length)[len(earlier) :]
+    edited = [words for text, words in zip(new, left, strict=True) if words != text.split()]
+    kept = [document.text.split() for document in made["kept"]]
+    assert [words for words in left if words not in edited] == [words for words in kept if words not in edited]
+    assert {tuple(words) for words in left} == {tuple(words) for words in kept}
 
 
 def test_a_text_that_repeats_itself_keeps_the_first_copy(tmp_path: Path) -> None:
@@ -145,7 +161,7 @@ def test_vocabularies_and_places_beyond_16_and_32_bits(tmp_path: Path) -> None:
     numbers = numpy.array([1, 2, 3, 65_537, 2, 3, 1, 2, 3], numpy.uint64)
     far = (1 << 36) // 8
     write_runs([(far, (numbers, numpy.empty(0))), (far + 1, (numbers[3:6], numpy.empty(0)))], 3, 1, tmp_path, 0)
-    find_repeats([tmp_path / "000" / "00000.npy"], tmp_path / "repeats.npy")
+    find_repeats([(tmp_path / "000" / "00000.npy", 0)], tmp_path / "repeats.npy")
     found = {tuple(map(int, row)) for row in numpy.load(tmp_path / "repeats.npy")}
     assert found == {(place_of(far, 6), place_of(far, 0)), (place_of(far + 1, 0), place_of(far, 3))}
     assert place_of(far, 0) >> 32 > 0

@@ -57,6 +57,10 @@ class SubstringDedup:
     """Units from which a document stays of which something was taken out."""
     buckets: int = 16
     """Parts that all runs of units are sorted in. Memory: some 50 bytes a unit of the domain, divided by them."""
+    save_runs: bool = False
+    """Keep the runs of what stays, so that later runs can name this one in `against`. 16 bytes a unit."""
+    against: tuple[str, ...] = ()
+    """Folders of finished `curate` stages that saved runs: theirs are the first copies, and stay."""
 
     def __post_init__(self) -> None:
         for name, least in (("minimum_units", 2), ("minimum_left", 0), ("buckets", 1)):
