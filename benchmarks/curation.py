@@ -1,9 +1,11 @@
-"""Stock datatrove and this project on the same documents and cores, in one run: filters, and MinHash signatures.
+"""Stock datatrove and this project on the same documents and cores, in one run: filters, signatures, extraction.
 
     python benchmarks/curation.py --write benchmarks/curation.md
 
 Documents are the Python sources of the installation, or those given: JSON lines with a text each. Each filter runs
-alone over all documents, as a step of datatrove's local executor, then all four together, then the signatures.
+alone over all documents, as a step of datatrove's local executor, then all four together, then the signatures. Pages
+to extract text from are those that pydoc renders for the standard library. What extractors keep and drop of real pages
+is what `extraction.py` measures.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
+from datatrove.pipeline.extractors import Trafilatura
 from datatrove.pipeline.filters import (
     C4QualityFilter,
     FineWebQualityFilter,
@@ -32,7 +35,11 @@ from datatrove.pipeline.readers import JsonlReader
 from datatrove.utils.hashing import HashConfig
 
 from pipeline.curation import recipe_steps as steps
+from pipeline.curation.embedded import web_pages
+from pipeline.curation.extraction import Extraction
+from pipeline.curation.ledger import Ledger
 from pipeline.curation.near_duplicates import sign
+from pipeline.curation.recipe_sources import Disclosure, EmbeddedSource
 from pipeline.curation.rules import rule_of
 
 Decide = Callable[[Document], bool]
@@ -57,6 +64,10 @@ def ours(name: str) -> Decide:
 
 FILTERS = ("gopher_repetition", "gopher_quality", "c4", "fineweb_quality")
 SIGNATURES = "MinHash signatures, 14 x 8 of 5-grams"
+EXTRACTORS: dict[str, Callable[[], steps.Trafilatura | steps.Resiliparse]] = {
+    "extraction, trafilatura": lambda: steps.Trafilatura(step="trafilatura", timeout_seconds=60),
+    "extraction, resiliparse": lambda: steps.Resiliparse(step="resiliparse", timeout_seconds=60),
+}
 Row = tuple[str, float, float, float | None]
 MAKERS: dict[str, Callable[[str], Decide]] = {"stock": stock, "ours": ours}
 
@@ -112,6 +123,38 @@ class Sign(PipelineStep):
         return iter(())
 
 
+class Extract(PipelineStep):
+    """Takes the text out of pages, with trafilatura if it is stock, and writes it down."""
+
+    type = "BENCHMARK"
+    name = "extraction"
+
+    def __init__(self, maker: str, extractor: str, folder: Path) -> None:
+        super().__init__()
+        self.maker, self.extractor, self.folder = maker, extractor, folder
+
+    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Nothing to pass on."""
+        if self.maker == "stock":
+            stream = Trafilatura(favour_precision=True, timeout=60, deduplicate=False).run(data, rank, world_size)
+        else:
+            step = EXTRACTORS[self.extractor]()
+            stream = Extraction(step, Ledger([step.step])).run(data)
+        (self.folder / f"{rank}.json").write_text(json.dumps({each.id: each.text for each in stream}))
+        return iter(())
+
+
+def pages(modules: int) -> list[str]:
+    """HTML that pydoc renders for objects of modules of the standard library."""
+    disclosure = Disclosure(
+        name="pages", url="none", date_obtained="today", description="pages", source="none", data_provenance="none"
+    )
+    source = EmbeddedSource(
+        kind="embedded", generator="web_pages", packages=("python",), limit=modules, disclosure=disclosure
+    )
+    return [page.text for page in web_pages.read(source, web_pages.units(source))]
+
+
 def sources(megabytes: float) -> list[str]:
     """Python sources of the installation, up to a size."""
     paths = sysconfig.get_paths()
@@ -140,16 +183,43 @@ def timed(step: PipelineStep, documents: Path, workers: int, logs: Path) -> floa
     return time.perf_counter() - start
 
 
+def divided(texts: list[str], folder: Path, workers: int) -> Path:
+    """A folder with a file of texts for each worker."""
+    folder.mkdir()
+    for part in range(workers):
+        chosen = enumerate(texts[part::workers])
+        named = ((f"{part}-{place}", text) for place, text in chosen)
+        lines = (json.dumps({"text": text, "id": name, "metadata": {"origin": name}}) for name, text in named)
+        (folder / f"{part}.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+def compare_extraction(html: list[str], workers: int) -> list[Row]:
+    """As `compare`: the share of pages from which both take the same text, where both use trafilatura."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        documents = divided(html, folder / "pages", workers)
+        seconds, texts = {}, {}
+        for maker, extractor in [("stock", ""), *(("ours", each) for each in EXTRACTORS)]:
+            found = folder / (maker + extractor)
+            found.mkdir()
+            seconds[extractor] = timed(
+                Extract(maker, extractor, found), documents, workers, folder / f"logs-{extractor}"
+            )
+            texts[extractor] = {
+                place: text for path in found.glob("*.json") for place, text in json.loads(path.read_text()).items()
+            }
+        differing = {place for place, _ in texts[""].items() ^ texts["extraction, trafilatura"].items()}
+        shares = {"extraction, trafilatura": 1 - len(differing) / len(html)}
+        return [(each, seconds[""], seconds[each], shares.get(each)) for each in EXTRACTORS]
+
+
 def compare(texts: list[str], workers: int) -> list[Row]:
     """Name, seconds of both, and the share of documents about which both say the same."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        documents = folder / "documents"
-        documents.mkdir()
-        for part in range(workers):
-            lines = (json.dumps({"text": text, "id": str(place)}) for place, text in enumerate(texts[part::workers]))
-            (documents / f"{part}.jsonl").write_text("\n".join(lines))
+        documents = divided(texts, folder / "documents", workers)
         read = timed(Read(), documents, workers, folder / "logs-read")
         rows.append(("reading and starting", read, read, 1.0))
         for label, names in [*((each, [each]) for each in FILTERS), ("all four", FILTERS)]:
@@ -170,12 +240,14 @@ def compare(texts: list[str], workers: int) -> list[Row]:
     return rows
 
 
-def table(texts: list[str], workers: int, rows: list[Row]) -> str:
+def table(texts: list[str], html: list[str], workers: int, rows: list[Row]) -> str:
     """The table as Markdown, with the machine and the versions."""
     size = sum(len(text.encode()) for text in texts) / 1e6
-    packages = ", ".join(f"{name} {version(name)}" for name in ("datatrove", "spacy", "numpy"))
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("datatrove", "spacy", "numpy", "trafilatura", "resiliparse")
+    )
     lines = [
-        f"{len(texts):,} documents, {size:.1f} MB; {workers} workers on {platform.machine()}, "
+        f"{len(texts):,} documents, {size:.1f} MB, and {len(html):,} pages; {workers} workers on {platform.machine()}, "
         f"Python {platform.python_version()}, {packages}.",
         "",
         "| filter | stock datatrove, s | this project, s | ratio | equal decisions |",
@@ -196,11 +268,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=Path, nargs="*", help="JSON lines with a text each")
     parser.add_argument("--megabytes", type=float, default=40, help="size of the default documents")
+    parser.add_argument("--modules", type=int, default=300, help="modules of the standard library with pages")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--write", type=Path, help="file to write the table to")
     options = parser.parse_args()
     texts = [text for path in options.documents or [] for text in given(path)] or sources(options.megabytes)
-    found = table(texts, options.workers, compare(texts, options.workers))
+    html = pages(options.modules)
+    rows = [*compare(texts, options.workers), *compare_extraction(html, options.workers)]
+    found = table(texts, html, options.workers, rows)
     print(found)
     if options.write:
         options.write.write_text(f"# Curation\n\n{found}\n")
