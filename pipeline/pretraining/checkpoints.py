@@ -1,87 +1,21 @@
-"""Checkpoints: what a phase hands on, and what it resumes from.
+"""What a phase hands on.
 
-`checkpoint/` is a plain Hugging Face folder and `training_state/` AdamW's state beside it, both safetensors and
-JSON. `steps/<n>/` is DeepSpeed's own resumable state, complete if and only if its manifest is there.
+`checkpoint/` is a plain Hugging Face folder and `training_state/` AdamW's state beside it, both safetensors and JSON.
 """
 
-import shutil
 from pathlib import Path
 from typing import Any
 
-import deepspeed
 import torch
-from deepspeed import comm
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import GenerationConfig, GraniteForCausalLM, PreTrainedTokenizerBase
 
 from pipeline.errors import CheckpointError
-from pipeline.files import files_below, read_json, sync, write_json
+from pipeline.files import read_json, write_json
 from pipeline.pretraining import moments
 
-MANIFEST = "manifest.json"
 WEIGHTS_PREFIX = "model."
-
-
-def save_step(engine: deepspeed.DeepSpeedEngine, directory: Path, step: int, state: dict[str, Any]) -> None:
-    """Saves resumable state as `directory/<step>`, atomically, and removes older ones. A collective.
-
-    Args:
-        engine: whose model and optimizer are saved.
-        directory: the stage's `steps/`.
-        step: steps done.
-        state: what else a resumed phase needs, as JSON.
-    """
-    rank = comm.get_rank()
-    beside = directory / f".{step}"
-    if rank == 0:
-        shutil.rmtree(beside, ignore_errors=True)
-        directory.mkdir(parents=True, exist_ok=True)
-    comm.barrier()
-    # DeepSpeed's own `latest` can name a checkpoint that not all ranks have written.
-    engine.save_checkpoint(str(beside), tag="state", save_latest=False)
-    comm.barrier()
-    if rank == 0:
-        files = {}
-        for path in files_below(beside):
-            sync(path)
-            files[str(path.relative_to(beside))] = path.stat().st_size
-        write_json(beside / MANIFEST, {"step": step, "files": files, "world_size": comm.get_world_size(), **state})
-        shutil.rmtree(directory / str(step), ignore_errors=True)  # a damaged one that was passed over
-        beside.rename(directory / str(step))
-        sync(directory)
-        for older in directory.iterdir():
-            if older.name != str(step):
-                shutil.rmtree(older)
-    comm.barrier()
-
-
-def newest_step(directory: Path) -> Path | None:
-    """The newest complete checkpoint of `steps/`; one whose files are not as its manifest says is passed over."""
-    numbered = [path for path in directory.glob("*") if path.name.isdigit()]
-    for path in sorted(numbered, key=lambda each: -int(each.name)):
-        if (path / MANIFEST).exists():
-            files = read_json(path / MANIFEST)["files"]
-            if all((path / name).is_file() and (path / name).stat().st_size == size for name, size in files.items()):
-                return path
-    return None
-
-
-def load_step(engine: deepspeed.DeepSpeedEngine, path: Path) -> dict[str, Any]:
-    """Restores what `save_step` saved and returns its JSON state.
-
-    Raises:
-        CheckpointError: if it was saved by another number of ranks.
-    """
-    state = read_json(path / MANIFEST)
-    if state["world_size"] != comm.get_world_size():
-        raise CheckpointError(
-            f"{path}: saved by {state['world_size']} ranks, now there are {comm.get_world_size()}; "
-            "resume with as many, or delete it to begin the phase again"
-        )
-    engine.load_checkpoint(str(path), tag="state")
-    moments.link(engine)
-    return state
 
 
 def save_model(

@@ -109,11 +109,54 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SkipConfig:
+    """Steps that are not taken. One whose loss or gradients are not finite never is."""
+
+    sigmas: float | None = 6.0
+    """Standard deviations above the mean from which loss or gradient norm is an outlier (OLMo-core: 6); null: none."""
+    window: int = 128
+    """Steps that mean and deviation are taken over, from half of them on (OLMo-core: 128)."""
+    maximum_in_a_row: int = 10
+    """Skipped steps in a row that end the phase with an error."""
+
+    def __post_init__(self) -> None:
+        if self.sigmas is not None and self.sigmas <= 0:
+            raise ValueError(f"sigmas is {self.sigmas}, set it above 0 or to null")
+        for name, least in (("window", 4), ("maximum_in_a_row", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}, set {least} or more")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ValidationConfig:
-    """Held-out loss at the end of a phase."""
+    """Held-out loss, at the beginning and the end of a phase and in between."""
 
     sequences_per_domain: int = 64
     """Sequences of each domain, fewer where it has fewer."""
+    every_steps: int | None = field(default=None, metadata=EXCLUDED)
+    """Steps between measurements; null: only at both ends."""
+
+    def __post_init__(self) -> None:
+        if self.sequences_per_domain < 1 or (self.every_steps is not None and self.every_steps < 1):
+            raise ValueError("sequences_per_domain and every_steps are 1 or more, or every_steps null")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeConfig:
+    """The models between a phase's and the one before it, of which the held-out loss chooses one."""
+
+    methods: tuple[Literal["average", "slerp"], ...] = ("average", "slerp")
+    """`average`, or `slerp` along the arc between both."""
+    weights: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
+    """Weights of this phase's model to try with each method."""
+    short_loss_tolerance: float = 0.01
+    """Share by which the loss below the context before may be above that of the model before."""
+
+    def __post_init__(self) -> None:
+        if not self.methods or not self.weights or not all(0 < weight <= 1 for weight in self.weights):
+            raise ValueError("merge needs methods, and weights above 0 and up to 1")
+        if self.short_loss_tolerance < 0:
+            raise ValueError(f"short_loss_tolerance is {self.short_loss_tolerance}, set 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,8 +183,12 @@ class PhaseConfig:
     """The law of this phase."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """AdamW."""
-    merge_weight: float | None = None
-    """Weight of this phase's model in the average with the model before it; null does not merge."""
+    skip: SkipConfig = field(default_factory=SkipConfig)
+    """Steps that are not taken."""
+    z_loss: float = 0.0
+    """Weight of the squared logarithm of the softmax's sum, which keeps logits from drifting (PaLM: 1e-4)."""
+    merge: MergeConfig | None = None
+    """How this phase's model is merged with the one before it; null: not at all."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     """Held-out loss."""
     precision: Literal["fp32", "bf16"] = "bf16"
@@ -152,8 +199,16 @@ class PhaseConfig:
     """Kernel. Both keep attention inside documents; `sdpa` builds a dense mask, for CPU and short contexts."""
     loss_chunk_tokens: int = field(default=4096, metadata=EXCLUDED)
     """Tokens whose logits are in memory at a time."""
+    compile: bool = field(default=False, metadata=EXCLUDED)
+    """Compile each block with torch.compile: faster steps after a start of minutes. Needs a C++ compiler on CPU."""
     save_every_steps: int = field(default=1000, metadata=EXCLUDED)
     """Steps between resumable checkpoints."""
+    keep_checkpoints: int = field(default=2, metadata=EXCLUDED)
+    """Newest resumable checkpoints that are kept."""
+    keep_every_steps: int | None = field(default=None, metadata=EXCLUDED)
+    """Resumable checkpoints at multiples of this stay as long as the phase lasts; null: none."""
+    checkpoint_staging: str | None = field(default=None, metadata=EXCLUDED)
+    """Fast folder of each node, as in /dev/shm: checkpoints are written there and copied while training goes on."""
     log_every_steps: int = field(default=10, metadata=EXCLUDED)
     """Steps between records of the tracker."""
     peak_flops: float | None = field(default=None, metadata=EXCLUDED)
@@ -162,9 +217,14 @@ class PhaseConfig:
     """DeepSpeed's own configuration; batch sizes, precision and clipping are filled in from above."""
 
     def __post_init__(self) -> None:
-        for name in ("tokens", "context", "sequences_per_step", "sequences_per_rank", "save_every_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, set 1 or more")
+        for name in (
+            "tokens", "context", "sequences_per_step", "sequences_per_rank", "save_every_steps", "keep_checkpoints",
+            "keep_every_steps",
+        ):  # fmt: skip
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name} is {value}, set 1 or more")
+        if self.z_loss < 0:
+            raise ValueError(f"z_loss is {self.z_loss}, set 0 or more")
         if self.peak_flops is not None and self.peak_flops <= 0:
             raise ValueError(f"peak_flops is {self.peak_flops}, set it above 0 or to null")
         if self.sequences_per_step % self.sequences_per_rank:
@@ -176,8 +236,6 @@ class PhaseConfig:
             raise ValueError("mixture needs at least one domain and no negative weight")
         if sum(self.mixture.values()) <= 0:
             raise ValueError("the weights of mixture sum to 0, raise one")
-        if self.merge_weight is not None and not 0 < self.merge_weight <= 1:
-            raise ValueError(f"merge_weight is {self.merge_weight}, set above 0 and up to 1, or null")
 
     @property
     def tokens_per_step(self) -> int:

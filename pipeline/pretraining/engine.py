@@ -1,5 +1,6 @@
 """DeepSpeed's engine around the model: one place that turns a phase's settings into DeepSpeed's."""
 
+import math
 import os
 import socket
 from typing import Any
@@ -13,10 +14,16 @@ from torch import Tensor
 from pipeline.pretraining import moments
 from pipeline.pretraining.config import PhaseConfig, accumulation_steps
 from pipeline.pretraining.model import TrainingModel, parameter_groups
+from pipeline.pretraining.skipping import GuardedAdamW, StepGuard
 
 
-def deepspeed_config(phase: PhaseConfig, world_size: int) -> dict[str, Any]:
+def deepspeed_config(phase: PhaseConfig, world_size: int, universal: bool = False) -> dict[str, Any]:
     """DeepSpeed's configuration for a phase.
+
+    Args:
+        phase: its settings.
+        world_size: ranks.
+        universal: whether a checkpoint will be loaded that was converted for another number of ranks.
 
     Raises:
         ConfigError: if a step does not divide among the ranks.
@@ -24,7 +31,9 @@ def deepspeed_config(phase: PhaseConfig, world_size: int) -> dict[str, Any]:
     return {
         "train_micro_batch_size_per_gpu": phase.sequences_per_rank,
         "gradient_accumulation_steps": accumulation_steps(phase, world_size),
-        "gradient_clipping": phase.optimizer.gradient_clipping,
+        # Without ZeRO and in fp32 the optimizer clips itself: DeepSpeed would not say what the norm was.
+        "gradient_clipping": 0.0 if _is_plain(phase) else phase.optimizer.gradient_clipping,
+        "checkpoint": {"load_universal": universal},
         "bf16": {"enabled": phase.precision == "bf16"},
         # DeepSpeed accumulates in the model's type unless told (deepspeedai/DeepSpeed#1800).
         "data_types": {"grad_accum_dtype": "fp32"},
@@ -35,20 +44,45 @@ def deepspeed_config(phase: PhaseConfig, world_size: int) -> dict[str, Any]:
     }
 
 
-def start_engine(model: TrainingModel, phase: PhaseConfig, world_size: int) -> deepspeed.DeepSpeedEngine:
-    """The engine of a phase, over the ranks of the environment (a single rank without one)."""
+def start_engine(
+    model: TrainingModel, phase: PhaseConfig, world_size: int, universal: bool = False
+) -> deepspeed.DeepSpeedEngine:
+    """The engine of a phase, over the ranks of the environment (a single rank without one); see `deepspeed_config`."""
     start_communication()
-    optimizer = torch.optim.AdamW(
+    optimizer = GuardedAdamW(
         parameter_groups(model, phase.model, phase.optimizer),
-        lr=0.0,
+        StepGuard(phase.skip),
         betas=phase.optimizer.betas,
         eps=phase.optimizer.epsilon,
     )
     engine, *_ = deepspeed.initialize(
-        model=model, optimizer=optimizer, config=deepspeed_config(phase, world_size), dist_init_required=False
+        model=model,
+        optimizer=optimizer,
+        config=deepspeed_config(phase, world_size, universal),
+        dist_init_required=False,
     )
+    if moments.is_plain(engine):
+        most = phase.optimizer.gradient_clipping
+        optimizer.norm = lambda: float(torch.nn.utils.clip_grad_norm_(model.parameters(), most))
+    else:
+        wrapper: Any = engine.optimizer
+        # The engine asks for the same attribute, after the step.
+        optimizer.norm = lambda: float(wrapper._global_grad_norm)
     moments.allocate(engine)
     return engine
+
+
+def _is_plain(phase: PhaseConfig) -> bool:
+    stage = phase.deepspeed.get("zero_optimization", {}).get("stage", 0)
+    return stage == 0 and phase.precision == "fp32"
+
+
+def update_norm(engine: deepspeed.DeepSpeedEngine) -> float:
+    """Length of the last step's change of all weights, if it was measured. A collective."""
+    optimizer = moments.base_optimizer(engine)
+    squared = float(sum_over_ranks(torch.tensor(optimizer.squared_update, dtype=torch.float64, device=device())))
+    # Without ZeRO every rank steps all weights.
+    return math.sqrt(squared / (engine.world_size if moments.is_plain(engine) else 1))
 
 
 def prepare_process_group() -> None:

@@ -103,35 +103,49 @@ def check_shape(found: GraniteConfig, shape: ModelConfig, where: str) -> None:
 
 
 class TrainingModel(nn.Module):
-    """A causal language model that returns summed cross-entropy instead of logits.
+    """A causal language model that returns cross-entropy instead of logits.
 
     Full logits are what runs out of memory, so they exist for `chunk_tokens` tokens at a time and are
     computed again in the backward pass.
     """
 
-    def __init__(self, model: GraniteForCausalLM, chunk_tokens: int) -> None:
+    def __init__(self, model: GraniteForCausalLM, chunk_tokens: int, z_loss: float = 0.0) -> None:
         super().__init__()
         self.model = model
         self.chunk_tokens = chunk_tokens
+        self.z_loss = z_loss
 
-    def forward(self, tokens: Tensor, positions: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy in nats of every position, float32, shape of `labels`; 0 where there is no label.
+    def forward(self, tokens: Tensor, positions: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Loss terms of every position, whose sum is what is trained on.
 
         Args:
             tokens: ids, shape (sequences, context).
             positions: position inside the document; attention does not leave a document.
-            labels: next tokens, or `IGNORED`.
+            labels: next tokens, or `IGNORED`; None for the logits instead.
+
+        Returns:
+            float32, shape (terms, sequences, context), 0 where there is no label. The first term is cross-entropy in
+            nats; with z-loss there is a second, z_loss · ln² Σ exp(logits) (PaLM, arXiv 2204.02311, section 5).
+            Or logits, float32, shape (sequences, context, vocabulary).
         """
         # No attention mask and no cache: transformers then bounds attention by the position ids.
         hidden = self.model.model(input_ids=tokens, position_ids=positions, use_cache=False).last_hidden_state
+        if labels is None:
+            return self._logits(hidden)
         flat, targets = hidden.flatten(0, 1), labels.flatten()
         chunks = list(zip(flat.split(self.chunk_tokens), targets.split(self.chunk_tokens), strict=True))
         if len(chunks) == 1:
-            losses = [self._losses(*chunks[0])]
+            terms = [self._terms(*chunks[0])]
         else:
-            losses = [checkpoint(self._losses, *chunk, use_reentrant=False) for chunk in chunks]
-        return torch.cat(losses).view_as(labels)
+            terms = [checkpoint(self._terms, *chunk, use_reentrant=False) for chunk in chunks]
+        return torch.cat(terms, dim=1).unflatten(1, labels.shape)
 
-    def _losses(self, hidden: Tensor, labels: Tensor) -> Tensor:
-        logits = self.model.lm_head(hidden).float() / self.model.config.logits_scaling
-        return functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
+    def _logits(self, hidden: Tensor) -> Tensor:
+        return self.model.lm_head(hidden).float() / self.model.config.logits_scaling
+
+    def _terms(self, hidden: Tensor, labels: Tensor) -> Tensor:
+        logits = self._logits(hidden)
+        entropy = functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
+        if not self.z_loss:
+            return entropy[None]
+        return torch.stack([entropy, self.z_loss * logits.logsumexp(-1).square() * (labels != IGNORED)])

@@ -27,7 +27,7 @@ def optimizer_of(engine: deepspeed.DeepSpeedEngine) -> Any:
 
 def allocate(engine: deepspeed.DeepSpeedEngine) -> None:
     """Makes the zero state that AdamW would make at its first step: DeepSpeed's setters need it to exist."""
-    base, wrapper = _base(engine), optimizer_of(engine)
+    base, wrapper = base_optimizer(engine), optimizer_of(engine)
     if hasattr(wrapper, "fp32_partitioned_groups_flat"):  # ZeRO-3 keeps its flat partitions outside the groups
         flat = list(wrapper.fp32_partitioned_groups_flat)
     else:
@@ -73,12 +73,12 @@ def scatter(engine: deepspeed.DeepSpeedEngine, state: dict[str, Tensor], step: i
         state: what `gather` gave.
         step: AdamW's step count, which its bias correction needs.
     """
-    for each in _base(engine).state.values():
+    for each in base_optimizer(engine).state.values():
         each["step"].fill_(float(step))
     for name, parameter in _named(engine):
         for moment in MOMENTS:
             value = state[f"{moment}.{name}"].to(parameter.device)
-            if _is_plain(engine):
+            if is_plain(engine):
                 optimizer_of(engine).state[parameter][moment].copy_(value)
             else:
                 safe_set_full_optimizer_state(parameter, value, moment)
@@ -89,7 +89,7 @@ def set_weights(engine: deepspeed.DeepSpeedEngine, state: dict[str, Tensor]) -> 
     """Sets every parameter to its `master.<parameter>`: the fp32 weights that are stepped, and those that compute."""
     for name, parameter in _named(engine):
         value = state[f"{MASTER}.{name}"].to(parameter.device)
-        if not _is_plain(engine):
+        if not is_plain(engine):
             safe_set_full_fp32_param(parameter, value)
         with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0, enabled=hasattr(parameter, "ds_id")):
             parameter.data.copy_(value)
@@ -97,13 +97,13 @@ def set_weights(engine: deepspeed.DeepSpeedEngine, state: dict[str, Tensor]) -> 
 
 def adam_step(engine: deepspeed.DeepSpeedEngine) -> int:
     """AdamW's step count."""
-    state: Any = next(iter(_base(engine).state.values()))
+    state: Any = next(iter(base_optimizer(engine).state.values()))
     return int(state["step"])
 
 
 def _whole(engine: deepspeed.DeepSpeedEngine, parameter: nn.Parameter, moment: str | None) -> Tensor:
     value: Any
-    if _is_plain(engine):
+    if is_plain(engine):
         value = parameter.data if moment is None else optimizer_of(engine).state[parameter][moment]
     elif moment is None:
         value = safe_get_full_fp32_param(parameter)
@@ -117,11 +117,12 @@ def _named(engine: deepspeed.DeepSpeedEngine) -> Iterator[tuple[str, nn.Paramete
     yield from module.named_parameters()
 
 
-def _base(engine: deepspeed.DeepSpeedEngine) -> torch.optim.Optimizer:
-    return optimizer_of(engine) if _is_plain(engine) else optimizer_of(engine).optimizer
+def base_optimizer(engine: deepspeed.DeepSpeedEngine) -> Any:
+    """The AdamW that steps, inside ZeRO's wrapper if there is one."""
+    return optimizer_of(engine) if is_plain(engine) else optimizer_of(engine).optimizer
 
 
-def _is_plain(engine: deepspeed.DeepSpeedEngine) -> bool:
+def is_plain(engine: deepspeed.DeepSpeedEngine) -> bool:
     """True without ZeRO and in fp32: the engine then steps the client's AdamW itself."""
     optimizer = optimizer_of(engine)
     return isinstance(optimizer, torch.optim.Optimizer) and not hasattr(optimizer, "optimizer")

@@ -1,5 +1,7 @@
 """One phase of pretraining: the checkpoint before, tokens and a schedule → the next checkpoint."""
 
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,12 @@ from transformers.models.granite.modeling_granite import GraniteRotaryEmbedding
 
 from pipeline.context import StageContext, StageResult
 from pipeline.errors import CheckpointError
-from pipeline.pretraining import checkpoints, moments
-from pipeline.pretraining.config import PhaseConfig
-from pipeline.pretraining.engine import device, end_communication, start_engine
-from pipeline.pretraining.merging import weighted_average
+from pipeline.files import write_json
+from pipeline.pretraining import checkpoints, logits, merging, moments
+from pipeline.pretraining.config import MergeConfig, PhaseConfig
+from pipeline.pretraining.engine import device, end_communication, start_communication, start_engine
 from pipeline.pretraining.model import TrainingModel, check_shape, granite_config, initialize
+from pipeline.pretraining.resuming import StepCheckpoints
 from pipeline.pretraining.schedules import schedule_of
 from pipeline.pretraining.stream import TokenStream
 from pipeline.pretraining.trainer import Trainer
@@ -39,23 +42,35 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
     before = context.inputs.get("model")
     model, state, progress = _start(context, tokenizer, before.directory if before else None)
     schedule = schedule_of(phase, progress["tokens"], progress["learning_rate"])
-    training_model = TrainingModel(model, phase.loss_chunk_tokens)
+    training_model = TrainingModel(model, phase.loss_chunk_tokens, phase.z_loss)
     if phase.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    engine = start_engine(training_model, phase, context.world_size)
+    if phase.compile:
+        for layer in model.model.layers:
+            layer.compile()
+    start_communication()
+    resumable = StepCheckpoints(context.state / "steps", phase, context.local_rank)
+    engine = start_engine(training_model, phase, context.world_size, resumable.converted)
+    border = progress["context"] or phase.context
+
+    def held_out() -> HeldOutLoss:
+        sequences = phase.validation.sequences_per_domain
+        return measure(engine, shards, phase.context, sequences, phase.sequences_per_rank, border)
+
     if state is not None:
         moments.scatter(engine, state, progress["adam_step"])
-
-    border = progress["context"] or phase.context
-    start_loss = _measure(context, engine, shards, border)
+        logits.check(engine, torch.tensor(progress["logits"]), str(before.directory if before else ""))
+    start_loss = held_out()
     # The model before is measured with the rotary base it was trained with; from here on it is the phase's.
     model.model.rotary_emb = GraniteRotaryEmbedding(model.config).to(device())
-    trainer = Trainer(context, engine, stream, schedule, progress["tokens"])
+    trainer = Trainer(context, engine, stream, schedule, resumable, held_out, progress["tokens"])
     trainer.train()
     end_state = moments.gather(engine)
-    if phase.merge_weight is not None:
-        end_state = _merge(engine, end_state, state, phase.merge_weight)
-    end_loss = _measure(context, engine, shards, border)
+    merged: dict[str, Any] = {}
+    if phase.merge is not None:
+        end_state, merged = _merge(engine, end_state, state, phase.merge, held_out, start_loss.near)
+    end_loss = held_out()
+    stored = logits.probe(engine).tolist()
 
     tokens = phase.steps * phase.tokens_per_step
     if context.rank == 0:
@@ -68,16 +83,22 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
             "adam_step": moments.adam_step(engine),
             "context": phase.context,
             "samples": stream.mixture.counts(samples),
+            "skipped_steps": trainer.optimizer.guard.skipped,
+            "logits": stored,
         }
+        if merged:
+            write_json(context.output / "merge.json", merged)
         checkpoints.save_training_state(end_state, done, context.output / "training_state")
     engine.destroy()
     end_communication()
     metrics = {
-        **_flat("start", start_loss),
-        **_flat("end", end_loss),
+        **start_loss.metrics("loss/start"),
+        **end_loss.metrics("loss/end"),
         **{f"epochs/{domain}": value for domain, value in epochs.items()},
         "learning_rate/start": schedule.at(0),
         "learning_rate/end": schedule.end,
+        "skipped_steps": float(len(trainer.optimizer.guard.skipped)),
+        **({"merge/weight": merged["chosen"]["weight"]} if merged else {}),
         **trainer.throughput(),
     }
     long = phase.context > border and start_loss.far is not None and end_loss.far is not None
@@ -118,26 +139,27 @@ def _start(
     return model, state, progress
 
 
-def _measure(context: StageContext[PhaseConfig], engine: Any, shards: Path, border: int) -> HeldOutLoss:
-    phase = context.config
-    return measure(
-        engine, shards, phase.context, phase.validation.sequences_per_domain, phase.sequences_per_rank, border
-    )
-
-
-def _merge(engine: Any, new: dict[str, Tensor], old: dict[str, Tensor] | None, weight: float) -> dict[str, Tensor]:
-    """Averages the weights with those before, in the engine too; the moments stay those of training."""
+def _merge(
+    engine: Any,
+    new: dict[str, Tensor],
+    old: dict[str, Tensor] | None,
+    config: MergeConfig,
+    held_out: Callable[[], HeldOutLoss],
+    short_before: float,
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The chosen candidate's weights, in the engine too, and what was tried; the moments stay those of training."""
     if old is None:
-        raise CheckpointError("merge_weight is set, but there is no model before; set it to null")
+        raise CheckpointError("merge is set, but there is no model before; set it to null")
     names = [name for name in new if name.startswith(f"{moments.MASTER}.")]
-    merged = weighted_average({n: new[n] for n in names}, {n: old[n] for n in names}, weight)
-    moments.set_weights(engine, merged)
-    return {**new, **merged}
-
-
-def _flat(when: str, loss: HeldOutLoss) -> dict[str, float]:
-    values = {f"loss/{when}/{domain}": value for domain, value in loss.domains.items()}
-    values[f"loss/{when}/near"] = loss.near
-    if loss.far is not None:
-        values[f"loss/{when}/far"] = loss.far
-    return {**values, f"loss/{when}/mean": loss.mean}
+    trained, before = ({name: state[name] for name in names} for state in (new, old))
+    tried = []
+    for method, weight in merging.candidates(config):
+        moments.set_weights(engine, merging.merge(trained, before, method, weight))
+        loss = held_out()
+        long = loss.mean if loss.far is None else loss.far
+        tried.append(merging.Candidate(method, weight, short=loss.near, long=long))
+    chosen = merging.choose(tried, short_before, config.short_loss_tolerance)
+    weights = merging.merge(trained, before, chosen.method, chosen.weight)
+    moments.set_weights(engine, weights)
+    record = {"short_before": short_before, "tried": list(map(asdict, tried)), "chosen": asdict(chosen)}
+    return {**new, **weights}, record

@@ -93,6 +93,11 @@ class TokenStream:
         self._shards = [TokenShard.open(directory / name / "train.ds") for name in self.mixture.sources]
         self._sources = [Sequences(shard, context) for shard in self._shards]
 
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What each source's shard was when it was written."""
+        return {name: shard.fingerprint for name, shard in zip(self.mixture.sources, self._shards, strict=True)}
+
     def check_supply(self, samples: int, max_epochs: float) -> dict[str, float]:
         """Epochs per source that `samples` samples take; refuses what cannot be met (`mixture.check_supply`)."""
         available = {name: len(each) for name, each in zip(self.mixture.sources, self._sources, strict=True)}

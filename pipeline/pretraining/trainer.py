@@ -1,24 +1,29 @@
 """The training loop: steps of one phase on DeepSpeed's engine."""
 
-import math
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 import deepspeed
 import torch
 from torch import Tensor
 
 from pipeline.context import StageContext
-from pipeline.errors import DataError, Requeue
-from pipeline.pretraining import checkpoints, moments
+from pipeline.errors import CheckpointError, Requeue
+from pipeline.pretraining import logits, moments
 from pipeline.pretraining.config import PhaseConfig
-from pipeline.pretraining.engine import any_rank, device, sum_over_ranks
+from pipeline.pretraining.engine import any_rank, device, sum_over_ranks, update_norm
 from pipeline.pretraining.model import set_learning_rate
+from pipeline.pretraining.resuming import StepCheckpoints
 from pipeline.pretraining.schedules import Schedule
+from pipeline.pretraining.skipping import GuardedAdamW
 from pipeline.pretraining.stream import IGNORED, Batch, TokenStream
 from pipeline.pretraining.throughput import StepTimes, peak_of_rank
+from pipeline.pretraining.validation import HeldOutLoss
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -29,48 +34,87 @@ class Trainer:
     engine: deepspeed.DeepSpeedEngine
     stream: TokenStream
     schedule: Schedule
+    checkpoints: StepCheckpoints
+    held_out: Callable[[], HeldOutLoss]
+    """Measures the model. A collective."""
     tokens_before: int
     times: StepTimes = field(default_factory=StepTimes)
-
-    @property
-    def steps_directory(self) -> Path:
-        """Where resumable checkpoints are kept."""
-        return self.context.state / "steps"
 
     def train(self) -> None:
         """Trains from the newest complete checkpoint, or from the beginning, to the end of the phase.
 
         Raises:
-            DataError: if the loss stops being finite.
+            DataError: if too many steps in a row have to be skipped.
+            CheckpointError: if the checkpoint is of other data, or the engine is not what was saved.
             Requeue: after a stop signal, with everything saved.
         """
         phase = self.context.config
         first = self._resume()
         self.context.progress.start(phase.steps, unit="steps", done=first)
         for step, batches in self._batches(first, phase.steps):
-            loss, norm = self._step(step, batches)
+            logs = (step + 1) % phase.log_every_steps == 0 or step + 1 == phase.steps
+            loss = self._step(step, batches, logs)
             self.times.done()
             tokens = self.tokens_before + (step + 1) * phase.tokens_per_step
             self.context.progress.note(loss=loss)
             self.context.progress.advance()
-            if (step + 1) % phase.log_every_steps == 0 or step + 1 == phase.steps:
-                rate = self.schedule.of_step(step)
-                metrics = {"train/loss": loss, "train/learning_rate": rate, "train/gradient_norm": norm}
-                metrics |= self.throughput(phase.log_every_steps)
-                self.context.tracker.log(metrics, tokens=tokens)
+            if logs:
+                self.context.tracker.log(self._metrics(step, loss), tokens=tokens)
+            every = phase.validation.every_steps
+            if every is not None and (step + 1) % every == 0 and step + 1 < phase.steps:
+                self.context.tracker.log(self.held_out().metrics("held_out"), tokens=tokens)
             stop = any_rank(self.context.stop_requested())
             if stop or ((step + 1) % phase.save_every_steps == 0 and step + 1 < phase.steps):
-                checkpoints.save_step(self.engine, self.steps_directory, step + 1, {"tokens": tokens})
+                self._save(step + 1, tokens)
+            self.checkpoints.poll()
             if stop:
+                self.checkpoints.finish()
                 raise Requeue(f"stopped by a signal, saved at step {step + 1} of {phase.steps}")
+        self.checkpoints.finish()
+
+    @property
+    def optimizer(self) -> GuardedAdamW:
+        """The optimizer that steps."""
+        return moments.base_optimizer(self.engine)
 
     def throughput(self, last: int | None = None) -> dict[str, float]:
         """Rates over the last steps of this attempt, null for all of them."""
         return self.times.metrics(self.context.config, self.context.world_size, peak_of_rank(self.context.config), last)
 
+    def _metrics(self, step: int, loss: float) -> dict[str, float]:
+        return {
+            "train/loss": loss,
+            "train/learning_rate": self.schedule.of_step(step),
+            "train/gradient_norm": self.optimizer.guard.norm,
+            "train/update_norm": update_norm(self.engine),
+            "train/skipped_steps": float(len(self.optimizer.guard.skipped)),
+            **self.throughput(self.context.config.log_every_steps),
+        }
+
+    def _save(self, step: int, tokens: int) -> None:
+        state = {
+            "tokens": tokens,
+            "samples": self.stream.mixture.counts(step * self.context.config.sequences_per_step),
+            "shards": self.stream.fingerprints,
+            "guard": self.optimizer.guard.as_json(),
+            "logits": logits.probe(self.engine).tolist(),
+        }
+        self.checkpoints.save(self.engine, step, state)
+
     def _resume(self) -> int:
-        newest = checkpoints.newest_step(self.steps_directory)
-        return int(checkpoints.load_step(self.engine, newest)["step"]) if newest else 0
+        state: dict[str, Any] | None = self.checkpoints.resume(self.engine)
+        if state is None:
+            return 0
+        step, where = int(state["step"]), f"{self.context.state}/steps/{state['step']}"
+        if state["shards"] != self.stream.fingerprints:
+            changed = sorted(k for k, v in self.stream.fingerprints.items() if state["shards"].get(k) != v)
+            raise CheckpointError(f"{where}: tokens of {', '.join(changed)} changed since; delete it to begin again")
+        counts = self.stream.mixture.counts(step * self.context.config.sequences_per_step)
+        if state["samples"] != counts:
+            raise CheckpointError(f"{where}: saved after {state['samples']}, the mixture now gives {counts}")
+        self.optimizer.guard.restore(state["guard"])
+        logits.check(self.engine, torch.tensor(state["logits"]), where)
+        return step
 
     def _batches(self, first: int, last: int) -> Iterator[tuple[int, list[Batch]]]:
         """Each step's micro-batches of this rank, read one step ahead by a thread."""
@@ -97,26 +141,26 @@ class Trainer:
             for number in range(rounds)
         ]
 
-    def _step(self, step: int, batches: list[Batch]) -> tuple[float, float]:
-        """One optimizer step; returns its loss in nats per token, over all ranks, and the gradient norm."""
+    def _step(self, step: int, batches: list[Batch], measures: bool) -> float:
+        """One optimizer step, or none if it would do harm; its loss in nats per token, over all ranks."""
+        optimizer = self.optimizer
+        optimizer.measures, optimizer.squared_update = measures, 0.0
         set_learning_rate(moments.optimizer_of(self.engine).param_groups, self.schedule.of_step(step))
         valid = sum_over_ranks(_tensor(sum(int((batch.labels != IGNORED).sum()) for batch in batches)))
         # DeepSpeed divides by the number of micro-batches and of ranks; the loss is the sum over the step's
         # tokens divided by their number, never a mean of means.
         scale = len(batches) * self.context.world_size / float(valid)
         total = _tensor(0.0)
-        for batch in batches:
-            loss = self.engine(*_to_device(batch)).sum()
-            self.engine.backward(loss * scale)
+        for number, batch in enumerate(batches, start=1):
+            terms = self.engine(*_to_device(batch))
+            self.engine.backward(terms.sum() * scale)
+            total += terms[0].sum().detach()
+            if number == len(batches):
+                optimizer.guard.begin(float(sum_over_ranks(total)) / float(valid))
             self.engine.step()
-            total += loss.detach()
-        mean = float(sum_over_ranks(total)) / float(valid)
-        if not math.isfinite(mean):
-            raise DataError(
-                f"the loss is {mean} at step {step + 1}; lower stages.{self.context.stage}.config.learning_rate"
-            )
-        norm = self.engine.get_global_grad_norm()
-        return mean, float(norm) if norm is not None else math.nan
+        if (reason := optimizer.guard.end(step)) is not None and self.context.rank == 0:
+            LOG.warning("step %d is skipped: %s", step + 1, reason)
+        return optimizer.guard.loss
 
 
 def _tensor(value: float) -> Tensor:

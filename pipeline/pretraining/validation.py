@@ -26,6 +26,12 @@ class HeldOutLoss:
         """The mean of the domains' losses."""
         return sum(self.domains.values()) / len(self.domains)
 
+    def metrics(self, prefix: str) -> dict[str, float]:
+        """Each domain's loss, `near`, `far` if there is any, and `mean`, below a prefix."""
+        far = {} if self.far is None else {"far": self.far}
+        values = {**self.domains, "near": self.near, **far, "mean": self.mean}
+        return {f"{prefix}/{name}": value for name, value in values.items()}
+
 
 def measure(
     engine: deepspeed.DeepSpeedEngine,
@@ -81,7 +87,7 @@ def _sums(engine: deepspeed.DeepSpeedEngine, batch: Batch, border: int) -> torch
     with torch.no_grad():
         arrays = (torch.from_numpy(each).to(device()) for each in (batch.tokens, batch.positions, batch.labels))
         tokens, positions, labels = arrays
-        losses = engine(tokens, positions, labels).double().cpu()
+        losses = engine(tokens, positions, labels)[0].double().cpu()
     valid, far = (labels != IGNORED).cpu(), (positions >= border).cpu()
     near, far = valid & ~far, valid & far
     return torch.stack([losses[near].sum(), near.sum(), losses[far].sum(), far.sum()])

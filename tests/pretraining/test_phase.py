@@ -12,7 +12,7 @@ from transformers import GraniteForCausalLM
 from pipeline.artifact import load
 from pipeline.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR
 from pipeline.files import read_json, sha256_of
-from pipeline.pretraining.checkpoints import newest_step
+from pipeline.pretraining.resuming import newest_step
 from tests.runs import (
     VOCABULARY,
     finished,
@@ -80,7 +80,7 @@ def test_a_phase_learns_and_the_next_continues_it(run: Path) -> None:
 
     # Twice the context, another ZeRO stage, weights averaged with those before.
     longer = settings(
-        context=32, sequences_per_rank=2, rope_theta=50_000.0, merge_weight=0.5,
+        context=32, sequences_per_rank=2, rope_theta=50_000.0, merge={"weights": [0.5, 1.0]},
         deepspeed={"zero_optimization": {"stage": 3}},
     )  # fmt: skip
     second = freeze(run, "phase2", "pretrain", longer, {**INPUTS, "model": "phase1"})
@@ -92,6 +92,12 @@ def test_a_phase_learns_and_the_next_continues_it(run: Path) -> None:
     metrics = load(second).manifest.metrics
     assert metrics["loss/start/near"] == pytest.approx(load(first).manifest.metrics["loss/end/near"], rel=0.1)
     assert metrics["loss/end/far"] < metrics["loss/start/far"]
+    merged = read_json(second / "merge.json")
+    assert [(each["method"], each["weight"]) for each in merged["tried"]] == [
+        ("average", 0.5), ("slerp", 0.5), ("average", 1.0)
+    ]  # fmt: skip
+    assert metrics["loss/end/near"] == pytest.approx(merged["chosen"]["short"])
+    assert metrics["loss/end/far"] == pytest.approx(merged["chosen"]["long"])
 
 
 @pytest.mark.slow

@@ -1,0 +1,48 @@
+"""What a model says of a fixed text: stored with every checkpoint, and asked again once it is loaded."""
+
+from typing import Any
+
+import deepspeed
+import torch
+from torch import Tensor
+
+from pipeline.errors import CheckpointError
+from pipeline.pretraining.engine import device
+
+TOKENS = 32
+KEPT = 64
+"""Logits of the last position that are stored."""
+SEED = 1234
+TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 3e-2}
+"""Largest difference, relative to the largest logit: another number of ranks or another kernel may round otherwise."""
+
+
+def probe(engine: deepspeed.DeepSpeedEngine) -> Tensor:
+    """Logits that follow a fixed row of tokens, of ids spread over the vocabulary, shape (ids,). A collective."""
+    module: Any = engine.module
+    config = module.model.config
+    generator = torch.Generator().manual_seed(SEED)
+    length = min(TOKENS, config.max_position_embeddings)
+    tokens = torch.randint(config.vocab_size, (1, length), generator=generator)
+    ids = torch.linspace(0, config.vocab_size - 1, min(KEPT, config.vocab_size)).long()
+    engine.eval()
+    with torch.no_grad():
+        found = engine(tokens.to(device()), torch.arange(length)[None].to(device()))[0, -1].float().cpu()[ids]
+    engine.train()
+    return found
+
+
+def check(engine: deepspeed.DeepSpeedEngine, stored: Tensor, where: str) -> None:
+    """Asks again. A collective.
+
+    Raises:
+        CheckpointError: if the answer is not what was stored.
+    """
+    module: Any = engine.module
+    limit = TOLERANCE[next(module.parameters()).dtype]
+    difference = float((probe(engine) - stored).abs().max() / stored.abs().max())
+    if not difference <= limit:
+        raise CheckpointError(
+            f"{where}: the loaded model differs by {difference:.2g} from the one saved, more than {limit:g}; "
+            "delete it to go on from the one before"
+        )
