@@ -9,7 +9,7 @@ from torch import Tensor
 from pipeline.errors import CheckpointError
 from pipeline.pretraining.engine import device
 
-TOKENS = 32
+TOKENS = 16
 KEPT = 64
 """Logits of the last position that are stored."""
 SEED = 1234
@@ -22,12 +22,11 @@ def probe(engine: deepspeed.DeepSpeedEngine) -> Tensor:
     module: Any = engine.module
     config = module.model.config
     generator = torch.Generator().manual_seed(SEED)
-    length = min(TOKENS, config.max_position_embeddings)
-    tokens = torch.randint(config.vocab_size, (1, length), generator=generator)
+    tokens = torch.randint(config.vocab_size, (1, TOKENS), generator=generator)
     ids = torch.linspace(0, config.vocab_size - 1, min(KEPT, config.vocab_size)).long()
     engine.eval()
     with torch.no_grad():
-        found = engine(tokens.to(device()), torch.arange(length)[None].to(device()))[0, -1].float().cpu()[ids]
+        found = engine(tokens.to(device()), torch.arange(TOKENS)[None].to(device()))[0, -1].float().cpu()[ids]
     engine.train()
     return found
 

@@ -89,11 +89,11 @@ def test_attention_stays_inside_documents() -> None:
     tokens = torch.randint(64, (2, 24), generator=generator)
     positions = torch.tensor([[*range(10), *range(14)], [*range(1), *range(16), *range(7)]])
     labels = torch.randint(64, (2, 24), generator=generator)
-    before = model(tokens, positions, labels)
+    before = model(tokens, positions, labels)[0]
     changed = tokens.clone()
     changed[0, :10] = (changed[0, :10] + 1) % 64
     changed[1, 1:17] = (changed[1, 1:17] + 1) % 64
-    after = model(changed, positions, labels)
+    after = model(changed, positions, labels)[0]
     assert (before[0, :10] != after[0, :10]).all()
     torch.testing.assert_close(before[0, 10:], after[0, 10:], rtol=0, atol=0)
     torch.testing.assert_close(before[1, 17:], after[1, 17:], rtol=0, atol=0)
@@ -105,7 +105,7 @@ def test_a_document_in_a_pack_equals_the_document_alone() -> None:
     tokens = torch.randint(64, (1, 24), generator=torch.Generator().manual_seed(0))
     packed = model(tokens, torch.tensor([[*range(10), *range(14)]]), tokens)
     alone = model(tokens[:, 10:], torch.arange(14)[None], tokens[:, 10:])
-    torch.testing.assert_close(packed[:, 10:], alone, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(packed[:, :, 10:], alone, rtol=1e-5, atol=1e-5)
 
 
 def test_chunked_loss_equals_cross_entropy_of_full_logits() -> None:
@@ -127,6 +127,19 @@ def test_chunked_loss_equals_cross_entropy_of_full_logits() -> None:
         assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     for chunked, whole in zip(*gradients, strict=True):
         torch.testing.assert_close(chunked, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_z_loss_is_a_second_term() -> None:
+    tokens = torch.randint(64, (2, 24), generator=torch.Generator().manual_seed(0))
+    positions, labels = torch.arange(24).expand(2, -1), tokens.clone()
+    labels[0, 5:9] = IGNORED
+    model = training_model(chunk_tokens=7)
+    plain = model(tokens, positions, labels)
+    model.z_loss = 0.5
+    both = model(tokens, positions, labels)
+    expected = 0.5 * model(tokens, positions).logsumexp(-1).square()
+    expected[0, 5:9] = 0
+    torch.testing.assert_close(both, torch.cat([plain, expected[None]]))
 
 
 def test_a_checkpoint_of_another_shape_is_refused() -> None:

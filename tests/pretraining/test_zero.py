@@ -99,8 +99,9 @@ def deepspeed_steps(engine: Any, steps: range, sequences_per_rank: int) -> list[
             rows = slice(begin, begin + sequences_per_rank)
             loss = engine(tokens[rows], positions[rows], labels[rows]).sum()
             engine.backward(loss * rounds * engine.world_size / valid)
-            engine.step()
             total += loss.detach()
+            moments.base_optimizer(engine).guard.begin(float(loss))
+            engine.step()
         losses.append(float(sum_over_ranks(total)) / valid)
     return losses
 

@@ -1,0 +1,88 @@
+"""Real trainers for tests: a small model, counting documents, any number of gloo ranks."""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from transformers import GraniteForCausalLM
+
+from pipeline.config import build
+from pipeline.context import StageContext
+from pipeline.pretraining.config import ModelConfig, PhaseConfig
+from pipeline.pretraining.engine import start_communication, start_engine
+from pipeline.pretraining.model import TrainingModel, granite_config, initialize
+from pipeline.pretraining.resuming import StepCheckpoints
+from pipeline.pretraining.schedules import schedule_of
+from pipeline.pretraining.stream import TokenStream
+from pipeline.pretraining.trainer import Trainer
+from pipeline.pretraining.validation import HeldOutLoss, measure
+from tests.runs import VOCABULARY
+
+SHAPE = ModelConfig(
+    vocab_size=VOCABULARY,
+    hidden_size=32,
+    layers=2,
+    attention_heads=4,
+    key_value_heads=2,
+    mlp_hidden_size=48,
+    base_width=16,
+)
+CONTEXT, SEQUENCES = 16, 8
+
+
+def phase(stage: int, steps: int, **changes: Any) -> PhaseConfig:
+    """A phase of `steps` steps of eight sequences, on a ZeRO stage."""
+    settings = {
+        "model": dataclasses.asdict(SHAPE),
+        "tokens": steps * SEQUENCES * CONTEXT,
+        "context": CONTEXT,
+        "sequences_per_step": SEQUENCES,
+        "sequences_per_rank": 2,
+        "mixture": {"code": 2, "math": 1},
+        "max_epochs": 1000,
+        "learning_rate": {"law": "constant", "start": 0.01},
+        "precision": "fp32",
+        "attention": "sdpa",
+        "log_every_steps": 1,
+        "deepspeed": {"zero_optimization": {"stage": stage}},
+        **changes,
+    }
+    return build(PhaseConfig, settings, "config")
+
+
+def trainer(settings: PhaseConfig, tokens: Path, directory: Path) -> Trainer:
+    """This rank's trainer. Args: settings; `tokens/` folder; the stage's folder, the same on all ranks."""
+    context = StageContext.for_test("phase", settings, {}, directory)
+    context.rank, context.local_rank = int(os.environ.get("RANK", 0)), int(os.environ.get("LOCAL_RANK", 0))
+    context.world_size = int(os.environ.get("WORLD_SIZE", 1))
+    config = granite_config(settings.model, settings.context, 10_000.0)
+    config._attn_implementation = settings.attention
+    granite = GraniteForCausalLM(config)
+    initialize(granite, settings.model, seed=1)
+    start_communication()
+    resumable = StepCheckpoints(directory / "state" / "steps", settings, context.local_rank)
+    model = TrainingModel(granite, settings.loss_chunk_tokens, settings.z_loss)
+    engine = start_engine(model, settings, context.world_size, resumable.converted)
+    stream = TokenStream(tokens, settings.mixture, settings.context, seed=3)
+
+    def held_out() -> HeldOutLoss:
+        return measure(engine, tokens, settings.context, 4, settings.sequences_per_rank, settings.context)
+
+    return Trainer(context, engine, stream, schedule_of(settings, 0, None), resumable, held_out, tokens_before=0)
+
+
+class Recorded:
+    """Keeps what a trainer logs: `losses` by steps done, and every metric."""
+
+    def __init__(self, trained: Trainer) -> None:
+        self.metrics: list[dict[str, float]] = []
+        self.losses: dict[int, float] = {}
+        self._step = trained.schedule.batch_tokens
+        trained.context.tracker = self  # type: ignore[assignment]
+
+    def log(self, metrics: dict[str, float], tokens: int) -> None:
+        """As the tracker's."""
+        self.metrics.append(metrics)
+        if "train/loss" in metrics:
+            self.losses[tokens // self._step] = metrics["train/loss"]
