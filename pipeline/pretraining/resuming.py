@@ -60,7 +60,17 @@ class StepCheckpoints:
         """Restores the newest good checkpoint, if there is one, and gives the state that was saved with it."""
         if self._newest is None:
             return None
+        optimizer = moments.base_optimizer(engine)
+        settings = [
+            {name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups
+        ]
         engine.load_checkpoint(str(self._newest), tag=UNIVERSAL if self.converted else STATE)
+        # DeepSpeed 0.19.8's ZeRO-3 gives all groups the settings of the first, and all states one and the same step
+        # count, out of a universal checkpoint (stage3.py, load_hp_checkpoint_state_from_checkpoint_dir_stage3).
+        for group, own in zip(optimizer.param_groups, settings, strict=True):
+            group.update(own)
+        for state in optimizer.state.values():
+            state["step"] = state["step"].clone()
         moments.link(engine)
         return read_json(self._newest / MANIFEST)
 

@@ -60,7 +60,8 @@ class StepGuard:
         most = self._config.maximum_in_a_row
         if len(self.skipped) >= most and self.skipped[-most] == step - most + 1:
             raise DataError(
-                f"step {step + 1}: {reason}; {most} steps in a row were skipped, lower learning_rate or raise skip.sigmas"
+                f"step {step + 1}: {reason}; {most} steps in a row were skipped, "
+                "lower learning_rate or raise skip.sigmas"
             )
         return reason
 
