@@ -197,6 +197,10 @@ class PhaseConfig:
     """Recompute activations in the backward pass: less memory, about a third more work."""
     attention: Literal["sdpa", "flex_attention"] = field(default="flex_attention", metadata=EXCLUDED)
     """Kernel. Both keep attention inside documents; `sdpa` builds a dense mask, for CPU and short contexts."""
+    sequence_parallel: int = field(default=1, metadata=EXCLUDED)
+    """Ranks that divide each sequence (Ulysses); it must divide key_value_heads and context."""
+    mlp_tiles: int = field(default=1, metadata=EXCLUDED)
+    """Parts that a sequence passes the MLP in, computed again in the backward pass: less memory at long context."""
     loss_chunk_tokens: int = field(default=4096, metadata=EXCLUDED)
     """Tokens whose logits are in memory at a time."""
     compile: bool = field(default=False, metadata=EXCLUDED)
@@ -219,7 +223,7 @@ class PhaseConfig:
     def __post_init__(self) -> None:
         for name in (
             "tokens", "context", "sequences_per_step", "sequences_per_rank", "save_every_steps", "keep_checkpoints",
-            "keep_every_steps",
+            "keep_every_steps", "sequence_parallel", "mlp_tiles",
         ):  # fmt: skip
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"{name} is {value}, set 1 or more")
@@ -232,6 +236,11 @@ class PhaseConfig:
                 f"sequences_per_step {self.sequences_per_step} is no multiple of "
                 f"sequences_per_rank {self.sequences_per_rank}, set one that is"
             )
+        for name, value in (("model.key_value_heads", self.model.key_value_heads), ("context", self.context)):
+            if value % self.sequence_parallel:
+                raise ValueError(
+                    f"sequence_parallel is {self.sequence_parallel}, set it to a divisor of {name}, which is {value}"
+                )
         if not self.mixture or any(weight < 0 for weight in self.mixture.values()):
             raise ValueError("mixture needs at least one domain and no negative weight")
         if sum(self.mixture.values()) <= 0:
@@ -254,10 +263,18 @@ def accumulation_steps(phase: PhaseConfig, world_size: int) -> int:
     Raises:
         ConfigError: if a step does not divide among the ranks, with the numbers.
     """
-    per_round = phase.sequences_per_rank * world_size
+    groups, rest = divmod(world_size, phase.sequence_parallel)
+    if rest:
+        raise ConfigError(
+            f"sequence_parallel={phase.sequence_parallel} does not divide {world_size} ranks, set a divisor of them"
+        )
+    per_round = phase.sequences_per_rank * groups
     if phase.sequences_per_step % per_round:
+        shared = (
+            f"{world_size} ranks" if groups == world_size else f"{groups} groups of {phase.sequence_parallel} ranks"
+        )
         raise ConfigError(
             f"sequences_per_step={phase.sequences_per_step} is no multiple of sequences_per_rank="
-            f"{phase.sequences_per_rank} × {world_size} ranks; set sequences_per_step to a multiple of {per_round}"
+            f"{phase.sequences_per_rank} × {shared}; set sequences_per_step to a multiple of {per_round}"
         )
     return phase.sequences_per_step // per_round

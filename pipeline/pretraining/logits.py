@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import CheckpointError
-from pipeline.pretraining.engine import device
+from pipeline.pretraining.engine import device, sum_over_ranks
 
 TOKENS = 16
 KEPT = 64
@@ -24,11 +24,16 @@ def probe(engine: deepspeed.DeepSpeedEngine) -> Tensor:
     generator = torch.Generator().manual_seed(SEED)
     tokens = torch.randint(config.vocab_size, (1, TOKENS), generator=generator)
     ids = torch.linspace(0, config.vocab_size - 1, min(KEPT, config.vocab_size)).long()
+    parts = 1 if module.sequence_parallel is None else module.sequence_parallel.size
+    length, part = TOKENS // parts, engine.global_rank % parts
+    own = slice(part * length, (part + 1) * length)
     engine.eval()
     with torch.no_grad():
-        found = engine(tokens.to(device()), torch.arange(TOKENS)[None].to(device()))[0, -1].float().cpu()[ids]
+        found = engine(tokens[:, own].to(device()), torch.arange(TOKENS)[None, own].to(device()))[0, -1].double()
     engine.train()
-    return found
+    # Where sequences are divided, the last position is on the last rank of each group.
+    found = sum_over_ranks(found * (part == parts - 1)) / (engine.world_size // parts)
+    return found.float().cpu()[ids]
 
 
 def check(engine: deepspeed.DeepSpeedEngine, stored: Tensor, where: str) -> None:

@@ -1,7 +1,7 @@
 """Granite under µP: shape, initialisation, parameter groups, and the loss a training step needs."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -11,7 +11,8 @@ from torch.utils.checkpoint import checkpoint
 from transformers import GraniteConfig, GraniteForCausalLM
 
 from pipeline.errors import CheckpointError
-from pipeline.pretraining.config import ModelConfig, OptimizerConfig
+from pipeline.pretraining.config import ModelConfig, OptimizerConfig, PhaseConfig
+from pipeline.pretraining.sequence_parallel import SequenceParallel
 from pipeline.pretraining.stream import IGNORED
 
 
@@ -102,6 +103,20 @@ def check_shape(found: GraniteConfig, shape: ModelConfig, where: str) -> None:
             raise CheckpointError(f"{where}: {name} is {has}, model says {wants}; set model to the checkpoint's shape")
 
 
+def tile_mlps(model: GraniteForCausalLM, tiles: int) -> None:
+    """Makes every MLP take sequences in parts, as DeepSpeed's TiledMLP: only one part's activations exist at a time."""
+    from deepspeed.runtime.sequence_parallel.ulysses_sp import TiledMLP
+
+    def tiled(mlp: nn.Module) -> Callable[[Tensor], Tensor]:
+        whole = mlp.forward
+        parameters = list(mlp.parameters())
+        return lambda hidden: TiledMLP.apply(lambda _, part: whole(part), mlp, hidden, tiles, parameters)
+
+    layers: Any = model.model.layers
+    for layer in layers:
+        layer.mlp.forward = tiled(layer.mlp)
+
+
 class TrainingModel(nn.Module):
     """A causal language model that returns cross-entropy instead of logits.
 
@@ -109,8 +124,17 @@ class TrainingModel(nn.Module):
     computed again in the backward pass.
     """
 
-    def __init__(self, model: GraniteForCausalLM, chunk_tokens: int, z_loss: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: GraniteForCausalLM,
+        chunk_tokens: int,
+        z_loss: float = 0.0,
+        sequence_parallel: SequenceParallel | None = None,
+    ) -> None:
         super().__init__()
+        self.sequence_parallel = sequence_parallel
+        if sequence_parallel is not None:
+            sequence_parallel.install(model.config)
         self.model = model
         self.chunk_tokens = chunk_tokens
         self.z_loss = z_loss
@@ -119,7 +143,7 @@ class TrainingModel(nn.Module):
         """Loss terms of every position, whose sum is what is trained on.
 
         Args:
-            tokens: ids, shape (sequences, context).
+            tokens: ids, shape (sequences, context), or this rank's slice of it where sequences are divided.
             positions: position inside the document; attention does not leave a document.
             labels: next tokens, or `IGNORED`; None for the logits instead.
 
@@ -129,7 +153,9 @@ class TrainingModel(nn.Module):
             Or logits, float32, shape (sequences, context, vocabulary).
         """
         # No attention mask and no cache: transformers then bounds attention by the position ids.
-        hidden = self.model.model(input_ids=tokens, position_ids=positions, use_cache=False).last_hidden_state
+        mask = None if self.sequence_parallel is None else self.sequence_parallel.mask(positions)
+        outputs = self.model.model(input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=False)
+        hidden = outputs.last_hidden_state
         if labels is None:
             return self._logits(hidden)
         flat, targets = hidden.flatten(0, 1), labels.flatten()
@@ -149,3 +175,17 @@ class TrainingModel(nn.Module):
         if not self.z_loss:
             return entropy[None]
         return torch.stack([entropy, self.z_loss * logits.logsumexp(-1).square() * (labels != IGNORED)])
+
+
+def training_model(model: GraniteForCausalLM, phase: PhaseConfig) -> TrainingModel:
+    """The model as a phase trains it: recomputed, tiled, compiled and divided as its settings say. A collective."""
+    parallel = SequenceParallel(phase.sequence_parallel) if phase.sequence_parallel > 1 else None
+    made = TrainingModel(model, phase.loss_chunk_tokens, phase.z_loss, parallel)
+    if phase.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    if phase.mlp_tiles > 1:
+        tile_mlps(model, phase.mlp_tiles)
+    if phase.compile:
+        for layer in model.model.layers:
+            layer.compile()
+    return made

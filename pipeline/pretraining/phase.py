@@ -16,7 +16,7 @@ from pipeline.files import write_json
 from pipeline.pretraining import checkpoints, logits, merging, moments
 from pipeline.pretraining.config import MergeConfig, PhaseConfig
 from pipeline.pretraining.engine import device, end_communication, start_communication, start_engine
-from pipeline.pretraining.model import TrainingModel, check_shape, granite_config, initialize
+from pipeline.pretraining.model import check_shape, granite_config, initialize, training_model
 from pipeline.pretraining.resuming import StepCheckpoints
 from pipeline.pretraining.schedules import schedule_of
 from pipeline.pretraining.stream import TokenStream
@@ -42,20 +42,16 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
     before = context.inputs.get("model")
     model, state, progress = _start(context, tokenizer, before.directory if before else None)
     schedule = schedule_of(phase, progress["tokens"], progress["learning_rate"])
-    training_model = TrainingModel(model, phase.loss_chunk_tokens, phase.z_loss)
-    if phase.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
-    if phase.compile:
-        for layer in model.model.layers:
-            layer.compile()
     start_communication()
     resumable = StepCheckpoints(context.state / "steps", phase, context.local_rank)
-    engine = start_engine(training_model, phase, context.world_size, resumable.converted)
+    engine = start_engine(training_model(model, phase), phase, context.world_size, resumable.converted)
     border = progress["context"] or phase.context
 
     def held_out() -> HeldOutLoss:
         sequences = phase.validation.sequences_per_domain
-        return measure(engine, shards, phase.context, sequences, phase.sequences_per_rank, border)
+        return measure(
+            engine, shards, phase.context, sequences, phase.sequences_per_rank, border, phase.sequence_parallel
+        )
 
     if state is not None:
         moments.scatter(engine, state, progress["adam_step"])

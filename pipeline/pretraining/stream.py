@@ -3,6 +3,7 @@
 So the state of the data is one number, the samples consumed, and any number of ranks resumes at the same one.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,11 @@ class Batch:
     """Position inside the document; it restarts at each document, which is what bounds attention."""
     labels: numpy.ndarray
     """The next token of the same document, else `IGNORED`."""
+
+    def part(self, number: int, parts: int) -> "Batch":
+        """One of several equal slices of all sequences."""
+        length = self.tokens.shape[1] // parts
+        return Batch(*(each[:, number * length : (number + 1) * length] for each in dataclasses.astuple(self)))
 
 
 @dataclass(frozen=True)

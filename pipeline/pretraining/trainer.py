@@ -129,15 +129,19 @@ class Trainer:
                 yield step, batches
 
     def _read(self, step: int) -> list[Batch]:
-        """Sample numbers do not depend on the number of ranks: round by round, each rank takes its share."""
+        """Sample numbers do not depend on the number of ranks: round by round, each takes its share.
+
+        Ranks that divide sequences take slices of the same share.
+        """
         phase, context = self.context.config, self.context
-        rounds = phase.sequences_per_step // (phase.sequences_per_rank * context.world_size)
+        groups, parts = context.world_size // phase.sequence_parallel, phase.sequence_parallel
+        rounds = phase.sequences_per_step // (phase.sequences_per_rank * groups)
+        group, part = divmod(context.rank, parts)
         begin = step * phase.sequences_per_step
         return [
             self.stream.read(
-                begin + (number * context.world_size + context.rank) * phase.sequences_per_rank,
-                phase.sequences_per_rank,
-            )
+                begin + (number * groups + group) * phase.sequences_per_rank, phase.sequences_per_rank
+            ).part(part, parts)
             for number in range(rounds)
         ]
 

@@ -40,6 +40,7 @@ def measure(
     sequences: int,
     micro_batch: int,
     border: int,
+    sequence_parallel: int = 1,
 ) -> HeldOutLoss:
     """Held-out loss of every domain that has held-out tokens. A collective.
 
@@ -50,8 +51,10 @@ def measure(
         sequences: of each domain, at most.
         micro_batch: sequences in a forward pass of one rank.
         border: position inside a document that separates `near` from `far`.
+        sequence_parallel: ranks that divide each sequence.
     """
-    rank, ranks = engine.global_rank, engine.world_size
+    group, part = divmod(engine.global_rank, sequence_parallel)
+    groups = engine.world_size // sequence_parallel
     domains: dict[str, float] = {}
     split = torch.zeros(4, dtype=torch.float64)
     engine.eval()
@@ -60,8 +63,8 @@ def measure(
         if batch is None:
             continue
         sums = torch.zeros(4, dtype=torch.float64)
-        for part in _parts(batch, micro_batch, rank, ranks):
-            sums += _sums(engine, part, border)
+        for rows in _parts(batch, micro_batch, group, groups):
+            sums += _sums(engine, rows.part(part, sequence_parallel), border)
         sums = sum_over_ranks(sums.to(device())).cpu()
         split += sums
         domains[domain] = float((sums[0] + sums[2]) / (sums[1] + sums[3]))

@@ -1,6 +1,7 @@
 """Checkpoints inside a phase: any number of ranks goes on, and what is damaged or of other data is not used."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,6 @@ def go_on(tokens: Path, work: Path, path: Path) -> None:
 
 def only_first(work: Path) -> None:
     """As if the run had been stopped after step ten."""
-    import shutil
-
     for stage in STAGES:
         steps = work / str(stage) / "state" / "steps"
         assert {path.name for path in steps.iterdir()} == {str(step) for step in range(FIRST, STEPS, FIRST)}
@@ -84,6 +83,31 @@ def test_another_number_of_ranks_goes_on_with_equal_losses(
         for step, loss in rest[stage]["losses"].items():
             tolerance = 0 if before == after else 1e-5
             assert loss == pytest.approx(whole[stage]["losses"][step], rel=tolerance), (stage, step)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on CPU")
+def test_compiled_blocks_train_alike(tokens: Path, tmp_path: Path) -> None:
+    losses = []
+    for compiled in (False, True):
+        trained = trainer(phase(1, 4, compile=compiled), tokens, tmp_path / str(compiled))
+        recorded = Recorded(trained)
+        trained.train()
+        trained.engine.destroy()
+        losses.append(list(recorded.losses.values()))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
+def test_held_out_loss_is_measured_in_the_loop(tokens: Path, tmp_path: Path) -> None:
+    settings = phase(1, 6, validation={"sequences_per_domain": 2, "every_steps": 2})
+    trained = trainer(settings, tokens, tmp_path)
+    recorded = Recorded(trained)
+    trained.train()
+    measured = [each for each in recorded.metrics if "held_out/mean" in each]
+    assert len(measured) == 2
+    assert {"held_out/code", "held_out/math", "held_out/near"} <= measured[0].keys()
+    assert measured[1]["held_out/mean"] < measured[0]["held_out/mean"]
+    trained.engine.destroy()
 
 
 def saved(tokens: Path, work: Path, **changes: Any) -> Path:

@@ -90,7 +90,8 @@ def train_with_and_without(tokens: Path, work: Path, path: Path) -> None:
                 return output * math.nan if forwards == 3 * 2 + 2 and trained.context.rank == 1 else output  # noqa: B023
 
             if name == "with":
-                trained.engine.module.register_forward_hook(poison)
+                module: Any = trained.engine.module
+                module.register_forward_hook(poison)
             losses = [trained._step(step, trained._read(step), True) for step in steps]
             found[f"{stage}/{precision}/{name}"] = {
                 "losses": losses,

@@ -11,7 +11,7 @@ from pipeline.config import build
 from pipeline.context import StageContext
 from pipeline.pretraining.config import ModelConfig, PhaseConfig
 from pipeline.pretraining.engine import start_communication, start_engine
-from pipeline.pretraining.model import TrainingModel, granite_config, initialize
+from pipeline.pretraining.model import granite_config, initialize, training_model
 from pipeline.pretraining.resuming import StepCheckpoints
 from pipeline.pretraining.schedules import schedule_of
 from pipeline.pretraining.stream import TokenStream
@@ -62,12 +62,12 @@ def trainer(settings: PhaseConfig, tokens: Path, directory: Path) -> Trainer:
     initialize(granite, settings.model, seed=1)
     start_communication()
     resumable = StepCheckpoints(directory / "state" / "steps", settings, context.local_rank)
-    model = TrainingModel(granite, settings.loss_chunk_tokens, settings.z_loss)
-    engine = start_engine(model, settings, context.world_size, resumable.converted)
+    engine = start_engine(training_model(granite, settings), settings, context.world_size, resumable.converted)
     stream = TokenStream(tokens, settings.mixture, settings.context, seed=3)
 
     def held_out() -> HeldOutLoss:
-        return measure(engine, tokens, settings.context, 4, settings.sequences_per_rank, settings.context)
+        rows, parts = settings.sequences_per_rank, settings.sequence_parallel
+        return measure(engine, tokens, settings.context, 4, rows, settings.context // 2, parts)
 
     return Trainer(context, engine, stream, schedule_of(settings, 0, None), resumable, held_out, tokens_before=0)
 
