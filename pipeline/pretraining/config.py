@@ -128,6 +128,23 @@ class SkipConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FillInTheMiddleConfig:
+    """Parts of documents that are rearranged (Bavarian et al. 2022, arXiv 2207.14255)."""
+
+    rate: float
+    """Share of the parts of sequences; a part is what a sequence has of one document."""
+    domains: tuple[str, ...] = ("code",)
+    """Domains it is done to."""
+    spm_share: float = 0.5
+    """Share of them in the order suffix, prefix, middle; the others are prefix, suffix, middle (half in the paper)."""
+
+    def __post_init__(self) -> None:
+        for name in ("rate", "spm_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, set a value from 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ValidationConfig:
     """Held-out loss, at the beginning and the end of a phase and in between."""
 
@@ -187,6 +204,8 @@ class PhaseConfig:
     """Steps that are not taken."""
     z_loss: float = 0.0
     """Weight of the squared logarithm of the softmax's sum, which keeps logits from drifting (PaLM: 1e-4)."""
+    fill_in_the_middle: FillInTheMiddleConfig | None = None
+    """Rearranged code; null: none."""
     merge: MergeConfig | None = None
     """How this phase's model is merged with the one before it; null: not at all."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
@@ -236,6 +255,9 @@ class PhaseConfig:
                 f"sequences_per_step {self.sequences_per_step} is no multiple of "
                 f"sequences_per_rank {self.sequences_per_rank}, set one that is"
             )
+        if self.fill_in_the_middle is not None and not set(self.fill_in_the_middle.domains) <= self.mixture.keys():
+            named = ", ".join(sorted(set(self.fill_in_the_middle.domains) - self.mixture.keys()))
+            raise ValueError(f"fill_in_the_middle.domains names {named}, which mixture does not have")
         for name, value in (("model.key_value_heads", self.model.key_value_heads), ("context", self.context)):
             if value % self.sequence_parallel:
                 raise ValueError(

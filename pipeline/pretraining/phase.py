@@ -16,6 +16,7 @@ from pipeline.files import write_json
 from pipeline.pretraining import checkpoints, logits, merging, moments
 from pipeline.pretraining.config import MergeConfig, PhaseConfig
 from pipeline.pretraining.engine import device, end_communication, start_communication, start_engine
+from pipeline.pretraining.fill_in_the_middle import FillInTheMiddle
 from pipeline.pretraining.model import check_shape, granite_config, initialize, training_model
 from pipeline.pretraining.resuming import StepCheckpoints
 from pipeline.pretraining.schedules import schedule_of
@@ -34,8 +35,12 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
         CheckpointError: for a checkpoint of another shape.
     """
     phase, shards = context.config, context.inputs["tokens"].directory / "tokens"
-    tokenizer = AutoTokenizer.from_pretrained(context.inputs["tokenizer"].directory / "tokenizer")
-    stream = TokenStream(shards, phase.mixture, phase.context, context.derive_seed("data order"))
+    folder = context.inputs["tokenizer"].directory / "tokenizer"
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    rearrange = {}
+    if (config := phase.fill_in_the_middle) is not None:
+        rearrange = dict.fromkeys(config.domains, FillInTheMiddle(config, folder))
+    stream = TokenStream(shards, phase.mixture, phase.context, context.derive_seed("data order"), rearrange)
     samples = phase.steps * phase.sequences_per_step
     epochs = stream.check_supply(samples, phase.max_epochs)
 

@@ -4,7 +4,7 @@ So the state of the data is one number, the samples consumed, and any number of 
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from pipeline.pretraining.mixture import Mixture, check_supply
 from pipeline.pretraining.permutation import FeistelPermutation
 from pipeline.tokenization.shards import TokenShard, read_index
 
+Rearrange = Callable[[numpy.ndarray, numpy.ndarray, str], numpy.ndarray]
+"""Tokens of a sequence, where documents end in it, and a key → as many tokens."""
 IGNORED = -100
 """Label of a position that has no next token inside its document."""
 
@@ -49,22 +51,24 @@ class Place:
 class Sequences:
     """One source cut into sequences of a fixed length; the cut ignores document borders."""
 
-    def __init__(self, shard: TokenShard, context: int) -> None:
-        """Args: the source's `shard`; tokens in a sequence, `context`."""
-        self._shard, self._context = shard, context
+    def __init__(self, shard: TokenShard, context: int, rearrange: Rearrange | None = None) -> None:
+        """Args: the source's `shard`; tokens in a sequence, `context`; what changes the tokens of a sequence."""
+        self._shard, self._context, self._rearrange = shard, context, rearrange
 
     def __len__(self) -> int:
         """Whole sequences with the token that follows each."""
         return max(0, (len(self._shard) - 1) // self._context)
 
-    def __getitem__(self, number: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
-        """Tokens, positions and labels of a sequence, each of shape (context,)."""
+    def read(self, number: int, key: str = "") -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+        """Tokens, positions and labels of a sequence, each of shape (context,). Args: `key` for what rearranges."""
         start, context = number * self._context, self._context
         window = numpy.asarray(self._shard.tokens[start : start + context + 1]).astype(numpy.int64)
         ends = self._shard.document_ends
         first = int(numpy.searchsorted(ends, start, side="right"))
         last = int(numpy.searchsorted(ends, start + context, side="right"))
         borders = numpy.asarray(ends[first:last]).astype(numpy.int64) - start
+        if self._rearrange is not None:
+            window = self._rearrange(window, borders, key)
         inside = borders[borders < context]
         document_start = numpy.zeros(context, dtype=numpy.int64)
         document_start[inside] = inside
@@ -77,7 +81,14 @@ class Sequences:
 class TokenStream:
     """The mixed, shuffled sequences of a phase."""
 
-    def __init__(self, directory: Path, weights: Mapping[str, float], context: int, seed: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        weights: Mapping[str, float],
+        context: int,
+        seed: int,
+        rearrange: Mapping[str, Rearrange] | None = None,
+    ) -> None:
         """Opens the shards a mixture names.
 
         Args:
@@ -85,6 +96,7 @@ class TokenStream:
             weights: mixture weight per domain.
             context: tokens in a sequence.
             seed: of the order.
+            rearrange: what changes the tokens of some domains.
 
         Raises:
             DataError: for a domain that has no tokens, or a shard cut short.
@@ -97,7 +109,8 @@ class TokenStream:
         self.mixture = Mixture(weights, seed)
         self._context, self._seed = context, seed
         self._shards = [TokenShard.open(directory / name / "train.ds") for name in self.mixture.sources]
-        self._sources = [Sequences(shard, context) for shard in self._shards]
+        changes = [(rearrange or {}).get(name) for name in self.mixture.sources]
+        self._sources = [Sequences(shard, context, each) for shard, each in zip(self._shards, changes, strict=True)]
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -113,7 +126,10 @@ class TokenStream:
         """Samples start..start+count−1."""
         sources, positions = self.mixture.assign(start, count)
         places = [self._place(int(source), int(at)) for source, at in zip(sources, positions, strict=True)]
-        rows = [self._sources[place.source][place.sequence] for place in places]
+        rows = [
+            self._sources[place.source].read(place.sequence, f"{self._key(place.source, place.epoch)}/{place.sequence}")
+            for place in places
+        ]
         tokens, within, labels = (numpy.stack(each) for each in zip(*rows, strict=True))
         return Batch(tokens, within, labels)
 
@@ -135,8 +151,10 @@ class TokenStream:
         return found
 
     def _shuffle(self, source: int, epoch: int) -> FeistelPermutation:
-        key = f"{self._seed}/{self.mixture.sources[source]}/{self._shards[source].fingerprint}/{epoch}"
-        return FeistelPermutation(len(self._sources[source]), key)
+        return FeistelPermutation(len(self._sources[source]), self._key(source, epoch))
+
+    def _key(self, source: int, epoch: int) -> str:
+        return f"{self._seed}/{self.mixture.sources[source]}/{self._shards[source].fingerprint}/{epoch}"
 
     def _place(self, source: int, position: int) -> Place:
         epoch, index = divmod(position, len(self._sources[source]))
@@ -146,7 +164,7 @@ class TokenStream:
 def validation_batch(directory: Path, domain: str, context: int, sequences: int) -> Batch | None:
     """The first sequences of a domain's held-out split; None if it fills none."""
     source = Sequences(TokenShard.open(directory / domain / "validation.ds"), context)
-    rows = [source[number] for number in range(min(sequences, len(source)))]
+    rows = [source.read(number) for number in range(min(sequences, len(source)))]
     if not rows:
         return None
     tokens, positions, labels = (numpy.stack(each) for each in zip(*rows, strict=True))

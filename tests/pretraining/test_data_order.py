@@ -87,7 +87,7 @@ def test_sequences_know_their_documents(
     stream_of = Sequences(TokenShard.open(directory / "code" / "train.ds"), context)
     whole = [(token, number) for number, document in enumerate(documents) for token in [*document, 0]]
     for number in range(len(stream_of)):
-        tokens, positions, labels = stream_of[number]
+        tokens, positions, labels = stream_of.read(number)
         window = whole[number * context : number * context + context + 1]
         assert tokens.tolist() == [token for token, _ in window[:-1]]
         for at in range(context):
@@ -110,7 +110,7 @@ def test_tokens_beyond_four_gibibytes_are_where_the_index_says(tmp_path: Path) -
     shard = TokenShard.open(tmp_path / "code" / "train.ds")
     assert shard.document(1).tolist() == last[2:]
     sequences = Sequences(shard, 4)
-    tokens, positions, labels = sequences[len(sequences) - 1]
+    tokens, positions, labels = sequences.read(len(sequences) - 1)
     assert len(sequences) == (far + 4) // 4
     assert tokens.tolist() == [0, *last[:3]]
     assert positions.tolist()[3] == 0
