@@ -182,7 +182,7 @@ def training_model(model: GraniteForCausalLM, phase: PhaseConfig) -> TrainingMod
     parallel = SequenceParallel(phase.sequence_parallel) if phase.sequence_parallel > 1 else None
     made = TrainingModel(model, phase.loss_chunk_tokens, phase.z_loss, parallel)
     if phase.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     if phase.mlp_tiles > 1:
         tile_mlps(model, phase.mlp_tiles)
     if phase.compile:

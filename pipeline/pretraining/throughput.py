@@ -52,7 +52,8 @@ class StepTimes:
 
     def __init__(self) -> None:
         self._waits: list[float] = []
-        self._steps: list[float] = []
+        self.seconds: list[float] = []
+        """Of each step."""
         self._begun = self._ready = 0.0
 
     def begin(self) -> None:
@@ -67,17 +68,17 @@ class StepTimes:
         """The step is done; what follows, such as saving, is in none."""
         now = time.perf_counter()
         self._waits.append(self._ready - self._begun)
-        self._steps.append(now - self._begun)
+        self.seconds.append(now - self._begun)
 
     def __len__(self) -> int:
         """Steps."""
-        return len(self._steps)
+        return len(self.seconds)
 
     def metrics(
         self, phase: PhaseConfig, world_size: int, peak: float | None, last: int | None = None
     ) -> dict[str, float]:
         """Rates over the `last` steps, null for all; utilisation where the `peak` FLOP/s of a rank is known."""
-        steps, waits = (each if last is None else each[-last:] for each in (self._steps, self._waits))
+        steps, waits = (each if last is None else each[-last:] for each in (self.seconds, self._waits))
         if not steps:
             return {}
         rate = len(steps) * phase.tokens_per_step / sum(steps)

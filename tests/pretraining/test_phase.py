@@ -1,7 +1,11 @@
 """A phase as real worker processes: it learns, hands over, and survives being stopped."""
 
 import os
+import random
 import signal
+import socket
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +139,58 @@ def test_killed_or_stopped_it_ends_with_the_same_bytes(run: Path) -> None:
 
     code, said = outcome(stage)
     assert code == EXIT_DONE, said
+    for name in (WEIGHTS, STATE):
+        assert sha256_of(stage / name) == sha256_of(reference / name), name
+
+
+def numbers(steps: Path) -> list[int]:
+    """Steps of which there are checkpoints."""
+    return [int(path.name) for path in steps.glob("[0-9]*")]
+
+
+def start_ranks(directory: Path, ranks: int) -> list[subprocess.Popen[bytes]]:
+    """A worker for each rank, as a launcher starts them."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    return [
+        start_worker(
+            directory, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(ranks), LOCAL_WORLD_SIZE=str(ranks),
+            MASTER_ADDR="127.0.0.1", MASTER_PORT=port,
+        )
+        for rank in range(ranks)
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_twenty_kills_leave_no_trace(run: Path, ranks: int) -> None:
+    """kill -9 at random moments, often while a checkpoint is written: the same bits as without."""
+    config = settings(tokens=200 * 8 * 16, save_every_steps=1, keep_checkpoints=2)
+    reference = freeze(run, "reference", "pretrain", config, INPUTS)
+    for worker in start_ranks(reference, ranks):
+        said = worker.communicate(timeout=180)[1].decode()
+        assert worker.returncode == EXIT_DONE, said
+    stage = freeze(run / "again", "reference", "pretrain", config, INPUTS)
+    for name in ("tokens", "tokenizer"):
+        (run / "again" / name).symlink_to(run / name)
+    steps, moments = stage / "state" / "steps", random.Random(5)
+    reached = 0
+    for _ in range(20):
+        workers = start_ranks(stage, ranks)
+        wait_until(lambda least=reached: bool(numbers(steps)) and max(numbers(steps)) > least, workers[0])
+        time.sleep(moments.uniform(0, 0.2))
+        for worker in moments.sample(workers, ranks):
+            os.killpg(worker.pid, signal.SIGKILL)
+            worker.communicate()
+        newest = newest_step(steps)
+        assert newest is not None
+        assert int(newest.name) > reached
+        reached = int(newest.name)
+    assert reached < 200
+    for worker in start_ranks(stage, ranks):
+        said = worker.communicate(timeout=180)[1].decode()
+        assert worker.returncode == EXIT_DONE, said
     for name in (WEIGHTS, STATE):
         assert sha256_of(stage / name) == sha256_of(reference / name), name
 

@@ -51,8 +51,18 @@ def phase(stage: int, steps: int, **changes: Any) -> PhaseConfig:
     return build(PhaseConfig, settings, "config")
 
 
-def trainer(settings: PhaseConfig, tokens: Path, directory: Path) -> Trainer:
-    """This rank's trainer. Args: settings; `tokens/` folder; the stage's folder, the same on all ranks."""
+def trainer(
+    settings: PhaseConfig, tokens: Path, directory: Path, tokens_before: int = 0, rate_before: float | None = None
+) -> Trainer:
+    """This rank's trainer.
+
+    Args:
+        settings: of the phase.
+        tokens: the `tokens/` folder.
+        directory: the stage's folder, the same on all ranks.
+        tokens_before: tokens of the phases before.
+        rate_before: where their learning rate ended.
+    """
     context = StageContext.for_test("phase", settings, {}, directory)
     context.rank, context.local_rank = int(os.environ.get("RANK", 0)), int(os.environ.get("LOCAL_RANK", 0))
     context.world_size = int(os.environ.get("WORLD_SIZE", 1))
@@ -69,7 +79,8 @@ def trainer(settings: PhaseConfig, tokens: Path, directory: Path) -> Trainer:
         rows, parts = settings.sequences_per_rank, settings.sequence_parallel
         return measure(engine, tokens, settings.context, 4, rows, settings.context // 2, parts)
 
-    return Trainer(context, engine, stream, schedule_of(settings, 0, None), resumable, held_out, tokens_before=0)
+    schedule = schedule_of(settings, tokens_before, rate_before)
+    return Trainer(context, engine, stream, schedule, resumable, held_out, tokens_before)
 
 
 class Recorded:
@@ -78,11 +89,11 @@ class Recorded:
     def __init__(self, trained: Trainer) -> None:
         self.metrics: list[dict[str, float]] = []
         self.losses: dict[int, float] = {}
-        self._step = trained.schedule.batch_tokens
+        self._step, self._before = trained.schedule.batch_tokens, trained.tokens_before
         trained.context.tracker = self  # type: ignore[assignment]
 
     def log(self, metrics: dict[str, float], tokens: int) -> None:
         """As the tracker's."""
         self.metrics.append(metrics)
         if "train/loss" in metrics:
-            self.losses[tokens // self._step] = metrics["train/loss"]
+            self.losses[(tokens - self._before) // self._step] = metrics["train/loss"]

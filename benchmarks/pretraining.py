@@ -1,0 +1,278 @@
+"""This engine, Hugging Face's Trainer with DeepSpeed, and a bare torch loop: the same model and data, in one run.
+
+    python benchmarks/pretraining.py --write benchmarks/pretraining.md
+    python benchmarks/pretraining.py --shape 1b --context 4096 --sequences 4 --precision bf16    on a GPU
+
+Each system trains in a process of its own, one after the other. Model FLOPs are those of
+pipeline.pretraining.throughput; the rate they are held against is that of a product of two square matrices, measured
+in the same run.
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import itertools
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+from pipeline.config import build
+from pipeline.context import StageContext
+from pipeline.files import write_json
+from pipeline.pretraining import resuming
+from pipeline.pretraining.config import ModelConfig, PhaseConfig
+from pipeline.pretraining.engine import end_communication, prepare_process_group, start_communication, start_engine
+from pipeline.pretraining.model import granite_config, initialize, training_model
+from pipeline.pretraining.schedules import schedule_of
+from pipeline.pretraining.stream import TokenStream
+from pipeline.pretraining.throughput import model_flops
+from pipeline.pretraining.trainer import Trainer
+
+SHAPES = {
+    "small": ModelConfig(
+        vocab_size=8192, hidden_size=384, layers=6, attention_heads=6, key_value_heads=2, mlp_hidden_size=1152
+    ),
+    "1b": ModelConfig(
+        vocab_size=100_352, hidden_size=2048, layers=20, attention_heads=16, key_value_heads=4, mlp_hidden_size=4096
+    ),
+    "3b": ModelConfig(
+        vocab_size=100_352, hidden_size=2560, layers=40, attention_heads=40, key_value_heads=8, mlp_hidden_size=8192
+    ),
+    "8b": ModelConfig(
+        vocab_size=100_352, hidden_size=4096, layers=40, attention_heads=32, key_value_heads=8, mlp_hidden_size=12_800
+    ),
+}
+"""A small one for CPU, and Granite's (4.0-1B with half its layers, 4.1-3B, 4.1-8B)."""
+SYSTEMS = ("bare torch loop", "Hugging Face Trainer, DeepSpeed ZeRO-1", "this engine", "this engine, compiled")
+RATE, WARM = 1e-4, 3
+DOCUMENT = 600
+"""Tokens of a document on average."""
+
+
+def write_tokens(directory: Path, vocabulary: int, tokens: int) -> None:
+    """Shards of random tokens in documents of random length, in the form of the tokenize stage."""
+    generator = numpy.random.Generator(numpy.random.Philox(0))
+    kind = "<u2" if vocabulary <= 65_535 else "<u4"
+    ids = generator.integers(1, vocabulary, tokens).astype(kind)
+    ends = numpy.cumsum(generator.integers(1, 2 * DOCUMENT, 4 * tokens // DOCUMENT)).astype("<u8")
+    ends = numpy.append(ends[ends < tokens], numpy.uint64(tokens)).astype("<u8")
+    ids[ends.astype(numpy.int64) - 1] = 0
+    (directory / "code").mkdir(parents=True)
+    described = {}
+    for split in ("train", "validation"):
+        ids.tofile(directory / "code" / f"{split}.ds")
+        ends.tofile(directory / "code" / f"{split}.ds.index")
+        digest = hashlib.sha256(ids.tobytes()).hexdigest()
+        described[split] = {"tokens": tokens, "documents": len(ends), "sha256": digest}
+    write_json(directory / "index.json", {"dtype": kind.replace("<u2", "uint16").replace("<u4", "uint32"),
+                                          "domains": {"code": described}})  # fmt: skip
+
+
+def phase_of(options: argparse.Namespace, compiled: bool) -> PhaseConfig:
+    """The phase that is trained."""
+    shape = dataclasses.replace(SHAPES[options.shape], layers=options.layers or SHAPES[options.shape].layers)
+    step = options.sequences * options.rounds
+    return build(PhaseConfig, {
+        "model": dataclasses.asdict(shape), "tokens": options.steps * step * options.context,
+        "context": options.context, "sequences_per_step": step, "sequences_per_rank": options.sequences,
+        "mixture": {"code": 1}, "max_epochs": 1e9, "learning_rate": {"law": "constant", "start": RATE},
+        "precision": options.precision, "attention": "flex_attention" if torch.cuda.is_available() else "sdpa",
+        "compile": compiled, "gradient_checkpointing": options.recompute, "save_every_steps": 10**9,
+        "deepspeed": {"zero_optimization": {"stage": 1}},
+    }, "phase")  # fmt: skip
+
+
+def model_of(phase: PhaseConfig) -> Any:
+    """The same weights for all."""
+    from transformers import GraniteForCausalLM
+
+    config = granite_config(phase.model, phase.context, phase.rope_theta)
+    config._attn_implementation = phase.attention
+    model = GraniteForCausalLM(config)
+    initialize(model, phase.model, seed=1)
+    return model
+
+
+def ours(phase: PhaseConfig, tokens: Path, work: Path) -> list[float]:
+    """Seconds of each step of this engine's trainer."""
+    context = StageContext.for_test("phase", phase, {}, work)
+    start_communication()
+    checkpoints = resuming.StepCheckpoints(work / "state" / "steps", phase, 0)
+    engine = start_engine(training_model(model_of(phase), phase), phase, 1)
+    stream = TokenStream(tokens, phase.mixture, phase.context, seed=0)
+
+    def held_out() -> Any:
+        raise AssertionError("no validation inside")
+
+    trainer = Trainer(context, engine, stream, schedule_of(phase, 0, None), checkpoints, held_out, 0)
+    trainer.train()
+    seconds = trainer.times.seconds
+    end_communication()
+    return seconds
+
+
+def batches(phase: PhaseConfig, tokens: Path) -> Any:
+    """Rows as a plain loader gives them: the same sequences in the same order."""
+    stream = TokenStream(tokens, phase.mixture, phase.context, seed=0)
+    for start in range(phase.steps * phase.sequences_per_step):
+        batch = stream.read(start, 1)
+        # Hugging Face's loss shifts labels itself: the label of a token is that token, but for a document's first.
+        labels = numpy.where(batch.positions[0] == 0, -100, batch.tokens[0])
+        yield {"input_ids": batch.tokens[0], "position_ids": batch.positions[0], "labels": labels}
+
+
+def bare(phase: PhaseConfig, tokens: Path, work: Path) -> list[float]:
+    """Seconds of each step of a loop without any library: full logits, torch's AdamW."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = model_of(phase).to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.1)
+    rows, seconds = batches(phase, tokens), []
+    rounds = phase.sequences_per_step // phase.sequences_per_rank
+    for _ in range(phase.steps):
+        start = time.perf_counter()
+        for _ in range(rounds):
+            chosen = [next(rows) for _ in range(phase.sequences_per_rank)]
+            inputs = {key: torch.from_numpy(numpy.stack([row[key] for row in chosen])).to(device) for key in chosen[0]}
+            with torch.autocast(device.type, torch.bfloat16, enabled=phase.precision == "bf16"):
+                loss = model(**inputs, use_cache=False).loss
+            (loss / rounds).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0).item()
+        optimizer.step()
+        optimizer.zero_grad()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def hugging_face(phase: PhaseConfig, tokens: Path, work: Path) -> list[float]:
+    """Seconds of each step of transformers' Trainer under DeepSpeed."""
+    from datasets import IterableDataset
+    from transformers import Trainer as HuggingFaceTrainer
+    from transformers import TrainerCallback, TrainingArguments
+
+    prepare_process_group()
+    marks: list[float] = []
+
+    class Marks(TrainerCallback):
+        def on_step_end(self, *arguments: Any, **named: Any) -> None:
+            marks.append(time.perf_counter())
+
+    arguments = TrainingArguments(
+        output_dir=str(work), max_steps=phase.steps, per_device_train_batch_size=phase.sequences_per_rank,
+        gradient_accumulation_steps=phase.sequences_per_step // phase.sequences_per_rank, learning_rate=RATE,
+        lr_scheduler_type="constant", weight_decay=0.1, max_grad_norm=1.0, optim="adamw_torch", logging_steps=10,
+        save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=not torch.cuda.is_available(),
+        bf16=phase.precision == "bf16", gradient_checkpointing=phase.gradient_checkpointing,
+        deepspeed={
+            "zero_optimization": {"stage": 1}, "zero_allow_untested_optimizer": True,
+            "zero_force_ds_cpu_optimizer": False, "train_micro_batch_size_per_gpu": "auto",
+            "gradient_accumulation_steps": "auto", "gradient_clipping": "auto", "bf16": {"enabled": "auto"},
+        },
+    )  # fmt: skip
+    rows: Any = IterableDataset.from_generator(lambda: batches(phase, tokens))
+    HuggingFaceTrainer(model=model_of(phase), args=arguments, train_dataset=rows, callbacks=[Marks()]).train()
+    return [later - earlier for earlier, later in itertools.pairwise(marks)]
+
+
+def matmul_rate(precision: str) -> float:
+    """FLOP/s of the product of two square matrices, the best of some."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    size = 8192 if device.type == "cuda" else 2048
+    one = torch.randn(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    best = float("inf")
+    for _ in range(12):
+        start = time.perf_counter()
+        product = one @ one
+        float(product[0, 0])
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best
+
+
+def measure(system: str, options: argparse.Namespace) -> dict[str, float]:
+    """One system, in this process: tokens per second and peak memory of the device."""
+    phase = phase_of(options, compiled=system.endswith("compiled"))
+    run = {"bare torch loop": bare, "this engine": ours, "this engine, compiled": ours}.get(system, hugging_face)
+    with tempfile.TemporaryDirectory() as name:
+        write_tokens(Path(name) / "tokens", phase.model.vocab_size, max(4 * phase.tokens_per_step, 200_000))
+        seconds = run(phase, Path(name) / "tokens", Path(name) / "work")
+    # The median: the first steps compile, allocate and warm caches.
+    rate = phase.tokens_per_step / statistics.median(seconds[WARM:])
+    peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    return {"tokens_per_second": rate, "memory": float(peak)}
+
+
+def table(options: argparse.Namespace, found: dict[str, dict[str, float]], rate: float) -> str:
+    """The table as Markdown, with the machine and the versions."""
+    phase = phase_of(options, compiled=False)
+    flops = model_flops(phase.model, phase.context)
+    device = (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"{platform.machine()}, {options.threads} threads"
+    )
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "deepspeed"))
+    lines = [
+        f"{phase.model.parameters / 1e6:,.1f}M parameters, context {phase.context:,}, "
+        f"{phase.sequences_per_step} sequences a step in micro-batches of {phase.sequences_per_rank}, "
+        f"{phase.precision}; {device}, Python {platform.python_version()}, {packages}. "
+        f"A matrix product runs at {rate / 1e9:,.0f} GFLOP/s.",
+        "",
+        "| system | tokens/s | to Hugging Face | model GFLOP/s | share of the matrix product | peak memory, GiB |",
+        "|---|---|---|---|---|---|",
+    ]
+    base = found.get(SYSTEMS[1], {}).get("tokens_per_second")
+    for name, values in found.items():
+        tokens = values["tokens_per_second"]
+        ratio = f"{tokens / base:.2f}" if base else ""
+        memory = f"{values['memory'] / 2**30:.1f}" if values["memory"] else ""
+        share = f"{100 * tokens * flops / rate:.0f} %"
+        lines.append(f"| {name} | {tokens:,.0f} | {ratio} | {tokens * flops / 1e9:,.0f} | {share} | {memory} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Runs all systems and prints or writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", choices=SHAPES, default="small")
+    parser.add_argument("--layers", type=int, help="instead of the shape's")
+    parser.add_argument("--context", type=int, default=512)
+    parser.add_argument("--sequences", type=int, default=4, help="in a micro-batch")
+    parser.add_argument("--rounds", type=int, default=2, help="micro-batches in a step")
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    parser.add_argument("--recompute", action="store_true", help="activation checkpointing")
+    parser.add_argument("--systems", nargs="*", default=SYSTEMS)
+    parser.add_argument("--only", help=argparse.SUPPRESS)
+    parser.add_argument("--write", type=Path, help="file to write the table to")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.only:
+        print(json.dumps(measure(options.only, options)))
+        return
+    found = {}
+    for system in options.systems:
+        done = subprocess.run(
+            [sys.executable, __file__, *sys.argv[1:], "--only", system], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            sys.exit(f"{system}: {done.stderr[-3000:]}")
+        found[system] = json.loads(done.stdout.strip().splitlines()[-1])
+        print(f"{system}: {found[system]['tokens_per_second']:,.0f} tokens/s", file=sys.stderr)
+    text = table(options, found, matmul_rate(options.precision))
+    print(text)
+    if options.write:
+        options.write.write_text(f"# Pretraining\n\n{text}\n")
+
+
+if __name__ == "__main__":
+    main()
