@@ -220,7 +220,7 @@ class PhaseConfig:
     """Ranks that divide each sequence (Ulysses); it must divide key_value_heads and context."""
     mlp_tiles: int = field(default=1, metadata=EXCLUDED)
     """Parts that a sequence passes the MLP in, computed again in the backward pass: less memory at long context."""
-    loss_chunk_tokens: int = field(default=4096, metadata=EXCLUDED)
+    loss_chunk_tokens: int = field(default=1024, metadata=EXCLUDED)
     """Tokens whose logits are in memory at a time."""
     compile: bool = field(default=False, metadata=EXCLUDED)
     """Compile each block with torch.compile: faster steps after a start of minutes. Needs a C++ compiler on CPU."""

@@ -54,6 +54,8 @@ def start_engine(
         StepGuard(phase.skip),
         betas=phase.optimizer.betas,
         eps=phase.optimizer.epsilon,
+        # One pass over weights and moments on CPU; on a GPU torch's default goes over many tensors at a time.
+        fused=not torch.cuda.is_available(),
     )
     engine, *_ = deepspeed.initialize(
         model=model,

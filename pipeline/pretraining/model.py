@@ -7,13 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 from transformers import GraniteConfig, GraniteForCausalLM
 
 from pipeline.errors import CheckpointError
 from pipeline.pretraining.config import ModelConfig, OptimizerConfig, PhaseConfig
+from pipeline.pretraining.cross_entropy import LinearCrossEntropy
 from pipeline.pretraining.sequence_parallel import SequenceParallel
-from pipeline.pretraining.stream import IGNORED
 
 
 def granite_config(model: ModelConfig, context: int, rope_theta: float) -> GraniteConfig:
@@ -118,11 +117,7 @@ def tile_mlps(model: GraniteForCausalLM, tiles: int) -> None:
 
 
 class TrainingModel(nn.Module):
-    """A causal language model that returns cross-entropy instead of logits.
-
-    Full logits are what runs out of memory, so they exist for `chunk_tokens` tokens at a time and are
-    computed again in the backward pass.
-    """
+    """A causal language model that returns its loss instead of logits."""
 
     def __init__(
         self,
@@ -132,15 +127,22 @@ class TrainingModel(nn.Module):
         sequence_parallel: SequenceParallel | None = None,
     ) -> None:
         super().__init__()
+        self.model = model
         self.sequence_parallel = sequence_parallel
         if sequence_parallel is not None:
             sequence_parallel.install(model.config)
-        self.model = model
-        self.chunk_tokens = chunk_tokens
-        self.z_loss = z_loss
+        head: Any = model.lm_head
 
-    def forward(self, tokens: Tensor, positions: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Loss terms of every position, whose sum is what is trained on.
+        def logits_or_loss(hidden: Tensor, labels: Tensor | None = None) -> Any:
+            if labels is None:
+                return functional.linear(hidden, head.weight)
+            return LinearCrossEntropy.apply(hidden, head.weight, labels, chunk_tokens, z_loss)
+
+        # Inside the layer's own call, since ZeRO-3 has its weight there only.
+        head.forward = logits_or_loss
+
+    def forward(self, tokens: Tensor, positions: Tensor, labels: Tensor | None = None) -> Any:
+        """What is trained on, and what is reported.
 
         Args:
             tokens: ids, shape (sequences, context), or this rank's slice of it where sequences are divided.
@@ -148,33 +150,19 @@ class TrainingModel(nn.Module):
             labels: next tokens, or `IGNORED`; None for the logits instead.
 
         Returns:
-            float32, shape (terms, sequences, context), 0 where there is no label. The first term is cross-entropy in
-            nats; with z-loss there is a second, z_loss · ln² Σ exp(logits) (PaLM, arXiv 2204.02311, section 5).
-            Or logits, float32, shape (sequences, context, vocabulary).
+            The summed loss, a scalar, and the cross-entropy of every position in nats, float32, shape (sequences,
+            context), which is 0 where there is no label and has no gradient (`cross_entropy.py`). Or logits, float32,
+            shape (sequences, context, vocabulary).
         """
         # No attention mask and no cache: transformers then bounds attention by the position ids.
         mask = None if self.sequence_parallel is None else self.sequence_parallel.mask(positions)
         outputs = self.model.model(input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=False)
-        hidden = outputs.last_hidden_state
+        # Hugging Face divides the logits; what they are made of is far smaller.
+        hidden = outputs.last_hidden_state / self.model.config.logits_scaling
         if labels is None:
-            return self._logits(hidden)
-        flat, targets = hidden.flatten(0, 1), labels.flatten()
-        chunks = list(zip(flat.split(self.chunk_tokens), targets.split(self.chunk_tokens), strict=True))
-        if len(chunks) == 1:
-            terms = [self._terms(*chunks[0])]
-        else:
-            terms = [checkpoint(self._terms, *chunk, use_reentrant=False) for chunk in chunks]
-        return torch.cat(terms, dim=1).unflatten(1, labels.shape)
-
-    def _logits(self, hidden: Tensor) -> Tensor:
-        return self.model.lm_head(hidden).float() / self.model.config.logits_scaling
-
-    def _terms(self, hidden: Tensor, labels: Tensor) -> Tensor:
-        logits = self._logits(hidden)
-        entropy = functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
-        if not self.z_loss:
-            return entropy[None]
-        return torch.stack([entropy, self.z_loss * logits.logsumexp(-1).square() * (labels != IGNORED)])
+            return self.model.lm_head(hidden).float()
+        loss, entropies = self.model.lm_head(hidden.flatten(0, 1), labels.flatten())
+        return loss, entropies.view_as(labels)
 
 
 def training_model(model: GraniteForCausalLM, phase: PhaseConfig) -> TrainingModel:

@@ -156,9 +156,9 @@ class Trainer:
         scale = len(batches) * self.context.world_size / float(valid)
         total = _tensor(0.0)
         for number, batch in enumerate(batches, start=1):
-            terms = self.engine(*_to_device(batch))
-            self.engine.backward(terms.sum() * scale)
-            total += terms[0].sum().detach()
+            loss, entropies = self.engine(*_to_device(batch))
+            self.engine.backward(loss * scale)
+            total += entropies.sum()
             if number == len(batches):
                 optimizer.guard.begin(float(sum_over_ranks(total)) / float(valid))
             self.engine.step()

@@ -90,7 +90,7 @@ def _sums(engine: deepspeed.DeepSpeedEngine, batch: Batch, border: int) -> torch
     with torch.no_grad():
         arrays = (torch.from_numpy(each).to(device()) for each in (batch.tokens, batch.positions, batch.labels))
         tokens, positions, labels = arrays
-        losses = engine(tokens, positions, labels)[0].double().cpu()
+        losses = engine(tokens, positions, labels)[1].double().cpu()
     valid, far = (labels != IGNORED).cpu(), (positions >= border).cpu()
     near, far = valid & ~far, valid & far
     return torch.stack([losses[near].sum(), near.sum(), losses[far].sum(), far.sum()])

@@ -4,12 +4,16 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
 from transformers import GraniteForCausalLM
 
 from pipeline.compose import compose, typed
 from pipeline.config import build
 from pipeline.errors import CheckpointError
 from pipeline.pretraining.config import ModelConfig, OptimizerConfig
+from pipeline.pretraining.cross_entropy import IGNORED, LinearCrossEntropy
 from pipeline.pretraining.model import (
     TrainingModel,
     check_shape,
@@ -18,7 +22,6 @@ from pipeline.pretraining.model import (
     parameter_groups,
     set_learning_rate,
 )
-from pipeline.pretraining.stream import IGNORED
 
 SHAPE = ModelConfig(
     vocab_size=64,
@@ -89,11 +92,11 @@ def test_attention_stays_inside_documents() -> None:
     tokens = torch.randint(64, (2, 24), generator=generator)
     positions = torch.tensor([[*range(10), *range(14)], [*range(1), *range(16), *range(7)]])
     labels = torch.randint(64, (2, 24), generator=generator)
-    before = model(tokens, positions, labels)[0]
+    before = model(tokens, positions, labels)[1]
     changed = tokens.clone()
     changed[0, :10] = (changed[0, :10] + 1) % 64
     changed[1, 1:17] = (changed[1, 1:17] + 1) % 64
-    after = model(changed, positions, labels)[0]
+    after = model(changed, positions, labels)[1]
     assert (before[0, :10] != after[0, :10]).all()
     torch.testing.assert_close(before[0, 10:], after[0, 10:], rtol=0, atol=0)
     torch.testing.assert_close(before[1, 17:], after[1, 17:], rtol=0, atol=0)
@@ -103,9 +106,9 @@ def test_attention_stays_inside_documents() -> None:
 def test_a_document_in_a_pack_equals_the_document_alone() -> None:
     model = training_model()
     tokens = torch.randint(64, (1, 24), generator=torch.Generator().manual_seed(0))
-    packed = model(tokens, torch.tensor([[*range(10), *range(14)]]), tokens)
-    alone = model(tokens[:, 10:], torch.arange(14)[None], tokens[:, 10:])
-    torch.testing.assert_close(packed[:, :, 10:], alone, rtol=1e-5, atol=1e-5)
+    packed = model(tokens, torch.tensor([[*range(10), *range(14)]]), tokens)[1]
+    alone = model(tokens[:, 10:], torch.arange(14)[None], tokens[:, 10:])[1]
+    torch.testing.assert_close(packed[:, 10:], alone, rtol=1e-5, atol=1e-5)
 
 
 def test_chunked_loss_equals_cross_entropy_of_full_logits() -> None:
@@ -117,7 +120,8 @@ def test_chunked_loss_equals_cross_entropy_of_full_logits() -> None:
     gradients = []
     for chunk in (7, 1000):
         model = training_model(chunk)
-        loss = model(tokens, positions, labels).sum()
+        loss, entropies = model(tokens, positions, labels)
+        assert entropies.sum().item() == pytest.approx(loss.item())
         loss.backward()
         gradients.append([parameter.grad for parameter in model.parameters()])
         logits = model.model(input_ids=tokens).logits
@@ -129,17 +133,32 @@ def test_chunked_loss_equals_cross_entropy_of_full_logits() -> None:
         torch.testing.assert_close(chunked, whole, rtol=1e-4, atol=1e-5)
 
 
-def test_z_loss_is_a_second_term() -> None:
-    tokens = torch.randint(64, (2, 24), generator=torch.Generator().manual_seed(0))
-    positions, labels = torch.arange(24).expand(2, -1), tokens.clone()
-    labels[0, 5:9] = IGNORED
-    model = training_model(chunk_tokens=7)
-    plain = model(tokens, positions, labels)
-    model.z_loss = 0.5
-    both = model(tokens, positions, labels)
-    expected = 0.5 * model(tokens, positions).logsumexp(-1).square()
-    expected[0, 5:9] = 0
-    torch.testing.assert_close(both, torch.cat([plain, expected[None]]))
+@settings(max_examples=30, deadline=None)
+@given(
+    tokens=st.integers(1, 9), chunk=st.integers(1, 10), z_loss=st.sampled_from([0.0, 1e-2]), ignored=st.integers(0, 9),
+    scale=st.floats(0.1, 3), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_loss_and_gradients_are_those_of_full_logits(
+    tokens: int, chunk: int, z_loss: float, ignored: int, scale: float, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    hidden, weight = (torch.randn(rows, 5, generator=generator, dtype=torch.float64) for rows in (tokens, 11))
+    labels = torch.randint(11, (tokens,), generator=generator)
+    labels[:ignored] = IGNORED
+    one = [hidden.float().requires_grad_(), weight.float().requires_grad_()]
+    other = [hidden.clone().requires_grad_(), weight.clone().requires_grad_()]
+    loss, entropies = LinearCrossEntropy.apply(*one, labels, chunk, z_loss)
+    logits = other[0] @ other[1].t()
+    expected = functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
+    whole = expected.sum() + z_loss * (logits.logsumexp(-1).square() * (labels != IGNORED)).sum()
+    (loss * scale).backward()
+    (whole * scale).backward()
+    torch.testing.assert_close(loss.double(), whole, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(entropies.double(), expected, rtol=1e-5, atol=1e-5)
+    for found, wanted in zip(one, other, strict=True):
+        assert found.grad is not None
+        assert wanted.grad is not None
+        torch.testing.assert_close(found.grad.double(), wanted.grad, rtol=1e-4, atol=1e-5)
 
 
 def test_a_checkpoint_of_another_shape_is_refused() -> None:

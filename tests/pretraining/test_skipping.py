@@ -83,11 +83,12 @@ def train_with_and_without(tokens: Path, work: Path, path: Path) -> None:
             trained = trainer(phase(stage, 10, precision=precision), tokens, work / f"{stage}{precision}{name}")
             forwards = 0
 
-            def poison(module: Any, arguments: Any, output: torch.Tensor) -> torch.Tensor:
+            def poison(module: Any, arguments: Any, output: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
                 nonlocal forwards
                 forwards += 1
                 # The second micro-batch of the bad step, on the second rank only.
-                return output * math.nan if forwards == 3 * 2 + 2 and trained.context.rank == 1 else output  # noqa: B023
+                bad = forwards == 3 * 2 + 2 and trained.context.rank == 1  # noqa: B023
+                return tuple(each * math.nan for each in output) if bad else output
 
             if name == "with":
                 module: Any = trained.engine.module

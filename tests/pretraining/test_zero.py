@@ -76,7 +76,7 @@ def plain_adamw(steps: int) -> tuple[list[float], dict[str, torch.Tensor]]:
     for step in range(steps):
         set_learning_rate(optimizer.param_groups, RATE)
         tokens, positions, labels = data(step)
-        loss = trained(tokens, positions, labels).sum() / (labels != IGNORED).sum()
+        loss = trained(tokens, positions, labels)[0] / (labels != IGNORED).sum()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained.parameters(), settings.gradient_clipping)
         optimizer.step()
@@ -97,7 +97,7 @@ def deepspeed_steps(engine: Any, steps: range, sequences_per_rank: int) -> list[
         for number in range(rounds):
             begin = (number * engine.world_size + engine.global_rank) * sequences_per_rank
             rows = slice(begin, begin + sequences_per_rank)
-            loss = engine(tokens[rows], positions[rows], labels[rows]).sum()
+            loss = engine(tokens[rows], positions[rows], labels[rows])[0]
             engine.backward(loss * rounds * engine.world_size / valid)
             total += loss.detach()
             moments.base_optimizer(engine).guard.begin(float(loss))
