@@ -43,16 +43,19 @@ class LinearCrossEntropy(torch.autograd.Function):
             rows = slice(start, start + chunk_tokens)
             logits = (hidden[rows] @ weight.t()).float()
             valid, targets = labels[rows] != IGNORED, labels[rows].clamp(min=0)[:, None]
-            normalizers = logits.logsumexp(-1)
-            entropies[rows] = (normalizers - logits.gather(1, targets)[:, 0]) * valid
+            of_targets, peaks = logits.gather(1, targets)[:, 0], logits.amax(-1)
+            # In place: a chunk of logits is what memory bandwidth goes to.
+            exponentials = logits.sub_(peaks[:, None]).exp_()
+            sums = exponentials.sum(-1)
+            normalizers = sums.log() + peaks
+            entropies[rows] = (normalizers - of_targets) * valid
             if z_loss:
                 penalty += z_loss * (normalizers.square() * valid).sum()
             if needs_gradient:
-                gradient = logits.sub_(normalizers[:, None]).exp_()
-                if z_loss:
-                    gradient.mul_(1 + 2 * z_loss * normalizers[:, None])
-                gradient.scatter_add_(1, targets, torch.full_like(targets, -1, dtype=gradient.dtype))
-                gradient = gradient.mul_(valid[:, None]).to(hidden.dtype)
+                factors = (1 + 2 * z_loss * normalizers) * valid / sums
+                gradient = exponentials.mul_(factors[:, None])
+                gradient.scatter_add_(1, targets, -valid[:, None].to(gradient.dtype))
+                gradient = gradient.to(hidden.dtype)
                 of_hidden[rows] = gradient @ weight
                 of_weight += gradient.t() @ hidden[rows]
         if needs_gradient:
