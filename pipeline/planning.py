@@ -11,6 +11,7 @@ from pipeline.errors import ConfigError
 from pipeline.pretraining.config import PhaseConfig, accumulation_steps
 from pipeline.pretraining.schedules import Schedule, schedule_of
 from pipeline.run import FrozenStage
+from pipeline.tokenization.config import written_domains
 
 HEADER = ("stage", "kind", "ranks", "tokens", "context", "steps", "learning rate", "FLOPs")
 
@@ -45,7 +46,8 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
             continue
         where = f"stages.{stage.stage}.config"
         config = build(PhaseConfig, stage.config, where)
-        domains = by_name[stage.inputs["tokens"]["stage"]].config["domains"]
+        tokenize = by_name[stage.inputs["tokens"]["stage"]].config
+        domains = written_domains(tokenize["domains"], tokenize.get("long_documents", ()))
         for domain in config.mixture:
             if domain not in domains:
                 raise ConfigError(f"{where}.mixture.{domain}: no such domain is tokenized, {nearest(domain, domains)}")
@@ -63,16 +65,20 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
 def with_demand(stages: list[FrozenStage]) -> list[FrozenStage]:
     """The stages, those that tokenize told how many tokens of each domain their phases cannot do without.
 
-    A phase that takes n tokens of a domain, each at most max_epochs times, needs n / max_epochs of them.
+    A phase that takes n tokens of a domain, each at most max_epochs times, needs n / max_epochs of them. How many a
+    domain's long documents have is known once they are tokenised, and left to the phase's own check.
 
     Raises:
         ConfigError: as `plan_phases`.
     """
     demand: dict[str, dict[str, int]] = {stage.stage: {} for stage in stages if stage.kind == "tokenize"}
+    tokenized = {stage.stage: stage.config["domains"] for stage in stages if stage.kind == "tokenize"}
     sources = {stage.stage: stage.inputs["tokens"]["stage"] for stage in stages if stage.kind == "pretrain"}
     for name, phase in plan_phases(stages).items():
         needed, total = demand[sources[name]], sum(phase.config.mixture.values())
         for domain, weight in phase.config.mixture.items():
+            if domain not in tokenized[sources[name]]:
+                continue
             tokens = math.ceil(weight / total * phase.schedule.tokens / phase.config.max_epochs)
             needed[domain] = max(tokens, needed.get(domain, 0))
     return [

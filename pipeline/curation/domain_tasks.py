@@ -13,6 +13,7 @@ from datatrove.data import Document
 from pipeline.curation import documents, near_duplicates, repeats, substrings
 from pipeline.curation.earlier_runs import KnownIds, earlier_runs, earlier_signatures, save_index
 from pipeline.curation.ledger import Ledger
+from pipeline.curation.packing import packed
 from pipeline.curation.parallel import Counter
 from pipeline.curation.recipe_steps import ExactDedup, SubstringDedup
 from pipeline.curation.rules.rule import Removal
@@ -180,6 +181,8 @@ class Publish:
             stream = substrings.without_copies(thin, found, work, step, ledger, _before(workplace, step))
         else:
             stream = _without_near_duplicates(workplace, ledger)
+        if (joins := workplace.packing) is not None:
+            stream = packed(stream, workplace.folder / f"packing-{os.getpid()}", joins, ledger)
         write_domain(self.output, workplace.recipe, stream, ledger, self.documents_per_file)
         save_index(self.output, workplace.recipe.domain, workplace.minhash, workplace.substrings)
         write_json(workplace.folder / "funnel.json", ledger.funnel())

@@ -21,7 +21,7 @@ DOMAINS = (
     "common_crawl", "common_crawl_hq", "code", "math", "technical", "multilingual", "domain", "synthetic",
     "long_cot", "language_instructions", "code_instructions", "books", "code_repositories",
 )  # fmt: skip
-DOMAIN_STEPS = ("exact_dedup", "minhash", "substring_dedup")
+DOMAIN_STEPS = ("exact_dedup", "minhash", "substring_dedup", "pack_repositories")
 """The order in which documents are compared: each looks at fewer, and finer (RefinedWeb, arXiv 2306.01116)."""
 PAGES = ("web_pages",)
 """Generators of the embedded corpus that give pages rather than texts."""

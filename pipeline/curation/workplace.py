@@ -14,7 +14,7 @@ from datatrove.data import Document
 from pipeline.curation import documents
 from pipeline.curation.ledger import Ledger
 from pipeline.curation.recipe import Recipe
-from pipeline.curation.recipe_steps import MinHash, SubstringDedup
+from pipeline.curation.recipe_steps import MinHash, PackRepositories, SubstringDedup
 from pipeline.files import write_json
 
 READ = "read"
@@ -60,6 +60,11 @@ class Workplace:
     def substrings(self) -> SubstringDedup | None:
         """The recipe's step against copies within documents, if it has one."""
         return next((step for step in self.recipe.steps if isinstance(step, SubstringDedup)), None)
+
+    @property
+    def packing(self) -> PackRepositories | None:
+        """The recipe's step that joins files, if it has one."""
+        return next((step for step in self.recipe.steps if isinstance(step, PackRepositories)), None)
 
     def thin(self, shard: int) -> Path:
         """A range of ids without near duplicates."""

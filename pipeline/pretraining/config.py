@@ -1,5 +1,6 @@
 """Settings of the model and of a pretraining phase."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -263,6 +264,13 @@ class PhaseConfig:
                 raise ValueError(
                     f"sequence_parallel is {self.sequence_parallel}, set it to a divisor of {name}, which is {value}"
                 )
+        size = self.model.head_size
+        longest = 2 * math.pi * self.rope_theta ** ((size - 2) / size)
+        if longest < self.context:
+            raise ValueError(
+                f"context is {self.context:,}, but with rope_theta {self.rope_theta:,.0f} positions repeat after "
+                f"{longest:,.0f} tokens in every dimension of a head; raise rope_theta"
+            )
         if not self.mixture or any(weight < 0 for weight in self.mixture.values()):
             raise ValueError("mixture needs at least one domain and no negative weight")
         if sum(self.mixture.values()) <= 0:

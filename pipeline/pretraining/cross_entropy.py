@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-IGNORED = -100
-"""Label of a position that has no next token inside its document."""
+from pipeline.pretraining.stream import IGNORED
 
 
 class LinearCrossEntropy(torch.autograd.Function):

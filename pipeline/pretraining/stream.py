@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy
 
 from pipeline.errors import DataError
-from pipeline.pretraining.cross_entropy import IGNORED
 from pipeline.pretraining.mixture import Mixture, check_supply
 from pipeline.pretraining.permutation import FeistelPermutation
 from pipeline.tokenization.shards import TokenShard, read_index
 
+IGNORED = -100
+"""Label of a position that has no next token inside its document."""
 Rearrange = Callable[[numpy.ndarray, numpy.ndarray, str], numpy.ndarray]
 """Tokens of a sequence, where documents end in it, and a key → as many tokens."""
 

@@ -1,5 +1,6 @@
 """Settings of the tokenizer and tokenize stages."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pipeline.tokenization.special_tokens import BLOCK_SIZE
@@ -23,6 +24,15 @@ DOMAINS = (
     "code_repositories",
 )
 """All domains of the five phases' mixtures."""
+
+
+LONG = "_long"
+"""What the name of a domain of long documents ends in."""
+
+
+def written_domains(domains: Iterable[str], long_documents: Iterable[str]) -> list[str]:
+    """Domains that a mixture can name."""
+    return [*domains, *(domain + LONG for domain in long_documents)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +62,9 @@ class TokenizeConfig:
     """Ids of the tokenizer, checked against it. Up to 65,535 tokens are stored in 16 bits, else in 32."""
     domains: list[str] = field(default_factory=lambda: list(DOMAINS))
     """Domains to write; each must have tokens."""
+    long_documents: dict[str, int] = field(default_factory=dict)
+    """Domain to tokens: its documents of so many and more are written once more, as `<domain>_long`, which a mixture
+    can name to see long documents more often."""
     validation_share: float
     """Share of documents held out, by hash of their id, 0 to 0.5. A domain of two documents or more holds out
     at least one."""
@@ -67,5 +80,10 @@ class TokenizeConfig:
             raise ValueError("domains is empty, set at least one")
         if len(set(self.domains)) != len(self.domains):
             raise ValueError("domains names one twice, set each once")
+        for domain, tokens in self.long_documents.items():
+            if domain not in self.domains or domain + LONG in self.domains:
+                raise ValueError(f"long_documents.{domain}: set one of domains, which has no {domain}{LONG} itself")
+            if tokens < 1:
+                raise ValueError(f"long_documents.{domain} is {tokens}, set 1 or more")
         if self.batch_documents < 1:
             raise ValueError(f"batch_documents is {self.batch_documents}, set 1 or more")

@@ -30,10 +30,19 @@ def validation_documents(split_keys: numpy.ndarray, share: float) -> numpy.ndarr
     return held_out
 
 
-def merge_domain(pieces: list[Piece], directory: Path, share: float, dtype: str) -> dict[str, dict[str, Any]]:
+def merge_domain(
+    pieces: list[Piece], directory: Path, share: float, dtype: str, minimum_tokens: int = 0
+) -> dict[str, dict[str, Any]]:
     """Writes `train.ds` and `validation.ds` with their indexes and documents; gives their part of the index.
 
     Documents are sorted by the hash of their id, so neither files nor workers show in the result.
+
+    Args:
+        pieces: all of the domain.
+        directory: `tokens/<domain>`.
+        share: of the documents that are held out.
+        dtype: of tokens.
+        minimum_tokens: of the documents that are written; which are held out does not depend on it.
     """
     directory.mkdir(parents=True, exist_ok=True)
     sizes = [len(piece.document_ends) for piece in pieces]
@@ -41,6 +50,8 @@ def merge_domain(pieces: list[Piece], directory: Path, share: float, dtype: str)
     number = numpy.concatenate([numpy.arange(size) for size in sizes])
     held_out = validation_documents(numpy.concatenate([piece.split_keys for piece in pieces]), share)
     order = numpy.argsort(numpy.concatenate([piece.order_keys for piece in pieces]), kind="stable")
+    lengths = numpy.concatenate([numpy.diff(piece.document_ends.astype(numpy.int64), prepend=0) for piece in pieces])
+    order = order[lengths[order] >= minimum_tokens]
     sources = sorted({name for piece in pieces for name in piece.sources})
     if len(sources) > numpy.iinfo(SOURCE_TYPE).max:
         raise DataError(f"domain {directory.name} has {len(sources)} sources, merge some of its recipe's sources")
@@ -48,7 +59,7 @@ def merge_domain(pieces: list[Piece], directory: Path, share: float, dtype: str)
         numpy.array([sources.index(name) for name in piece.sources], dtype=SOURCE_TYPE)[piece.source_numbers]
         for piece in pieces
     ]
-    known = numpy.empty(len(order), dtype=DOCUMENT_TYPE)
+    known = numpy.empty(len(lengths), dtype=DOCUMENT_TYPE)
     known["identity"] = numpy.concatenate([piece.identities for piece in pieces])
     known["source"] = numpy.concatenate(renumbered)
     description = {}

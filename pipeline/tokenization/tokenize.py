@@ -5,7 +5,7 @@ import shutil
 from pipeline.context import StageContext, StageResult
 from pipeline.errors import DataError, Requeue
 from pipeline.files import write_json
-from pipeline.tokenization.config import TokenizeConfig
+from pipeline.tokenization.config import LONG, TokenizeConfig
 from pipeline.tokenization.documents import SOURCES, document_files, documents_directories, domains_of, read_documents
 from pipeline.tokenization.merging import merge_domain
 from pipeline.tokenization.pieces import read_piece, write_piece
@@ -52,6 +52,11 @@ def run(context: StageContext[TokenizeConfig]) -> StageResult:
         if index[domain]["train"]["tokens"] == 0:
             raise DataError(f"domain {domain} has no tokens: its {len(found)} files hold no documents")
         text_bytes += sum(piece.text_bytes for piece in pieces)
+        if (least := config.long_documents.get(domain)) is not None:
+            long = merge_domain(pieces, tokens / (domain + LONG), config.validation_share, dtype, least)
+            if long["train"]["tokens"] == 0:
+                raise DataError(f"long_documents.{domain}: no document has {least:,} tokens, set fewer or leave it out")
+            index[domain + LONG] = long
         context.progress.advance()
     write_json(
         tokens / INDEX,
@@ -63,7 +68,7 @@ def run(context: StageContext[TokenizeConfig]) -> StageResult:
             "domains": index,
         },
     )
-    total = sum(part["tokens"] for splits in index.values() for part in splits.values())
+    total = sum(part["tokens"] for domain in files for part in index[domain].values())
     metrics = {f"tokens/{domain}": float(splits["train"]["tokens"]) for domain, splits in index.items()}
     for domain, splits in index.items():
         metrics[f"validation_tokens/{domain}"] = float(splits["validation"]["tokens"])

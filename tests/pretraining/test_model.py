@@ -13,7 +13,7 @@ from pipeline.compose import compose, typed
 from pipeline.config import build
 from pipeline.errors import CheckpointError
 from pipeline.pretraining.config import ModelConfig, OptimizerConfig
-from pipeline.pretraining.cross_entropy import IGNORED, LinearCrossEntropy
+from pipeline.pretraining.cross_entropy import LinearCrossEntropy
 from pipeline.pretraining.model import (
     TrainingModel,
     check_shape,
@@ -22,6 +22,7 @@ from pipeline.pretraining.model import (
     parameter_groups,
     set_learning_rate,
 )
+from pipeline.pretraining.stream import IGNORED
 
 SHAPE = ModelConfig(
     vocab_size=64,

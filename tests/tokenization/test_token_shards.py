@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -52,6 +53,31 @@ def content(directory: Path) -> dict[str, str]:
         for path in sorted(directory.rglob("*"))
         if path.is_file()
     }
+
+
+def test_long_documents_are_a_domain_beside_their_own(
+    tmp_path: Path, corpus: Corpus, tokenizer_artifact: Artifact
+) -> None:
+    """The same documents from a length on, in the same order and with the same ones held out."""
+    plain = context(tmp_path / "plain", corpus(3), tokenizer_artifact)
+    tokenize.run(plain)
+    least = 400
+    settings = dataclasses.replace(config(), long_documents={"code": least})
+    with_long = context(tmp_path / "long", corpus(3), tokenizer_artifact, settings)
+    result = tokenize.run(with_long)
+    tokens = with_long.output / "tokens"
+    assert content(tokens / "code") == content(plain.output / "tokens" / "code")
+    for split in ("train", "validation"):
+        whole, long = (TokenShard.open(tokens / name / f"{split}.ds") for name in ("code", "code_long"))
+        documents = [whole.document(number).tolist() for number in range(whole.documents)]
+        wanted = [document for document in documents if len(document) >= least]
+        assert [long.document(number).tolist() for number in range(long.documents)] == wanted
+    assert 0 < result.metrics["tokens/code_long"] < result.metrics["tokens/code"]
+    too_long = dataclasses.replace(config(), long_documents={"code": 10**6})
+    with pytest.raises(DataError, match=r"long_documents\.code: no document has 1,000,000 tokens"):
+        tokenize.run(context(tmp_path / "none", corpus(3), tokenizer_artifact, too_long))
+    with pytest.raises(ValueError, match=r"long_documents\.books: set one of domains"):
+        dataclasses.replace(config(), long_documents={"books": 5})
 
 
 def test_every_document_is_there_once_and_ends(

@@ -15,6 +15,7 @@ from pipeline.curation.recipe_steps.classifiers import (
 from pipeline.curation.recipe_steps.contamination import Decontaminate
 from pipeline.curation.recipe_steps.duplicates import ExactDedup, MinHash, SubstringDedup
 from pipeline.curation.recipe_steps.licences import Licences
+from pipeline.curation.recipe_steps.packing import PackRepositories
 from pipeline.curation.recipe_steps.pages import EXTRACTORS, Resiliparse, Trafilatura, UrlFilter
 from pipeline.curation.recipe_steps.privacy import Pii, Secrets
 from pipeline.curation.recipe_steps.scope import Scope
@@ -49,6 +50,7 @@ __all__ = [
     "Licences",
     "MC4Paragraphs",
     "MinHash",
+    "PackRepositories",
     "Pii",
     "QualityClassifier",
     "Readability",
@@ -68,7 +70,7 @@ Step = (
     | RepairEncoding | Language | Length | CodeRules | GopherRepetition | GopherQuality | C4 | FineWebQuality
     | MC4Paragraphs | RefinedWebLines | Decontaminate | Pii | Secrets | Licences
     | Classifier | Readability | ExtremeTokenized | GneissWeb
-    | ExactDedup | MinHash | SubstringDedup | QualityClassifier
+    | ExactDedup | MinHash | SubstringDedup | PackRepositories | QualityClassifier
 )  # fmt: skip
 
 STEPS: dict[str, type[Step]] = {get_args(get_type_hints(each)["step"])[0]: each for each in get_args(Step)}
