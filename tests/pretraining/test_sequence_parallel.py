@@ -74,6 +74,8 @@ def test_what_does_not_divide_is_refused() -> None:
         phase(1, 10, sequence_parallel=4)
     with pytest.raises(ConfigError, match="sequence_parallel is 2, set it to a divisor of context, which is 15"):
         phase(1, 10, sequence_parallel=2, context=15)
+    with pytest.raises(ConfigError, match=r"context is 8,192, but with rope_theta 10,000 positions repeat after 6,283"):
+        phase(1, 10, context=8192)
     divided = phase(1, 10, sequence_parallel=2)
     with pytest.raises(ConfigError, match="sequence_parallel=2 does not divide 3 ranks"):
         accumulation_steps(divided, 3)
