@@ -32,7 +32,7 @@ from pipeline.files import write_json
 from pipeline.pretraining import resuming
 from pipeline.pretraining.config import ModelConfig, PhaseConfig
 from pipeline.pretraining.engine import end_communication, prepare_process_group, start_communication, start_engine
-from pipeline.pretraining.model import granite_config, initialize, training_model
+from pipeline.pretraining.model import granite, granite_config, initialize, training_model
 from pipeline.pretraining.schedules import schedule_of
 from pipeline.pretraining.stream import TokenStream
 from pipeline.pretraining.throughput import model_flops
@@ -94,11 +94,9 @@ def phase_of(options: argparse.Namespace, compiled: bool) -> PhaseConfig:
 
 def model_of(phase: PhaseConfig) -> Any:
     """The same weights for all."""
-    from transformers import GraniteForCausalLM
-
     config = granite_config(phase.model, phase.context, phase.rope_theta)
     config._attn_implementation = phase.attention
-    model = GraniteForCausalLM(config)
+    model = granite(config)
     initialize(model, phase.model, seed=1)
     return model
 

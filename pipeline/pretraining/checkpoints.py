@@ -9,18 +9,17 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import GenerationConfig, GraniteForCausalLM, PreTrainedTokenizerBase
+from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from pipeline.errors import CheckpointError
 from pipeline.files import read_json, write_json
 from pipeline.pretraining import moments
+from pipeline.pretraining.model import Granite
 
 WEIGHTS_PREFIX = "model."
 
 
-def save_model(
-    weights: dict[str, Tensor], model: GraniteForCausalLM, tokenizer: PreTrainedTokenizerBase, directory: Path
-) -> None:
+def save_model(weights: dict[str, Tensor], model: Granite, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
     """Writes a plain Hugging Face folder: safetensors, configuration, tokenizer, chat template, generation."""
     end = tokenizer.eos_token_id
     model.generation_config = GenerationConfig(bos_token_id=end, eos_token_id=end, pad_token_id=tokenizer.pad_token_id)
@@ -29,7 +28,7 @@ def save_model(
 
 
 def model_weights(state: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """The model's weights out of gathered training state, by the names of `GraniteForCausalLM`."""
+    """The model's weights out of gathered training state, by the names of the Hugging Face model."""
     prefix = f"{moments.MASTER}.{WEIGHTS_PREFIX}"
     return {name.removeprefix(prefix): value.to(dtype) for name, value in state.items() if name.startswith(prefix)}
 

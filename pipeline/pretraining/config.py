@@ -11,7 +11,10 @@ EXCLUDED = {"fingerprint": False}
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """A dense Granite model: grouped-query attention, RoPE, SwiGLU, RMSNorm, no biases, tied embeddings."""
+    """A Granite model: grouped-query attention, RoPE, SwiGLU, RMSNorm, no biases, tied embeddings.
+
+    Dense, or with a mixture of experts in place of every SwiGLU (Granite 3.0's 1B-A400M and 3B-A800M).
+    """
 
     vocab_size: int
     """Token ids, the special block included."""
@@ -24,7 +27,13 @@ class ModelConfig:
     key_value_heads: int
     """Key and value heads, shared by groups of query heads."""
     mlp_hidden_size: int
-    """Width inside the SwiGLU."""
+    """Width inside the SwiGLU, of each expert where there are experts."""
+    experts: int = 0
+    """Experts of a block; 0 is a dense model."""
+    experts_per_token: int = 0
+    """Experts that a token passes."""
+    router_loss: float = 0.001
+    """Weight of the load-balancing loss (Switch Transformer, arXiv 2101.03961, eq. 4-6); transformers' default."""
     embedding_multiplier: float = 12.0
     """Scale of the embedding output (Granite 3.0 report, table 2)."""
     residual_multiplier: float = 0.22
@@ -43,6 +52,10 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.hidden_size % self.attention_heads:
             raise ValueError(f"hidden_size {self.hidden_size} is no multiple of attention_heads {self.attention_heads}")
+        if not 0 <= self.experts_per_token <= self.experts or bool(self.experts) != bool(self.experts_per_token):
+            raise ValueError(
+                f"experts_per_token is {self.experts_per_token} of {self.experts} experts, set 1 up to that, or both 0"
+            )
         if self.attention_heads % self.key_value_heads:
             raise ValueError(
                 f"attention_heads {self.attention_heads} is no multiple of key_value_heads {self.key_value_heads}"
@@ -62,10 +75,21 @@ class ModelConfig:
 
     @property
     def parameters(self) -> int:
-        """Exact number of parameters: V·H + L(2·H·n_h·d + 2·H·n_kv·d + 3·H·I + 2·H) + H."""
+        """Exact number of parameters: V·H + L(2·H·n_h·d + 2·H·n_kv·d + 3·H·I + 2·H) + H.
+
+        With E experts 3·E·H·I + E·H takes the place of 3·H·I.
+        """
+        return self._parameters(max(1, self.experts))
+
+    @property
+    def active_parameters(self) -> int:
+        """Parameters that a token passes: all of a dense model."""
+        return self._parameters(max(1, self.experts_per_token))
+
+    def _parameters(self, experts: int) -> int:
         width, heads = self.hidden_size, self.attention_heads * self.head_size
         attention = 2 * width * heads + 2 * width * self.key_value_heads * self.head_size
-        block = attention + 3 * width * self.mlp_hidden_size + 2 * width
+        block = attention + 3 * experts * width * self.mlp_hidden_size + self.experts * width + 2 * width
         return self.vocab_size * width + self.layers * block + width
 
 
@@ -247,6 +271,8 @@ class PhaseConfig:
         ):  # fmt: skip
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"{name} is {value}, set 1 or more")
+        if self.mlp_tiles > 1 and self.model.experts:
+            raise ValueError("mlp_tiles is for dense models, set it to 1")
         if self.z_loss < 0:
             raise ValueError(f"z_loss is {self.z_loss}, set 0 or more")
         if self.peak_flops is not None and self.peak_flops <= 0:

@@ -7,15 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import GraniteConfig, GraniteForCausalLM
+from transformers import GraniteConfig, GraniteForCausalLM, GraniteMoeConfig, GraniteMoeForCausalLM
+from transformers.models.granitemoe.modeling_granitemoe import load_balancing_loss_func
 
 from pipeline.errors import CheckpointError
 from pipeline.pretraining.config import ModelConfig, OptimizerConfig, PhaseConfig
 from pipeline.pretraining.cross_entropy import LinearCrossEntropy
 from pipeline.pretraining.sequence_parallel import SequenceParallel
+from pipeline.pretraining.stream import IGNORED
+
+Granite = GraniteForCausalLM | GraniteMoeForCausalLM
 
 
-def granite_config(model: ModelConfig, context: int, rope_theta: float) -> GraniteConfig:
+def granite_config(model: ModelConfig, context: int, rope_theta: float) -> GraniteConfig | GraniteMoeConfig:
     """The Hugging Face configuration of a shape.
 
     Args:
@@ -23,7 +27,14 @@ def granite_config(model: ModelConfig, context: int, rope_theta: float) -> Grani
         context: longest sequence in tokens.
         rope_theta: base of the rotary position embedding.
     """
-    return GraniteConfig(
+    kind, experts = GraniteConfig, {}
+    if model.experts:
+        kind, experts = GraniteMoeConfig, {
+            "num_local_experts": model.experts,
+            "num_experts_per_tok": model.experts_per_token,
+            "router_aux_loss_coef": model.router_loss,
+        }  # fmt: skip
+    return kind(
         vocab_size=model.vocab_size,
         hidden_size=model.hidden_size,
         intermediate_size=model.mlp_hidden_size,
@@ -39,10 +50,22 @@ def granite_config(model: ModelConfig, context: int, rope_theta: float) -> Grani
         residual_multiplier=model.residual_multiplier,
         attention_multiplier=model.attention_multiplier or 1 / model.head_size,
         logits_scaling=model.logits_scaling or model.width_multiplier,
+        **experts,
     )
 
 
-def initialize(model: GraniteForCausalLM, shape: ModelConfig, seed: int) -> None:
+def granite(config: GraniteConfig | GraniteMoeConfig) -> Granite:
+    """The model of a configuration, its weights not yet initialised as Granite's are."""
+    return GraniteMoeForCausalLM(config) if isinstance(config, GraniteMoeConfig) else GraniteForCausalLM(config)
+
+
+def set_rotary(model: Granite, config: GraniteConfig | GraniteMoeConfig) -> None:
+    """Makes a model rotate positions as a configuration says."""
+    decoder: Any = model.model
+    decoder.rotary_emb = type(decoder.rotary_emb)(config).to(next(model.parameters()).device)
+
+
+def initialize(model: Granite, shape: ModelConfig, seed: int) -> None:
     """µP's initialisation as IBM publishes it: embeddings N(0, std²), matrices N(0, std²/m_width), norms 1.
 
     Source: Granite 3.0 report, table 2. Parameters are filled in their order, from one generator.
@@ -85,7 +108,7 @@ def set_learning_rate(groups: Iterable[dict[str, Any]], rate: float) -> None:
         group["lr"] = rate * group["rate_multiplier"]
 
 
-def check_shape(found: GraniteConfig, shape: ModelConfig, where: str) -> None:
+def check_shape(found: GraniteConfig | GraniteMoeConfig, shape: ModelConfig, where: str) -> None:
     """Refuses a checkpoint of another shape.
 
     Raises:
@@ -95,14 +118,14 @@ def check_shape(found: GraniteConfig, shape: ModelConfig, where: str) -> None:
     for name in (
         "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
         "num_key_value_heads", "embedding_multiplier", "residual_multiplier", "attention_multiplier",
-        "logits_scaling",
+        "logits_scaling", "num_local_experts", "num_experts_per_tok",
     ):  # fmt: skip
-        has, wants = getattr(found, name), getattr(wanted, name)
+        has, wants = getattr(found, name, 0), getattr(wanted, name, 0)
         if has != wants:
             raise CheckpointError(f"{where}: {name} is {has}, model says {wants}; set model to the checkpoint's shape")
 
 
-def tile_mlps(model: GraniteForCausalLM, tiles: int) -> None:
+def tile_mlps(model: Granite, tiles: int) -> None:
     """Makes every MLP take sequences in parts, as DeepSpeed's TiledMLP: only one part's activations exist at a time."""
     from deepspeed.runtime.sequence_parallel.ulysses_sp import TiledMLP
 
@@ -121,7 +144,7 @@ class TrainingModel(nn.Module):
 
     def __init__(
         self,
-        model: GraniteForCausalLM,
+        model: Granite,
         chunk_tokens: int,
         z_loss: float = 0.0,
         sequence_parallel: SequenceParallel | None = None,
@@ -156,16 +179,26 @@ class TrainingModel(nn.Module):
         """
         # No attention mask and no cache: transformers then bounds attention by the position ids.
         mask = None if self.sequence_parallel is None else self.sequence_parallel.mask(positions)
-        outputs = self.model.model(input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=False)
+        decoder: Any = self.model.model
+        has_experts = isinstance(self.model.config, GraniteMoeConfig)
+        config: Any = self.model.config
+        routed = {"output_router_logits": True} if has_experts else {}
+        outputs = decoder(input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=False, **routed)
         # Hugging Face divides the logits; what they are made of is far smaller.
-        hidden = outputs.last_hidden_state / self.model.config.logits_scaling
+        hidden = outputs.last_hidden_state / config.logits_scaling
         if labels is None:
             return self.model.lm_head(hidden).float()
         loss, entropies = self.model.lm_head(hidden.flatten(0, 1), labels.flatten())
+        if has_experts:
+            balance = load_balancing_loss_func(
+                outputs.router_logits, config.num_local_experts, config.num_experts_per_tok
+            )
+            # A mean over tokens, like the loss once it is divided by the step's.
+            loss = loss + config.router_aux_loss_coef * balance * (labels != IGNORED).sum()
         return loss, entropies.view_as(labels)
 
 
-def training_model(model: GraniteForCausalLM, phase: PhaseConfig) -> TrainingModel:
+def training_model(model: Granite, phase: PhaseConfig) -> TrainingModel:
     """The model as a phase trains it: recomputed, tiled, compiled and divided as its settings say. A collective."""
     parallel = SequenceParallel(phase.sequence_parallel) if phase.sequence_parallel > 1 else None
     made = TrainingModel(model, phase.loss_chunk_tokens, phase.z_loss, parallel)

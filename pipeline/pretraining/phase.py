@@ -7,17 +7,24 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoTokenizer, GraniteConfig, GraniteForCausalLM, PreTrainedTokenizerBase
-from transformers.models.granite.modeling_granite import GraniteRotaryEmbedding
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from pipeline.context import StageContext, StageResult
 from pipeline.errors import CheckpointError
 from pipeline.files import write_json
 from pipeline.pretraining import checkpoints, logits, merging, moments
 from pipeline.pretraining.config import MergeConfig, PhaseConfig
-from pipeline.pretraining.engine import device, end_communication, start_communication, start_engine
+from pipeline.pretraining.engine import end_communication, start_communication, start_engine
 from pipeline.pretraining.fill_in_the_middle import FillInTheMiddle
-from pipeline.pretraining.model import check_shape, granite_config, initialize, training_model
+from pipeline.pretraining.model import (
+    Granite,
+    check_shape,
+    granite,
+    granite_config,
+    initialize,
+    set_rotary,
+    training_model,
+)
 from pipeline.pretraining.resuming import StepCheckpoints
 from pipeline.pretraining.schedules import schedule_of
 from pipeline.pretraining.stream import TokenStream
@@ -63,7 +70,7 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
         logits.check(engine, torch.tensor(progress["logits"]), str(before.directory if before else ""))
     start_loss = held_out()
     # The model before is measured with the rotary base it was trained with; from here on it is the phase's.
-    model.model.rotary_emb = GraniteRotaryEmbedding(model.config).to(device())
+    set_rotary(model, model.config)
     trainer = Trainer(context, engine, stream, schedule, resumable, held_out, progress["tokens"])
     trainer.train()
     end_state = moments.gather(engine)
@@ -114,7 +121,7 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
 
 def _start(
     context: StageContext[PhaseConfig], tokenizer: PreTrainedTokenizerBase, before: Path | None
-) -> tuple[GraniteForCausalLM, dict[str, Tensor] | None, dict[str, Any]]:
+) -> tuple[Granite, dict[str, Tensor] | None, dict[str, Any]]:
     """The model to train, the optimizer's state and where the schedule stands."""
     phase = context.config
     if len(tokenizer) != phase.model.vocab_size:
@@ -127,13 +134,13 @@ def _start(
     config.bos_token_id = config.eos_token_id = ids.eos_token_id
     config.pad_token_id = ids.pad_token_id
     config._attn_implementation = phase.attention
-    model = GraniteForCausalLM(config)
+    model = granite(config)
     if before is None:
         initialize(model, phase.model, context.derive_seed("initialization"))
         return model, None, {"tokens": 0, "learning_rate": None, "adam_step": 0, "context": None}
-    config_before = GraniteConfig.from_pretrained(before / "checkpoint")
+    config_before: Any = AutoConfig.from_pretrained(before / "checkpoint")
     check_shape(config_before, phase.model, str(before))
-    model.model.rotary_emb = GraniteRotaryEmbedding(config_before)
+    set_rotary(model, config_before)
     state, progress = checkpoints.load_training_state(before / "training_state")
     model.load_state_dict(checkpoints.model_weights(state, torch.float32), strict=False)
     model.tie_weights()

@@ -13,7 +13,7 @@ from deepspeed import comm
 from deepspeed.sequence.layer import DistributedAttention
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask
-from transformers import GraniteConfig
+from transformers import PreTrainedConfig
 from transformers.masking_utils import create_causal_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
@@ -32,9 +32,9 @@ class SequenceParallel:
             group = comm.new_group(list(range(first, first + size)))
             if first <= comm.get_rank() < first + size:
                 self._group: Any = group
-        self._mask_config: GraniteConfig | None = None
+        self._mask_config: PreTrainedConfig | None = None
 
-    def install(self, config: GraniteConfig) -> None:
+    def install(self, config: PreTrainedConfig) -> None:
         """Puts the all-to-all around the kernel that a model's configuration names."""
         self._mask_config = copy.copy(config)
         kernel = ALL_ATTENTION_FUNCTIONS[config._attn_implementation]

@@ -2,7 +2,8 @@
 
 Model FLOPs are those of Chowdhery et al. 2022 (PaLM, arXiv 2204.02311, appendix B): six for each parameter and token,
 and 12·L·H·Q·T for attention over the whole context, not halved for causality nor for document borders. Parameters
-include the tied embedding once, for the product that makes the logits; looking up costs nothing. Hardware FLOPs add the
+include the tied embedding once, for the product that makes the logits; looking up costs nothing. Of experts those count
+that a token passes. Hardware FLOPs add the
 second forward pass of the blocks where activations are recomputed.
 """
 
@@ -36,12 +37,12 @@ def peak_of(name: str) -> float | None:
 
 def model_flops(model: ModelConfig, context: int) -> float:
     """FLOPs of training on one token."""
-    return 6.0 * model.parameters + 12.0 * model.layers * model.hidden_size * context
+    return 6.0 * model.active_parameters + 12.0 * model.layers * model.hidden_size * context
 
 
 def hardware_flops(model: ModelConfig, context: int, recomputed: bool) -> float:
     """FLOPs that are executed for one token, with those of blocks whose activations are `recomputed`."""
-    again = 2.0 * (model.parameters - model.vocab_size * model.hidden_size) + 4.0 * (
+    again = 2.0 * (model.active_parameters - model.vocab_size * model.hidden_size) + 4.0 * (
         model.layers * model.hidden_size * context
     )
     return model_flops(model, context) + (again if recomputed else 0.0)

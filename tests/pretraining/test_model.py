@@ -1,13 +1,16 @@
 """The model: published sizes, µP, attention inside documents, the loss."""
 
+import dataclasses
 import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
-from transformers import GraniteForCausalLM
+from transformers import AutoModelForCausalLM
 
 from pipeline.compose import compose, typed
 from pipeline.config import build
@@ -17,6 +20,7 @@ from pipeline.pretraining.cross_entropy import LinearCrossEntropy
 from pipeline.pretraining.model import (
     TrainingModel,
     check_shape,
+    granite,
     granite_config,
     initialize,
     parameter_groups,
@@ -43,7 +47,7 @@ PUBLISHED = {
 def training_model(chunk_tokens: int = 1000) -> TrainingModel:
     config = granite_config(SHAPE, 32, 10_000.0)
     config._attn_implementation = "sdpa"
-    model = GraniteForCausalLM(config)
+    model = granite(config)
     initialize(model, SHAPE, seed=3)
     return TrainingModel(model, chunk_tokens)
 
@@ -54,8 +58,51 @@ def test_published_parameter_counts(scale: str) -> None:
     shape = build(ModelConfig, typed(compose([f"scale={scale}"])).model, "model")
     assert shape.parameters == PUBLISHED[scale]
     with torch.device("meta"):
-        model = GraniteForCausalLM(granite_config(shape, 4096, 10_000.0))
+        model = granite(granite_config(shape, 4096, 10_000.0))
     assert sum(parameter.numel() for parameter in model.parameters()) == PUBLISHED[scale]
+
+
+EXPERTS = {
+    # Width, layers, heads, experts, billions of parameters in all and active (Granite 3.0 report, table 1).
+    "1b_a400m": (1024, 24, 16, 32, 1.3, 0.4),
+    "3b_a800m": (1536, 32, 24, 40, 3.3, 0.8),
+}
+
+
+@pytest.mark.parametrize("name", EXPERTS)
+def test_published_sizes_of_experts(name: str) -> None:
+    width, layers, heads, experts, billions, active = EXPERTS[name]
+    shape = ModelConfig(
+        vocab_size=49_155, hidden_size=width, layers=layers, attention_heads=heads, key_value_heads=8,
+        mlp_hidden_size=512, experts=experts, experts_per_token=8,
+    )  # fmt: skip
+    with torch.device("meta"):
+        model = granite(granite_config(shape, 4096, 10_000.0))
+    assert sum(parameter.numel() for parameter in model.parameters()) == shape.parameters
+    assert shape.parameters == pytest.approx(billions * 1e9, rel=0.04)
+    assert shape.active_parameters == pytest.approx(active * 1e9, rel=0.12)
+
+
+def test_experts_load_as_they_were_and_are_balanced(tmp_path: Path) -> None:
+    """Exported logits are those of training, and the loss has the published balance term."""
+    shape = dataclasses.replace(SHAPE, experts=4, experts_per_token=2, router_loss=0.5)
+    config = granite_config(shape, 32, 10_000.0)
+    config._attn_implementation = "sdpa"
+    model: Any = granite(config)
+    initialize(model, shape, seed=3)
+    trained = TrainingModel(model, 1000)
+    tokens, positions = torch.arange(24)[None] % 64, torch.tensor([[*range(10), *range(14)]])
+    logits = trained(tokens, positions)
+    model.save_pretrained(tmp_path, state_dict=model.state_dict())
+    loaded: Any = AutoModelForCausalLM.from_pretrained(tmp_path)
+    torch.testing.assert_close(loaded(tokens, position_ids=positions, use_cache=False).logits, logits)
+    outputs = loaded(tokens, position_ids=positions, use_cache=False, output_router_logits=True)
+    loss, entropies = trained(tokens, positions, tokens)
+    torch.testing.assert_close(loss, entropies.sum() + 0.5 * outputs.aux_loss * tokens.numel())
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    with pytest.raises(ValueError, match="experts_per_token is 5 of 4 experts"):
+        dataclasses.replace(SHAPE, experts=4, experts_per_token=5)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import GraniteForCausalLM
+from transformers import AutoModelForCausalLM, GraniteForCausalLM
 
 from pipeline.artifact import load
 from pipeline.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR
@@ -102,6 +102,23 @@ def test_a_phase_learns_and_the_next_continues_it(run: Path) -> None:
     ]  # fmt: skip
     assert metrics["loss/end/near"] == pytest.approx(merged["chosen"]["short"])
     assert metrics["loss/end/far"] == pytest.approx(merged["chosen"]["long"])
+
+
+def test_experts_learn_and_go_on(run: Path) -> None:
+    experts = {**settings()["model"], "experts": 4, "experts_per_token": 2, "router_loss": 0.01}
+    first = freeze(run, "phase1", "pretrain", settings(model=experts), INPUTS)
+    code, said = outcome(first)
+    assert code == EXIT_DONE, said
+    model: Any = AutoModelForCausalLM.from_pretrained(first / "checkpoint")
+    assert type(model).__name__ == "GraniteMoeForCausalLM"
+    answer = model.generate(torch.tensor([[3, 4, 5, 6, 7, 8]]), max_new_tokens=3, do_sample=False)
+    assert answer[0, 6:].tolist() == [9, 10, 11]
+    longer = settings(model=experts, context=32, deepspeed={"zero_optimization": {"stage": 3}})
+    second = freeze(run, "phase2", "pretrain", longer, {**INPUTS, "model": "phase1"})
+    code, said = outcome(second)
+    assert code == EXIT_DONE, said
+    metrics = load(second).manifest.metrics
+    assert metrics["loss/end/far"] < metrics["loss/start/far"]
 
 
 @pytest.mark.slow

@@ -8,13 +8,13 @@ from typing import Any
 import numpy
 import pytest
 import torch
-from transformers import GraniteForCausalLM
 
 from pipeline.pretraining import moments
 from pipeline.pretraining.config import ModelConfig, OptimizerConfig, PhaseConfig, ScheduleConfig
 from pipeline.pretraining.engine import end_communication, start_engine, sum_over_ranks
 from pipeline.pretraining.model import (
     TrainingModel,
+    granite,
     granite_config,
     initialize,
     parameter_groups,
@@ -65,9 +65,9 @@ def data(step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 def model() -> TrainingModel:
     config = granite_config(SHAPE, CONTEXT, 10_000.0)
     config._attn_implementation = "sdpa"
-    granite = GraniteForCausalLM(config)
-    initialize(granite, SHAPE, seed=1)
-    return TrainingModel(granite, chunk_tokens=24)
+    made = granite(config)
+    initialize(made, SHAPE, seed=1)
+    return TrainingModel(made, chunk_tokens=24)
 
 
 def plain_adamw(steps: int) -> tuple[list[float], dict[str, torch.Tensor]]:

@@ -5,13 +5,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from transformers import GraniteForCausalLM
-
 from pipeline.config import build
 from pipeline.context import StageContext
 from pipeline.pretraining.config import ModelConfig, PhaseConfig
 from pipeline.pretraining.engine import start_communication, start_engine
-from pipeline.pretraining.model import granite_config, initialize, training_model
+from pipeline.pretraining.model import granite, granite_config, initialize, training_model
 from pipeline.pretraining.resuming import StepCheckpoints
 from pipeline.pretraining.schedules import schedule_of
 from pipeline.pretraining.stream import TokenStream
@@ -68,11 +66,11 @@ def trainer(
     context.world_size = int(os.environ.get("WORLD_SIZE", 1))
     config = granite_config(settings.model, settings.context, 10_000.0)
     config._attn_implementation = settings.attention
-    granite = GraniteForCausalLM(config)
-    initialize(granite, settings.model, seed=1)
+    model = granite(config)
+    initialize(model, settings.model, seed=1)
     start_communication()
     resumable = StepCheckpoints(directory / "state" / "steps", settings, context.local_rank)
-    engine = start_engine(training_model(granite, settings), settings, context.world_size, resumable.converted)
+    engine = start_engine(training_model(model, settings), settings, context.world_size, resumable.converted)
     stream = TokenStream(tokens, settings.mixture, settings.context, seed=3)
 
     def held_out() -> HeldOutLoss:
