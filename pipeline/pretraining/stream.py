@@ -64,8 +64,9 @@ class Sequences:
         start, context = number * self._context, self._context
         window = numpy.asarray(self._shard.tokens[start : start + context + 1]).astype(numpy.int64)
         ends = self._shard.document_ends
-        first = int(numpy.searchsorted(ends, start, side="right"))
-        last = int(numpy.searchsorted(ends, start + context, side="right"))
+        # Of the type of the ends: another one would have all of them converted, at every read.
+        limits = numpy.array([start, start + context], ends.dtype)
+        first, last = numpy.searchsorted(ends, limits, side="right").tolist()
         borders = numpy.asarray(ends[first:last]).astype(numpy.int64) - start
         if self._rearrange is not None:
             window = self._rearrange(window, borders, key)

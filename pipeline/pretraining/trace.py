@@ -61,7 +61,7 @@ class Trace:
             place = self._stream.place_of(step * self._sequences_per_step + row)
             begin = place.sequence * self._context
             ends = self._shards[place.source].document_ends
-            number = int(numpy.searchsorted(ends, begin, side="right"))
+            number = int(numpy.searchsorted(ends, numpy.array(begin, ends.dtype), side="right"))
             while number < len(ends) and self._start(place.source, number) < begin + self._context:
                 yield self._sighting(place.source, number, begin, step, row, place.epoch)
                 number += 1

@@ -1,5 +1,6 @@
 """Permutation, mixture and token stream: pure functions of an index."""
 
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -115,6 +116,24 @@ def test_tokens_beyond_four_gibibytes_are_where_the_index_says(tmp_path: Path) -
     assert tokens.tolist() == [0, *last[:3]]
     assert positions.tolist()[3] == 0
     assert labels.tolist() == [last[0], last[1], IGNORED, last[3]]
+
+
+def test_a_sequence_is_read_without_a_look_at_the_rest(tmp_path: Path) -> None:
+    """A number of another type than the ends would have all of them converted: 16 MB here, gigabytes in a corpus."""
+    documents = 2_000_000
+    (tmp_path / "code").mkdir()
+    with (tmp_path / "code" / "train.ds").open("wb") as file:
+        file.truncate(2 * 10 * documents)
+    (numpy.arange(1, documents + 1, dtype="<u8") * 10).tofile(tmp_path / "code" / "train.ds.index")
+    split = {"tokens": 10 * documents, "documents": documents, "sha256": "x"}
+    write_json(tmp_path / "index.json", {"dtype": "uint16", "domains": {"code": {"train": split}}})
+    stream = TokenStream(tmp_path, {"code": 1.0}, 64, seed=0)
+    stream.read(0, 1)
+    tracemalloc.start()
+    stream.read(1, 1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 def test_stream_reads_the_same_samples_however_it_is_cut(tmp_path: Path) -> None:
