@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.config import build
 from pipeline.context import StageContext
 from pipeline.pretraining.config import ModelConfig, PhaseConfig
-from pipeline.pretraining.engine import start_communication, start_engine
+from pipeline.pretraining.engine import prepare_process_group, start_communication, start_engine
 from pipeline.pretraining.model import granite, granite_config, initialize, training_model
 from pipeline.pretraining.resuming import StepCheckpoints
 from pipeline.pretraining.schedules import schedule_of
@@ -68,6 +68,7 @@ def trainer(
     config._attn_implementation = settings.attention
     model = granite(config)
     initialize(model, settings.model, seed=1)
+    prepare_process_group()
     start_communication()
     resumable = StepCheckpoints(directory / "state" / "steps", settings, context.local_rank)
     engine = start_engine(training_model(model, settings), settings, context.world_size, resumable.converted)
