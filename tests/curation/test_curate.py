@@ -1,6 +1,5 @@
 """The stage on small sources: accounts that add up, hostile input, and what a kill leaves."""
 
-import contextlib
 import os
 import random
 import signal
@@ -17,6 +16,7 @@ from pipeline.curation.documents import content_id, read_folder, read_rows
 from pipeline.files import read_json
 from tests.curation.conftest import Curate
 from tests.curation.recipes import DISCLOSURE, hashes, recipe, write_lines, write_recipe
+from tests.processes import survivors
 
 PROSE = "The cat sat on the mat, and the dog lay by the door with a bone that it would not give to anyone. " * 3
 FILTERS: list[dict[str, Any]] = [
@@ -110,17 +110,6 @@ def test_what_has_nothing_to_remove_comes_out_as_it_is(tmp_path: Path, run_curat
         assert step["characters_in"] == step["characters_kept"]
 
 
-def survivors(variable: str) -> list[str]:
-    """Processes that have a variable in their environment."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        # A process can end, or belong to someone else, between the listing and the reading.
-        with contextlib.suppress(OSError):
-            if variable.encode() in path.read_bytes().split(b"\0"):
-                found.append(path.parent.name)
-    return found
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_killed_and_run_again_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -160,9 +149,6 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path: Path) -> None:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         killed += process.wait() == -signal.SIGKILL
-        deadline = time.monotonic() + 20
-        while survivors(f"CURATE_TEST={tmp_path}") and time.monotonic() < deadline:
-            time.sleep(0.1)
         assert not survivors(f"CURATE_TEST={tmp_path}")
     assert killed == len(steps_of_work)
     assert start("killed").wait() == 0
