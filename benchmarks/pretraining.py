@@ -30,9 +30,10 @@ from pipeline.config import build
 from pipeline.context import StageContext
 from pipeline.files import write_json
 from pipeline.pretraining import resuming
-from pipeline.pretraining.config import ModelConfig, PhaseConfig
+from pipeline.pretraining.config import PhaseConfig
 from pipeline.pretraining.engine import end_communication, prepare_process_group, start_communication, start_engine
 from pipeline.pretraining.model import granite, granite_config, initialize, training_model
+from pipeline.pretraining.model_config import ModelConfig
 from pipeline.pretraining.schedules import schedule_of
 from pipeline.pretraining.stream import TokenStream
 from pipeline.pretraining.throughput import model_flops

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from pipeline.artifact import PARTIAL, Manifest, publish
 from pipeline.files import write_json
 from pipeline.run import FROZEN, FrozenStage
+from pipeline.tokenization.tokenizer import tokenizer_fingerprint
 from tests.shards import END_OF_TEXT, write_shards
 
 VOCABULARY = 64
@@ -44,12 +46,15 @@ def write_tokenizer(directory: Path) -> None:
 
 
 def write_counting_tokens(directory: Path) -> None:
-    """Documents that count upwards from different numbers: quickly learnt."""
+    """Documents that count upwards from different numbers: quickly learnt. In ids of `write_tokenizer`."""
     documents = {
         domain: [[3 + (start + step * at) % 60 for at in range(50)] for start in range(60)]
         for domain, step in (("code", 1), ("math", 2))
     }
-    write_shards(directory / "tokens", documents, validation_every=10)
+    with tempfile.TemporaryDirectory() as folder:
+        write_tokenizer(Path(folder))
+        fingerprint = tokenizer_fingerprint(Path(folder) / "tokenizer")
+    write_shards(directory / "tokens", documents, 10, VOCABULARY, fingerprint)
 
 
 def freeze(run: Path, stage: str, kind: str, config: dict[str, Any], inputs: dict[str, str]) -> Path:

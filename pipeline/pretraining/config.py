@@ -1,96 +1,13 @@
-"""Settings of the model and of a pretraining phase."""
+"""Settings of a pretraining phase."""
 
 import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipeline.errors import ConfigError
+from pipeline.pretraining.model_config import ModelConfig
 
 EXCLUDED = {"fingerprint": False}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """A Granite model: grouped-query attention, RoPE, SwiGLU, RMSNorm, no biases, tied embeddings.
-
-    Dense, or with a mixture of experts in place of every SwiGLU (Granite 3.0's 1B-A400M and 3B-A800M).
-    """
-
-    vocab_size: int
-    """Token ids, the special block included."""
-    hidden_size: int
-    """Width of the residual stream."""
-    layers: int
-    """Transformer blocks."""
-    attention_heads: int
-    """Query heads; the head size is hidden_size / attention_heads."""
-    key_value_heads: int
-    """Key and value heads, shared by groups of query heads."""
-    mlp_hidden_size: int
-    """Width inside the SwiGLU, of each expert where there are experts."""
-    experts: int = 0
-    """Experts of a block; 0 is a dense model."""
-    experts_per_token: int = 0
-    """Experts that a token passes."""
-    router_loss: float = 0.001
-    """Weight of the load-balancing loss (Switch Transformer, arXiv 2101.03961, eq. 4-6); transformers' default."""
-    embedding_multiplier: float = 12.0
-    """Scale of the embedding output (Granite 3.0 report, table 2)."""
-    residual_multiplier: float = 0.22
-    """Scale of every attention and MLP output before it joins the residual stream."""
-    attention_multiplier: float | None = None
-    """Scale of attention scores; null is µP's 1 / head size."""
-    logits_scaling: float | None = None
-    """Divisor of the logits; null is µP's width multiplier, hidden_size / base_width."""
-    base_width: int = 256
-    """Width at which the width multiplier is 1 (Granite 3.0 report: 256)."""
-    initializer_std: float = 0.1
-    """Standard deviation of embeddings; of matrices it is divided by the root of the width multiplier."""
-    rms_norm_epsilon: float = 1e-5
-    """Added to the mean square in RMSNorm."""
-
-    def __post_init__(self) -> None:
-        if self.hidden_size % self.attention_heads:
-            raise ValueError(f"hidden_size {self.hidden_size} is no multiple of attention_heads {self.attention_heads}")
-        if not 0 <= self.experts_per_token <= self.experts or bool(self.experts) != bool(self.experts_per_token):
-            raise ValueError(
-                f"experts_per_token is {self.experts_per_token} of {self.experts} experts, set 1 up to that, or both 0"
-            )
-        if self.attention_heads % self.key_value_heads:
-            raise ValueError(
-                f"attention_heads {self.attention_heads} is no multiple of key_value_heads {self.key_value_heads}"
-            )
-        if (self.hidden_size // self.attention_heads) % 2:
-            raise ValueError("the head size hidden_size / attention_heads is odd, RoPE needs an even one")
-
-    @property
-    def head_size(self) -> int:
-        """Size of an attention head."""
-        return self.hidden_size // self.attention_heads
-
-    @property
-    def width_multiplier(self) -> float:
-        """µP's m_width."""
-        return self.hidden_size / self.base_width
-
-    @property
-    def parameters(self) -> int:
-        """Exact number of parameters: V·H + L(2·H·n_h·d + 2·H·n_kv·d + 3·H·I + 2·H) + H.
-
-        With E experts 3·E·H·I + E·H takes the place of 3·H·I.
-        """
-        return self._parameters(max(1, self.experts))
-
-    @property
-    def active_parameters(self) -> int:
-        """Parameters that a token passes: all of a dense model."""
-        return self._parameters(max(1, self.experts_per_token))
-
-    def _parameters(self, experts: int) -> int:
-        width, heads = self.hidden_size, self.attention_heads * self.head_size
-        attention = 2 * width * heads + 2 * width * self.key_value_heads * self.head_size
-        block = attention + 3 * experts * width * self.mlp_hidden_size + self.experts * width + 2 * width
-        return self.vocab_size * width + self.layers * block + width
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,7 +178,7 @@ class PhaseConfig:
     """Steps between records of the tracker."""
     peak_flops: float | None = field(default=None, metadata=EXCLUDED)
     """Dense FLOP/s of a rank's hardware, to report utilisation; null looks a known GPU up and else reports none."""
-    deepspeed: dict[str, Any] = field(default_factory=dict)
+    deepspeed: dict[str, Any] = field(default_factory=lambda: {"zero_optimization": {"stage": 1}})
     """DeepSpeed's own configuration; batch sizes, precision and clipping are filled in from above."""
 
     def __post_init__(self) -> None:
@@ -271,6 +188,11 @@ class PhaseConfig:
         ):  # fmt: skip
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"{name} is {value}, set 1 or more")
+        if self.zero_stage == 0 and self.precision == "bf16":
+            raise ValueError(
+                "DeepSpeed accumulates bf16 gradients in fp32 with ZeRO only: set "
+                "deepspeed.zero_optimization.stage to 1, 2 or 3, or precision to fp32"
+            )
         if self.mlp_tiles > 1 and self.model.experts:
             raise ValueError("mlp_tiles is for dense models, set it to 1")
         if self.z_loss < 0:
@@ -301,6 +223,11 @@ class PhaseConfig:
             raise ValueError("mixture needs at least one domain and no negative weight")
         if sum(self.mixture.values()) <= 0:
             raise ValueError("the weights of mixture sum to 0, raise one")
+
+    @property
+    def zero_stage(self) -> int:
+        """What of the training state DeepSpeed divides among ranks; without it, 0, every rank steps all weights."""
+        return self.deepspeed.get("zero_optimization", {}).get("stage", 0)
 
     @property
     def tokens_per_step(self) -> int:

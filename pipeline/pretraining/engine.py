@@ -31,8 +31,8 @@ def deepspeed_config(phase: PhaseConfig, world_size: int, universal: bool = Fals
     return {
         "train_micro_batch_size_per_gpu": phase.sequences_per_rank,
         "gradient_accumulation_steps": accumulation_steps(phase, world_size),
-        # Without ZeRO and in fp32 the optimizer clips itself: DeepSpeed would not say what the norm was.
-        "gradient_clipping": 0.0 if _is_plain(phase) else phase.optimizer.gradient_clipping,
+        # Without ZeRO the optimizer clips itself: DeepSpeed would not say what the norm was.
+        "gradient_clipping": phase.optimizer.gradient_clipping if phase.zero_stage else 0.0,
         "checkpoint": {"load_universal": universal},
         "bf16": {"enabled": phase.precision == "bf16"},
         # DeepSpeed accumulates in the model's type unless told (deepspeedai/DeepSpeed#1800).
@@ -63,20 +63,15 @@ def start_engine(
         config=deepspeed_config(phase, world_size, universal),
         dist_init_required=False,
     )
-    if moments.is_plain(engine):
-        most = phase.optimizer.gradient_clipping
-        optimizer.norm = lambda: float(torch.nn.utils.clip_grad_norm_(model.parameters(), most))
-    else:
+    if phase.zero_stage:
         wrapper: Any = engine.optimizer
         # The engine asks for the same attribute, after the step.
         optimizer.norm = lambda: float(wrapper._global_grad_norm)
+    else:
+        most = phase.optimizer.gradient_clipping
+        optimizer.norm = lambda: float(torch.nn.utils.clip_grad_norm_(model.parameters(), most))
     moments.allocate(engine)
     return engine
-
-
-def _is_plain(phase: PhaseConfig) -> bool:
-    stage = phase.deepspeed.get("zero_optimization", {}).get("stage", 0)
-    return stage == 0 and phase.precision == "fp32"
 
 
 def update_norm(engine: deepspeed.DeepSpeedEngine) -> float:

@@ -11,8 +11,9 @@ from transformers import GraniteConfig, GraniteForCausalLM, GraniteMoeConfig, Gr
 from transformers.models.granitemoe.modeling_granitemoe import load_balancing_loss_func
 
 from pipeline.errors import CheckpointError
-from pipeline.pretraining.config import ModelConfig, OptimizerConfig, PhaseConfig
+from pipeline.pretraining.config import OptimizerConfig, PhaseConfig
 from pipeline.pretraining.cross_entropy import LinearCrossEntropy
+from pipeline.pretraining.model_config import ModelConfig
 from pipeline.pretraining.sequence_parallel import SequenceParallel
 from pipeline.pretraining.stream import IGNORED
 

@@ -30,6 +30,7 @@ from pipeline.pretraining.schedules import schedule_of
 from pipeline.pretraining.stream import TokenStream
 from pipeline.pretraining.trainer import Trainer
 from pipeline.pretraining.validation import HeldOutLoss, measure
+from pipeline.pretraining.vocabularies import check_vocabularies
 
 
 def run(context: StageContext[PhaseConfig]) -> StageResult:
@@ -38,11 +39,13 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
     Inputs: `tokens` (tokenize), `tokenizer`, and `model`, the phase before; without it training begins.
 
     Raises:
-        DataError: for a mixture that the tokens cannot meet, before the first step.
-        CheckpointError: for a checkpoint of another shape.
+        DataError: for a mixture that the tokens cannot meet, or tokens of another vocabulary, before the first step.
+        CheckpointError: for a checkpoint of another shape or vocabulary.
     """
     phase, shards = context.config, context.inputs["tokens"].directory / "tokens"
     folder = context.inputs["tokenizer"].directory / "tokenizer"
+    before = context.inputs["model"].directory if "model" in context.inputs else None
+    check_vocabularies(phase.model.vocab_size, folder, shards, before and before / "checkpoint")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     rearrange = {}
     if (config := phase.fill_in_the_middle) is not None:
@@ -51,8 +54,7 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
     samples = phase.steps * phase.sequences_per_step
     epochs = stream.check_supply(samples, phase.max_epochs)
 
-    before = context.inputs.get("model")
-    model, state, progress = _start(context, tokenizer, before.directory if before else None)
+    model, state, progress = _start(context, tokenizer, before)
     schedule = schedule_of(phase, progress["tokens"], progress["learning_rate"])
     start_communication()
     resumable = StepCheckpoints(context.state / "steps", phase, context.local_rank)
@@ -67,7 +69,7 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
 
     if state is not None:
         moments.scatter(engine, state, progress["adam_step"])
-        logits.check(engine, torch.tensor(progress["logits"]), str(before.directory if before else ""))
+        logits.check(engine, torch.tensor(progress["logits"]), str(before))
     start_loss = held_out()
     # The model before is measured with the rotary base it was trained with; from here on it is the phase's.
     set_rotary(model, model.config)
@@ -124,11 +126,6 @@ def _start(
 ) -> tuple[Granite, dict[str, Tensor] | None, dict[str, Any]]:
     """The model to train, the optimizer's state and where the schedule stands."""
     phase = context.config
-    if len(tokenizer) != phase.model.vocab_size:
-        raise CheckpointError(
-            f"{context.inputs['tokenizer'].directory}: the tokenizer has {len(tokenizer)} ids, model.vocab_size is "
-            f"{phase.model.vocab_size}; set them equal"
-        )
     config = granite_config(phase.model, phase.context, phase.rope_theta)
     ids: Any = tokenizer
     config.bos_token_id = config.eos_token_id = ids.eos_token_id

@@ -195,8 +195,7 @@ def _is_damaged(path: Path, size: int, digest: str) -> bool:
 
 
 def _is_divided_otherwise(path: Path, phase: PhaseConfig) -> bool:
-    divided = phase.deepspeed.get("zero_optimization", {}).get("stage", 0) > 0 or phase.precision == "bf16"
-    return divided and read_json(path / MANIFEST)["world_size"] != comm.get_world_size()
+    return phase.zero_stage > 0 and read_json(path / MANIFEST)["world_size"] != comm.get_world_size()
 
 
 def _convert(path: Path) -> None:

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy
 import torch
 
-from pipeline.pretraining.config import ModelConfig, PhaseConfig
+from pipeline.pretraining.config import PhaseConfig
+from pipeline.pretraining.model_config import ModelConfig
 
 PEAKS = {
     "A100": 312e12,

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 from pipeline.compose import compose, typed
 from pipeline.config import build
 from pipeline.errors import CheckpointError
-from pipeline.pretraining.config import ModelConfig, OptimizerConfig
+from pipeline.pretraining.config import OptimizerConfig
 from pipeline.pretraining.cross_entropy import LinearCrossEntropy
 from pipeline.pretraining.model import (
     TrainingModel,
@@ -26,6 +26,7 @@ from pipeline.pretraining.model import (
     parameter_groups,
     set_learning_rate,
 )
+from pipeline.pretraining.model_config import ModelConfig
 from pipeline.pretraining.stream import IGNORED
 
 SHAPE = ModelConfig(

@@ -216,10 +216,12 @@ def test_what_cannot_work_is_refused_before_the_first_step(run: Path) -> None:
     cases = {
         r"mixture.books: no tokens of this domain": settings(mixture={"books": 1}),
         r"mixture.code: needs": settings(max_epochs=0.5),
-        r"the tokenizer has 64 ids, model.vocab_size is 128": settings(
-            model={**settings()["model"], "vocab_size": 128}
-        ),
+        r"the tokens have 64 ids, model.vocab_size is 128": settings(model={**settings()["model"], "vocab_size": 128}),
     }
+    without_zero = {"zero_optimization": {"stage": 0}}
+    cases["with ZeRO only: set deepspeed.zero_optimization.stage to 1, 2 or 3"] = settings(
+        precision="bf16", deepspeed=without_zero
+    )
     for number, (message, config) in enumerate(cases.items()):
         code, said = outcome(freeze(run, f"bad{number}", "pretrain", config, INPUTS))
         assert code == EXIT_USER_ERROR

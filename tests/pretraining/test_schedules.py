@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
-from pipeline.pretraining.config import ModelConfig, PhaseConfig, ScheduleConfig
+from pipeline.pretraining.config import PhaseConfig, ScheduleConfig
+from pipeline.pretraining.model_config import ModelConfig
 from pipeline.pretraining.schedules import exponential, linear, power, schedule_of
 
 BATCH = 1024 * 4096

@@ -7,7 +7,8 @@ import pytest
 
 from pipeline.config import build
 from pipeline.errors import ConfigError
-from pipeline.pretraining.config import ModelConfig, PhaseConfig, ScheduleConfig
+from pipeline.pretraining.config import PhaseConfig, ScheduleConfig
+from pipeline.pretraining.model_config import ModelConfig
 from pipeline.pretraining.throughput import StepTimes, hardware_flops, model_flops, peak_of
 
 MODEL = ModelConfig(vocab_size=512, hidden_size=64, layers=2, attention_heads=4, key_value_heads=2, mlp_hidden_size=128)

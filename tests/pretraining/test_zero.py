@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pipeline.pretraining import moments
-from pipeline.pretraining.config import ModelConfig, OptimizerConfig, PhaseConfig, ScheduleConfig
+from pipeline.pretraining.config import OptimizerConfig, PhaseConfig, ScheduleConfig
 from pipeline.pretraining.engine import end_communication, start_engine, sum_over_ranks
 from pipeline.pretraining.model import (
     TrainingModel,
@@ -22,16 +22,8 @@ from pipeline.pretraining.model import (
 )
 from pipeline.pretraining.stream import IGNORED
 from tests.distributed import run_on_ranks, save
+from tests.pretraining.training import SHAPE
 
-SHAPE = ModelConfig(
-    vocab_size=64,
-    hidden_size=32,
-    layers=2,
-    attention_heads=4,
-    key_value_heads=2,
-    mlp_hidden_size=48,
-    base_width=16,
-)
 NEXT_STAGE = {0: 2, 1: 3, 2: 1, 3: 0}
 STEPS, SEQUENCES, CONTEXT, RATE = 4, 8, 16, 3e-3
 

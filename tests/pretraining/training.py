@@ -7,9 +7,10 @@ from typing import Any
 
 from pipeline.config import build
 from pipeline.context import StageContext
-from pipeline.pretraining.config import ModelConfig, PhaseConfig
+from pipeline.pretraining.config import PhaseConfig
 from pipeline.pretraining.engine import prepare_process_group, start_communication, start_engine
 from pipeline.pretraining.model import granite, granite_config, initialize, training_model
+from pipeline.pretraining.model_config import ModelConfig
 from pipeline.pretraining.resuming import StepCheckpoints
 from pipeline.pretraining.schedules import schedule_of
 from pipeline.pretraining.stream import TokenStream
