@@ -12,7 +12,8 @@ import numpy
 import xxhash
 from datatrove.utils.text import TextNormConfig, simplify_text
 
-from pipeline.curation.vocabulary import ENGLISH, LONGEST_CHUNK, MOST_CHUNKS, word_tokenizer, words_of_chunks
+from pipeline.curation.english_words import words_of_chunks
+from pipeline.curation.vocabulary import ENGLISH, LONGEST_CHUNK, MOST_CHUNKS, word_tokenizer
 
 MULTIPLIER = numpy.uint64(0x9E3779B97F4A7C15)
 """2^64 over the golden ratio: mixes a word's hash into those before it, so that order counts."""

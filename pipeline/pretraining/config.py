@@ -132,7 +132,7 @@ class PhaseConfig:
     """Base of the rotary position embedding; long-context phases raise it."""
     sequences_per_step: int
     """Sequences in an optimizer step, over all ranks."""
-    sequences_per_rank: int = 1
+    sequences_per_rank: int = field(default=1, metadata=EXCLUDED)
     """Sequences in a micro-batch of one rank; what is missing to a step is accumulated."""
     mixture: dict[str, float]
     """Domain to weight; the weights need not sum to anything."""

@@ -3,7 +3,10 @@
 import inspect
 import itertools
 import json
+import re
 import string
+from collections.abc import Iterable
+from typing import Any
 
 import numpy
 import pytest
@@ -12,6 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.curation import vocabulary as module
+from pipeline.curation.english_words import (
+    BEFORE_DOT,
+    NO_PREFIX,
+    NO_SUFFIX,
+    PREFIXES,
+    SEPARATOR,
+    SUFFIXES,
+    words_of_chunks,
+)
 from pipeline.curation.vocabulary import Vocabulary
 
 TOKENIZER = SpaCyTokenizer("en")
@@ -61,6 +73,11 @@ PIECES = st.sampled_from(
             "a.b.c",
             "99%",
             "ORTH",
+            "_trig(func):",
+            "f(x):",
+            "x=''",
+            "=D)",
+            "<3.",
             "-" * 50,
             "x" * 60,
         ),
@@ -86,11 +103,11 @@ def test_words_are_the_same(pieces: list[str]) -> None:
 
 def test_words_of_all_short_chunks_are_the_same() -> None:
     found = [
-        "".join(letters) for length in (1, 2, 3, 4) for letters in itertools.product("aB1.,-+'~/$\"s=", repeat=length)
+        "".join(letters) for length in (1, 2, 3, 4) for letters in itertools.product("aB1.,-+'~/$\"s=):", repeat=length)
     ]
     found += ["".join(letters) for letters in itertools.product(string.printable.strip(), repeat=2)]
     for start in range(0, len(found), 5000):
-        text = " ".join(found[start : start + 5000])
+        text = f" {SEPARATOR} ".join(found[start : start + 5000])
         assert words(KNOWN, text) == TOKENIZER.word_tokenize(text)
 
 
@@ -119,3 +136,35 @@ def test_properties_are_those_of_the_words() -> None:
     assert known.lengths[numbers].tolist() == [5, 1, 2, 6, 1]
     assert known.symbols[numbers].tolist() == [False, True, False, False, True]
     assert known.with_letters[numbers].tolist() == [True, False, False, True, False]
+
+
+def test_affixes_are_those_of_spacy() -> None:
+    """Whatever two characters are beside them."""
+    stock = TOKENIZER.tokenizer.tokenizer
+    letters = [chr(point) for point in range(33, 127)]
+    beside = ["", *letters, *map("".join, itertools.product(letters, repeat=2))]
+
+    def always_one(found: Iterable[Any]) -> bool:
+        return {match and match.end() - match.start() for match in found} == {1}
+
+    prefixes = {each for each in letters if always_one(stock.prefix_search(each + after) for after in beside)}
+    suffixes = {each for each in letters if always_one(stock.suffix_search(before + each) for before in beside)}
+    before_dot = {
+        each for each in letters if each != "." and always_one(stock.suffix_search(f"{one}{each}.") for one in beside)
+    }
+    no_prefix = {each for each in letters if not any(stock.prefix_search(each + after) for after in beside)}
+    no_suffix = {each for each in letters if not any(stock.suffix_search(before + each) for before in beside)}
+    # Letters begin currencies such as US$, and end units and `'s`, which are looked for.
+    assert {each for each in letters if re.match(f"[{NO_PREFIX}]", each)} == no_prefix | set(string.ascii_letters)
+    assert {each for each in letters if re.match(f"[{NO_SUFFIX}]", each)} == no_suffix | set(string.ascii_letters)
+    assert prefixes == set(PREFIXES)
+    assert suffixes == set(SUFFIXES)
+    assert before_dot == BEFORE_DOT
+
+
+def test_the_word_that_spacy_frees_too_early() -> None:
+    """Fails without what keeps it: 1,200 other words take its place in memory before it comes again."""
+    before, after = ([f"“{part}{number}" for number in range(500)] for part in "ab")
+    words_of_chunks([*before, "“IS_ALPHA", *after])
+    words_of_chunks([f"“c{number}" for number in range(1200)])
+    assert words_of_chunks(["“IS_ALPHA”"]) == [["“", "IS_ALPHA", "”"]]

@@ -118,6 +118,20 @@ def saved(tokens: Path, work: Path, **changes: Any) -> Path:
     return work / "state" / "steps"
 
 
+def test_another_micro_batch_goes_on_with_equal_losses(tokens: Path, tmp_path: Path) -> None:
+    losses = []
+    for micro_batch in (2, 8):
+        settings = phase(1, 12, save_every_steps=4, sequences_per_rank=micro_batch)
+        trained = trainer(settings, tokens, tmp_path)
+        recorded = Recorded(trained)
+        trained.train()
+        trained.engine.destroy()
+        losses.append(recorded.losses)
+        shutil.rmtree(tmp_path / "state" / "steps" / "8")
+    assert list(losses[1]) == list(range(5, 13))
+    assert losses[1] == pytest.approx({step: losses[0][step] for step in losses[1]}, rel=1e-5)
+
+
 @pytest.mark.parametrize("staged", [False, True])
 def test_what_is_kept_and_what_is_good(staged: bool, tokens: Path, tmp_path: Path) -> None:
     staging = {"checkpoint_staging": str(tmp_path / "fast")} if staged else {}

@@ -9,7 +9,6 @@ import numpy
 from pipeline.curation.vocabulary import Vocabulary, vocabulary
 
 PARAGRAPH_BREAK = re.compile(r"\n{2,}")
-LINE_BREAK = re.compile("\n+")
 
 
 def duplicates(parts: Sequence[str]) -> tuple[int, int]:
@@ -39,7 +38,9 @@ class Features:
     @cached_property
     def lines(self) -> list[str]:
         """Lines, where blank lines are none."""
-        return LINE_BREAK.split(self.text)
+        lines = self.text.split("\n")
+        # The text before the first line break and after the last is a line even if it is empty.
+        return [lines[0], *filter(None, lines[1:-1]), *lines[-1:]] if len(lines) > 1 else lines
 
     @cached_property
     def paragraphs(self) -> list[str]:

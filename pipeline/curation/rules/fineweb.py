@@ -12,7 +12,7 @@ from pipeline.curation import recipe_steps as steps
 from pipeline.curation.rules.features import Features, duplicates, features
 from pipeline.curation.rules.rule import Judgement, Measured, Rule, judge, per_language, refuse
 
-ENDS = tuple(TERMINAL_PUNCTUATION)
+ENDS = frozenset(TERMINAL_PUNCTUATION)
 
 
 def fineweb_rule(step: steps.FineWebQuality) -> Rule:
@@ -33,7 +33,7 @@ def _rule(step: steps.FineWebQuality) -> Rule:
 
 
 def _measured(found: Features, lines: list[str], step: steps.FineWebQuality) -> Iterator[Measured]:
-    punctuated = sum(line.endswith(ENDS) for line in lines)
+    punctuated = sum(line[-1] in ENDS for line in lines)
     yield "line_punct_ratio", punctuated / len(lines), ">=", step.minimum_punctuated_lines
     if step.maximum_short_lines is not None:
         short = sum(len(line) <= step.short_line_characters for line in lines)

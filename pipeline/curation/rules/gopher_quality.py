@@ -45,9 +45,9 @@ def _measured(found: Features, step: steps.GopherQuality) -> Iterator[Measured]:
     ellipses = sum(map(text.count, ELLIPSES))
     yield "gopher_too_many_ellipsis", ellipses / len(words), "<=", step.maximum_symbols_per_word
     lines = text.splitlines()
-    bullets = sum(line.lstrip().startswith(BULLETS) for line in lines)
+    bullets = sum(line.startswith(BULLETS) for line in map(str.lstrip, lines))
     yield "gopher_too_many_bullets", bullets / len(lines), "<=", step.maximum_bullet_lines
-    ends = sum(line.rstrip().endswith(ELLIPSES) for line in lines)
+    ends = sum(line.endswith(ELLIPSES) for line in map(str.rstrip, lines)) if ellipses else 0
     yield "gopher_too_many_end_ellipsis", ends / len(lines), "<=", step.maximum_ellipsis_lines
     alphabetic = int(known.with_letters[words].sum()) / len(words)
     yield "gopher_below_alpha_threshold", alphabetic, ">=", step.minimum_alphabetic_words
