@@ -1,8 +1,8 @@
 """The words of English text as spaCy divides it, chunk by chunk between white space, in a fraction of its time.
 
 spaCy takes punctuation off both ends of a chunk, one character at a time, and divides the rest at its infixes, unless
-the whole or what is left is an exception. Most chunks have simple ends, and are divided here in two calls of `str.strip`
-and a search for infixes; spaCy's own tokenizer does the others.
+the whole or what is left is an exception. Most chunks have simple ends, and are divided here in two calls of
+`str.strip` and a search for infixes; spaCy's own tokenizer does the others.
 """
 
 import re
