@@ -245,7 +245,7 @@ def compare(texts: list[str], workers: int) -> list[Row]:
 def spent(texts: list[str]) -> str:
     """What this project's time goes to, in one process that has read and learnt nothing yet."""
     rules = {name: ours(name) for name in FILTERS}
-    seconds = dict.fromkeys(("words", *FILTERS), 0.0)
+    seconds: dict[str, float] = dict.fromkeys(("words", *FILTERS), 0.0)
     for text in texts:
         start = time.perf_counter()
         found = features(text, ENGLISH)  # which the rules then find again
