@@ -14,7 +14,8 @@ from pipeline.pretraining.trace import Sighting, Trace
 from pipeline.run import FROZEN, FrozenStage
 from pipeline.tokenization.documents import IDENTITY
 
-HEADER = ("phase", "step", "row", "position", "domain", "source", "document", "tokens", "epoch")
+HEADER = ("phase", "step", "row", "position", "domain", "source", "document", "tokens", "epoch", "skipped")
+"""The last: whether the step was skipped as harmful, so that the weights have nothing of it."""
 
 
 def trace_table(run: Path, step: str | None, document: str | None) -> Iterator[str]:
@@ -47,14 +48,15 @@ def trace_table(run: Path, step: str | None, document: str | None) -> Iterator[s
         found = {name: trace.steps_of_document(document) for name, trace in phases.items()}
     yield "\t".join(HEADER)
     for name, sightings in found.items():
+        skipped = set(read_json(run / name / "training_state" / "progress.json")["skipped_steps"])
         for sighting in sightings:
-            yield _line(name, sighting)
+            yield _line(name, sighting, sighting.step in skipped)
 
 
-def _line(phase: str, seen: Sighting) -> str:
+def _line(phase: str, seen: Sighting, skipped: bool) -> str:
     tokens = f"{seen.start}-{seen.end}"
     cells = (phase, seen.step, seen.row, seen.position, seen.domain, seen.source, seen.document, tokens, seen.epoch)
-    return "\t".join(map(str, cells))
+    return "\t".join(map(str, (*cells, "yes" if skipped else "no")))
 
 
 def _finished_phases(run: Path) -> dict[str, Trace]:

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import shutil
 import sysconfig
 from collections import defaultdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from tokenizers import Tokenizer
 
 from pipeline.artifact import Artifact, Manifest
 from pipeline.context import StageContext
+from pipeline.files import write_json
 from pipeline.pretraining.mixture import Mixture
 from pipeline.pretraining.permutation import FeistelPermutation
 from pipeline.pretraining.stream import TokenStream
@@ -22,6 +24,8 @@ from pipeline.pretraining.trace import Sighting, Trace
 from pipeline.tokenization import tokenize
 from pipeline.tokenization.config import TokenizeConfig
 from pipeline.tokenization.tokenizer import document_tokenizer, save_tokenizer, train_tokenizer
+from pipeline.tracing import trace_table
+from tests.runs import finished, freeze
 
 WEIGHTS = {"code": 2.0, "math": 1.0}
 CONTEXT, SEQUENCES_PER_STEP, STEPS, VOCABULARY = 64, 3, 60, 1024
@@ -104,3 +108,33 @@ def test_every_token_fed_is_traced_to_its_document_and_back(fed: tuple[Path, dic
     # Held-out documents are known, and were never seen.
     assert known.keys() - seen.keys()
     assert list(trace.steps_of_document("0" * 64)) == []
+
+
+def test_a_table_says_which_steps_were_skipped(fed: tuple[Path, dict[str, str], Tokenizer], tmp_path: Path) -> None:
+    tokens, known, _ = fed
+    freeze(tmp_path, "tokens", "tokenize", {}, {})
+    finished(tmp_path, "tokens", lambda partial: shutil.copytree(tokens, partial / "tokens"))
+    model = {
+        "vocab_size": VOCABULARY, "hidden_size": 32, "layers": 1, "attention_heads": 4, "key_value_heads": 2,
+        "mlp_hidden_size": 48,
+    }  # fmt: skip
+    config = {
+        "model": model, "tokens": STEPS * SEQUENCES_PER_STEP * CONTEXT, "context": CONTEXT, "mixture": WEIGHTS,
+        "sequences_per_step": SEQUENCES_PER_STEP, "learning_rate": {"law": "constant", "start": 0.01},
+    }  # fmt: skip
+    freeze(tmp_path, "phase1", "pretrain", config, {"tokens": "tokens"})
+
+    def end(partial: Path) -> None:
+        (partial / "training_state").mkdir()
+        write_json(partial / "training_state" / "progress.json", {"skipped_steps": [4]})
+
+    finished(tmp_path, "phase1", end)
+    for step, skipped in (("phase1/4", "yes"), ("phase1/5", "no")):
+        header, *rows = (line.split("\t") for line in trace_table(tmp_path, step, None))
+        assert header[-1] == "skipped"
+        assert rows
+        assert {row[-1] for row in rows} == {skipped}
+        document = rows[0][header.index("document")]
+        found = [line.split("\t") for line in trace_table(tmp_path, None, document)]
+        assert rows[0] in found
+        assert document in known
