@@ -75,7 +75,10 @@ def _one(files: list[Document], step: PackRepositories, ledger: Ledger) -> Itera
     for file in files[1:]:
         ledger.remove(step.step, file, Removal(reason="packed", duplicate_of=identity))
     before = len(first.text)
-    first.metadata["files"] = len(files)
+    # What is the same in all files, as a path is not.
+    common = set(first.metadata).intersection(*(file.metadata for file in files))
+    shared = {key for key in common if all(file.metadata[key] == first.metadata[key] for file in files)}
+    first.metadata = {**{key: value for key, value in first.metadata.items() if key in shared}, "files": len(files)}
     first.text, first.id = text, identity
     yield from _long_enough(first, before, True, step, ledger)
 

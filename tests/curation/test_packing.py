@@ -37,6 +37,8 @@ def test_files_of_a_repository_are_one_document(tmp_path: Path, run_curate: Cura
     documents = {document.text: document for document in read_folder(output / "documents" / "technical")}
     one = "# src/a.py\na = 1\n\n# src/b.py\nb = 1\n\n# src/c.py\nc = 1"
     assert documents[one].metadata["files"] == 3
+    assert documents[one].metadata["repository"] == "one"
+    assert "path" not in documents[one].metadata, "it is of one file"
     assert documents[one].id == content_id(one)
     two = [text for text in documents if text.startswith("# 0")]
     assert len(two) == 3
