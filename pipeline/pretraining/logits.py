@@ -17,13 +17,16 @@ TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 3e-2}
 """Largest difference, relative to the largest logit: another number of ranks or another kernel may round otherwise."""
 
 
+def fixed_text(vocab_size: int) -> tuple[Tensor, Tensor]:
+    """A row of tokens, shape (1, TOKENS), and ids spread over the vocabulary whose logits are kept, shape (ids,)."""
+    tokens = torch.randint(vocab_size, (1, TOKENS), generator=torch.Generator().manual_seed(SEED))
+    return tokens, torch.linspace(0, vocab_size - 1, min(KEPT, vocab_size)).long()
+
+
 def probe(engine: deepspeed.DeepSpeedEngine) -> Tensor:
-    """Logits that follow a fixed row of tokens, of ids spread over the vocabulary, shape (ids,). A collective."""
+    """Logits that follow the fixed text, shape (ids,). A collective."""
     module: Any = engine.module
-    config = module.model.config
-    generator = torch.Generator().manual_seed(SEED)
-    tokens = torch.randint(config.vocab_size, (1, TOKENS), generator=generator)
-    ids = torch.linspace(0, config.vocab_size - 1, min(KEPT, config.vocab_size)).long()
+    tokens, ids = fixed_text(module.model.config.vocab_size)
     parts = 1 if module.sequence_parallel is None else module.sequence_parallel.size
     length, part = TOKENS // parts, engine.global_rank % parts
     own = slice(part * length, (part + 1) * length)

@@ -39,6 +39,8 @@ class Trainer:
     """Measures the model. A collective."""
     tokens_before: int
     times: StepTimes = field(default_factory=StepTimes)
+    domain_losses: dict[str, float] = field(default_factory=dict)
+    """Of the last step that was measured, in nats per token of each domain that it had."""
 
     def train(self) -> None:
         """Trains from the newest complete checkpoint, or from the beginning, to the end of the phase.
@@ -84,6 +86,7 @@ class Trainer:
     def _metrics(self, step: int, loss: float) -> dict[str, float]:
         return {
             "train/loss": loss,
+            **{f"train/loss/{domain}": value for domain, value in self.domain_losses.items()},
             "train/learning_rate": self.schedule.of_step(step),
             "train/gradient_norm": self.optimizer.guard.norm,
             "train/update_norm": update_norm(self.engine),
@@ -133,17 +136,19 @@ class Trainer:
 
         Ranks that divide sequences take slices of the same share.
         """
-        phase, context = self.context.config, self.context
-        groups, parts = context.world_size // phase.sequence_parallel, phase.sequence_parallel
-        rounds = phase.sequences_per_step // (phase.sequences_per_rank * groups)
-        group, part = divmod(context.rank, parts)
-        begin = step * phase.sequences_per_step
+        phase, part = self.context.config, self.context.rank % self.context.config.sequence_parallel
         return [
-            self.stream.read(
-                begin + (number * groups + group) * phase.sequences_per_rank, phase.sequences_per_rank
-            ).part(part, parts)
-            for number in range(rounds)
+            self.stream.read(start, phase.sequences_per_rank).part(part, phase.sequence_parallel)
+            for start in self._starts(step)
         ]
+
+    def _starts(self, step: int) -> range:
+        """The first sample of each micro-batch of this rank."""
+        phase = self.context.config
+        group, groups = (each // phase.sequence_parallel for each in (self.context.rank, self.context.world_size))
+        begin = step * phase.sequences_per_step
+        size = phase.sequences_per_rank
+        return range(begin + group * size, begin + phase.sequences_per_step, groups * size)
 
     def _step(self, step: int, batches: list[Batch], measures: bool) -> float:
         """One optimizer step, or none if it would do harm; its loss in nats per token, over all ranks."""
@@ -155,16 +160,31 @@ class Trainer:
         # tokens divided by their number, never a mean of means.
         scale = len(batches) * self.context.world_size / float(valid)
         total = _tensor(0.0)
-        for number, batch in enumerate(batches, start=1):
+        domains = torch.zeros(2, len(self.stream.mixture.sources), dtype=torch.float64, device=device())
+        for number, (start, batch) in enumerate(zip(self._starts(step), batches, strict=True), start=1):
             loss, entropies = self.engine(*_to_device(batch))
             self.engine.backward(loss * scale)
             total += entropies.sum()
+            if measures:
+                domains += self._by_domain(start, batch, entropies)
             if number == len(batches):
                 optimizer.guard.begin(float(sum_over_ranks(total)) / float(valid))
             self.engine.step()
+        if measures:
+            losses, counts = sum_over_ranks(domains).tolist()
+            found = zip(self.stream.mixture.sources, losses, counts, strict=True)
+            self.domain_losses = {domain: loss / count for domain, loss, count in found if count}
         if (reason := optimizer.guard.end(step)) is not None and self.context.rank == 0:
             LOG.warning("step %d is skipped: %s", step + 1, reason)
         return optimizer.guard.loss
+
+    def _by_domain(self, start: int, batch: Batch, entropies: Tensor) -> Tensor:
+        """Summed loss of each domain's sequences in a micro-batch, and their labels: shape (2, domains), float64."""
+        sources = torch.from_numpy(self.stream.mixture.assign(start, len(batch.labels))[0])
+        labels = torch.from_numpy((batch.labels != IGNORED).sum(axis=1))
+        sums = torch.stack([entropies.detach().sum(dim=1), labels.to(device())]).double()
+        domains = sums.new_zeros(2, len(self.stream.mixture.sources))
+        return domains.index_add_(1, sources.to(device()), sums)
 
 
 def _tensor(value: float) -> Tensor:

@@ -170,3 +170,13 @@ def test_stream_refuses_a_shard_cut_short(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(DataError, match=r"train\.ds: has 1070 bytes, its index says 1080"):
         TokenStream(tmp_path, {"code": 1}, context=8, seed=0)
+
+
+def test_stream_refuses_an_index_that_points_past_the_end(tmp_path: Path) -> None:
+    write_shards(tmp_path, {"code": [list(range(1, 60))] * 9})
+    path = tmp_path / "code" / "train.ds.index"
+    ends = numpy.fromfile(path, "<u8")
+    ends[-1] += 7
+    ends.tofile(path)
+    with pytest.raises(DataError, match=r"train\.ds: documents end at token 547 of 540; tokenize again"):
+        TokenStream(tmp_path, {"code": 1}, context=8, seed=0)

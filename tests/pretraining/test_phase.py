@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, GraniteForCausalLM
 from pipeline.artifact import load
 from pipeline.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR
 from pipeline.files import read_json, sha256_of
+from pipeline.pretraining import logits
 from pipeline.pretraining.resuming import newest_step
 from tests.runs import (
     VOCABULARY,
@@ -81,6 +82,10 @@ def test_a_phase_learns_and_the_next_continues_it(run: Path) -> None:
     model: Any = GraniteForCausalLM.from_pretrained(first / "checkpoint")
     answer = model.generate(torch.tensor([[3, 4, 5, 6, 7, 8]]), max_new_tokens=3, do_sample=False)
     assert answer[0, 6:].tolist() == [9, 10, 11]
+    # What was exported says of the fixed text what the engine said.
+    text, ids = logits.fixed_text(VOCABULARY)
+    stored = torch.tensor(read_json(first / "training_state/progress.json")["logits"])
+    torch.testing.assert_close(model(text).logits[0, -1, ids], stored)
 
     # Twice the context, another ZeRO stage, weights averaged with those before.
     longer = settings(

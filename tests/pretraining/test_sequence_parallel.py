@@ -35,9 +35,10 @@ def train(tokens: Path, work: Path, path: Path, parts: int) -> None:
         trained = trainer(phase(case["stage"], 10, **settings), tokens, work / name)
         loss = trained.held_out()
         probe = logits.probe(trained.engine)
-        losses = [trained._step(step, trained._read(step), False) for step in range(STEPS)]
+        losses = [trained._step(step, trained._read(step), True) for step in range(STEPS)]
         found[name] = {
-            "losses": losses, "state": moments.gather(trained.engine), "probe": probe,
+            "losses": [*losses, *trained.domain_losses.values()], "probe": probe,
+            "state": moments.gather(trained.engine),
             "held_out": [*loss.domains.values(), loss.near, loss.far], "norm": trained.optimizer.guard.norm,
         }  # fmt: skip
         trained.engine.destroy()
