@@ -2,10 +2,12 @@
 
     python benchmarks/pretraining.py --write benchmarks/pretraining.md
     python benchmarks/pretraining.py --shape 1b --context 4096 --sequences 4 --precision bf16    on a GPU
+    python benchmarks/pretraining.py --shape 8b --layers 20 --precision bf16 --recompute --mlp-tiles 8 --longest 1048576
 
 Each system trains in a process of its own, one after the other. Model FLOPs are those of
 pipeline.pretraining.throughput; the rate they are held against is that of a product of two square matrices, measured
-in the same run.
+in the same run, and on a known GPU its peak too (MFU). With --longest this engine alone trains on one sequence a step,
+of a context that is doubled until memory does not suffice.
 """
 
 import argparse
@@ -14,6 +16,8 @@ import hashlib
 import itertools
 import json
 import platform
+import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -36,7 +40,7 @@ from pipeline.pretraining.model import granite, granite_config, initialize, trai
 from pipeline.pretraining.model_config import ModelConfig
 from pipeline.pretraining.schedules import schedule_of
 from pipeline.pretraining.stream import TokenStream
-from pipeline.pretraining.throughput import model_flops
+from pipeline.pretraining.throughput import model_flops, peak_of_rank
 from pipeline.pretraining.trainer import Trainer
 
 SHAPES = {
@@ -56,6 +60,8 @@ SHAPES = {
 """A small one for CPU, and Granite's (4.0-1B with half its layers, 4.1-3B, 4.1-8B)."""
 SYSTEMS = ("bare torch loop", "Hugging Face Trainer, DeepSpeed ZeRO-1", "this engine", "this engine, compiled")
 RATE, WARM = 1e-4, 3
+NO_MEMORY = ("OutOfMemoryError", "can't allocate memory")
+"""What torch says on a GPU and on a CPU."""
 DOCUMENT = 600
 """Tokens of a document on average."""
 
@@ -88,7 +94,8 @@ def phase_of(options: argparse.Namespace, compiled: bool) -> PhaseConfig:
         "context": options.context, "sequences_per_step": step, "sequences_per_rank": options.sequences,
         "mixture": {"code": 1}, "max_epochs": 1e9, "learning_rate": {"law": "constant", "start": RATE},
         "precision": options.precision, "attention": "flex_attention" if torch.cuda.is_available() else "sdpa",
-        "compile": compiled, "gradient_checkpointing": options.recompute, "save_every_steps": 10**9,
+        "compile": compiled, "gradient_checkpointing": options.recompute, "mlp_tiles": options.mlp_tiles,
+        "save_every_steps": 10**9,
         "deepspeed": {"zero_optimization": {"stage": 1}},
     }, "phase")  # fmt: skip
 
@@ -197,7 +204,7 @@ def matmul_rate(precision: str) -> float:
 
 
 def measure(system: str, options: argparse.Namespace) -> dict[str, float]:
-    """One system, in this process: tokens per second and peak memory of the device."""
+    """One system, in this process: tokens per second and peak memory, of the device or of the process."""
     phase = phase_of(options, compiled=system.endswith("compiled"))
     run = {"bare torch loop": bare, "this engine": ours, "this engine, compiled": ours}.get(system, hugging_face)
     with tempfile.TemporaryDirectory() as name:
@@ -205,41 +212,88 @@ def measure(system: str, options: argparse.Namespace) -> dict[str, float]:
         seconds = run(phase, Path(name) / "tokens", Path(name) / "work")
     # The median: the first steps compile, allocate and warm caches.
     rate = phase.tokens_per_step / statistics.median(seconds[WARM:])
-    peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    of_process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else of_process
     return {"tokens_per_second": rate, "memory": float(peak)}
 
 
-def table(options: argparse.Namespace, found: dict[str, dict[str, float]], rate: float) -> str:
-    """The table as Markdown, with the machine and the versions."""
-    phase = phase_of(options, compiled=False)
-    flops = model_flops(phase.model, phase.context)
-    device = (
-        torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else f"{platform.machine()}, {options.threads} threads"
-    )
+def measure_apart(system: str, *arguments: str) -> dict[str, float] | None:
+    """One system in a process of its own, with this run's options and more; None where memory did not suffice."""
+    command = [sys.executable, __file__, *sys.argv[1:], *arguments, "--only", system]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == -signal.SIGKILL or (done.returncode and any(each in done.stderr for each in NO_MEMORY)):
+        return None
+    if done.returncode:
+        sys.exit(f"{system}: {done.stderr[-3000:]}")
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    print(system, *arguments, f"{found['tokens_per_second']:,.0f} tokens/s", file=sys.stderr)
+    return found
+
+
+def described(phase: PhaseConfig, options: argparse.Namespace, rate: float) -> str:
+    """The model, the machine and the versions."""
+    cpu = f"{platform.machine()}, {options.threads} threads"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "deepspeed"))
+    peak = peak_of_rank(phase)
+    return (
+        f"{phase.model.parameters / 1e6:,.1f}M parameters, {phase.precision}, micro-batches of "
+        f"{phase.sequences_per_rank} in steps of {phase.sequences_per_step}; {device}, Python "
+        f"{platform.python_version()}, {packages}. A matrix product runs at {rate / 1e9:,.0f} GFLOP/s"
+        + (f", the peak is {peak / 1e9:,.0f}." if peak else ".")
+    )
+
+
+def cells(phase: PhaseConfig, found: dict[str, float], rate: float) -> str:
+    """Those of a row that all tables have."""
+    flops = found["tokens_per_second"] * model_flops(phase.model, phase.context)
+    peak = peak_of_rank(phase)
+    share = f"{100 * flops / peak:.0f} %" if peak else ""
+    rates = f"{found['tokens_per_second']:,.0f} | {flops / 1e9:,.0f} | {100 * flops / rate:.0f} %"
+    return f"{rates} | {share} | {found['memory'] / 2**30:.1f}"
+
+
+CELLS = "tokens/s | model GFLOP/s | share of the matrix product | MFU | peak memory, GiB"
+
+
+def compare(options: argparse.Namespace) -> list[str]:
+    """A table of all systems at one context."""
+    phase = phase_of(options, compiled=False)
+    found = {system: measure_apart(system) for system in options.systems}
+    rate = matmul_rate(options.precision)
+    base = (found.get(SYSTEMS[1]) or {}).get("tokens_per_second")
     lines = [
-        f"{phase.model.parameters / 1e6:,.1f}M parameters, context {phase.context:,}, "
-        f"{phase.sequences_per_step} sequences a step in micro-batches of {phase.sequences_per_rank}, "
-        f"{phase.precision}; {device}, Python {platform.python_version()}, {packages}. "
-        f"A matrix product runs at {rate / 1e9:,.0f} GFLOP/s.",
-        "",
-        "| system | tokens/s | to Hugging Face | model GFLOP/s | share of the matrix product | peak memory, GiB |",
-        "|---|---|---|---|---|---|",
-    ]
-    base = found.get(SYSTEMS[1], {}).get("tokens_per_second")
+        f"Context {phase.context:,}: {described(phase, options, rate)}", "",
+        f"| system | to Hugging Face | {CELLS} |", "|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
     for name, values in found.items():
-        tokens = values["tokens_per_second"]
-        ratio = f"{tokens / base:.2f}" if base else ""
-        memory = f"{values['memory'] / 2**30:.1f}" if values["memory"] else ""
-        share = f"{100 * tokens * flops / rate:.0f} %"
-        lines.append(f"| {name} | {tokens:,.0f} | {ratio} | {tokens * flops / 1e9:,.0f} | {share} | {memory} |")
-    return "\n".join(lines)
+        if values is None:
+            lines.append(f"| {name} | memory does not suffice | | | | | |")
+        else:
+            ratio = f"{values['tokens_per_second'] / base:.2f}" if base else ""
+            lines.append(f"| {name} | {ratio} | {cells(phase, values, rate)} |")
+    return lines
+
+
+def longest(options: argparse.Namespace) -> list[str]:
+    """A table of contexts, each twice the one before, up to the longest that fits or `options.longest`."""
+    options.sequences = options.rounds = 1
+    rows, rate = [], matmul_rate(options.precision)
+    while options.context <= options.longest:
+        found = measure_apart(SYSTEMS[2], "--sequences", "1", "--rounds", "1", "--context", str(options.context))
+        if found is None:
+            rows.append(f"| {options.context:,} | memory does not suffice | | | | |")
+            break
+        rows.append(f"| {options.context:,} | {cells(phase_of(options, compiled=False), found, rate)} |")
+        options.context *= 2
+    phase = phase_of(options, compiled=False)
+    about = f"{'Activations computed again. ' if phase.gradient_checkpointing else ''}MLPs in {phase.mlp_tiles} parts."
+    return [described(phase, options, rate) + f" {about}", "",
+            f"| context | {CELLS} |", "|---|---|---|---|---|---|", *rows]  # fmt: skip
 
 
 def main() -> None:
-    """Runs all systems and prints or writes the table."""
+    """Runs what the options say and prints or writes the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=SHAPES, default="small")
     parser.add_argument("--layers", type=int, help="instead of the shape's")
@@ -250,7 +304,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--recompute", action="store_true", help="activation checkpointing")
+    parser.add_argument("--mlp-tiles", type=int, default=1, help="parts that this engine's MLPs take a sequence in")
     parser.add_argument("--systems", nargs="*", default=SYSTEMS)
+    parser.add_argument("--longest", type=int, help="double the context up to this one, or up to the first too long")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     parser.add_argument("--write", type=Path, help="file to write the table to")
     options = parser.parse_args()
@@ -258,16 +314,7 @@ def main() -> None:
     if options.only:
         print(json.dumps(measure(options.only, options)))
         return
-    found = {}
-    for system in options.systems:
-        done = subprocess.run(
-            [sys.executable, __file__, *sys.argv[1:], "--only", system], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            sys.exit(f"{system}: {done.stderr[-3000:]}")
-        found[system] = json.loads(done.stdout.strip().splitlines()[-1])
-        print(f"{system}: {found[system]['tokens_per_second']:,.0f} tokens/s", file=sys.stderr)
-    text = table(options, found, matmul_rate(options.precision))
+    text = "\n".join(longest(options) if options.longest else compare(options))
     print(text)
     if options.write:
         options.write.write_text(f"# Pretraining\n\n{text}\n")

@@ -20,7 +20,7 @@ COMPRESSION_LEVEL = 5
 def normalise(text: str) -> str:
     """The form in which texts are compared: NFC, `\\n` line ends, no trailing white space."""
     lines = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return "\n".join(line.rstrip() for line in lines).strip()
+    return "\n".join(map(str.rstrip, lines)).strip()
 
 
 def content_id(text: str) -> str:

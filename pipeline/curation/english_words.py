@@ -40,11 +40,13 @@ SUFFIXES = "!\"#&'()*,:;<>?[]_`{}"
 BEFORE_DOT = frozenset("!\"#%&'()*+,-:;<>?[]_`{|}" + digits + ascii_letters[:26])
 """ASCII characters after which a single dot at the end is a suffix."""
 NO_PREFIX = r"A-Za-z0-9@\\^|~/\-"
+"""ASCII characters that neither are a prefix nor begin one, but for currencies."""
 NO_SUFFIX = r"A-Za-z0-9@\\^|~/\-="
-"""ASCII characters that are neither a prefix, or suffix, nor part of one, but for units and currencies."""
+"""ASCII characters that neither are a suffix nor end one, but for units and currencies."""
 CORE = re.compile(rf"(?:[{NO_PREFIX}]|\.(?!\.))(?:[!-#%-~]*[{NO_SUFFIX}])?")
 """What no affix is left on but for a unit after a digit, or `'s`; a currency has a $."""
 UNIT = re.compile(r"[0-9'](?:(?<=[0-9])[A-Za-z]+|[sS])\Z")
+"""Letters at the end that may be a suffix after all: a unit after a digit, or `'s`."""
 ONE_WORD = re.compile("[A-Za-z]+[0-9]*|[0-9]+")
 """Chunks in which no rule of spaCy's finds a place to split, but for those that are exceptions as a whole."""
 SEPARATOR = "zz"

@@ -46,7 +46,8 @@ def execute(
 def _on_this_machine(steps: list[PipelineStep], tasks: int, folder: Path, workers: int | None) -> None:
     multiprocess.forkserver.set_forkserver_preload(PRELOADED)
     tie_processes(os.getpid())
-    workers = min(workers or len(os.sched_getaffinity(0)), tasks)
+    # Two even for one task: datatrove runs what has one worker in this process, which has not imported as much.
+    workers = min(workers or len(os.sched_getaffinity(0)), max(2, tasks))
     LocalPipelineExecutor(steps, tasks=tasks, workers=workers, logging_dir=str(folder)).run()
 
 

@@ -73,6 +73,8 @@ class RepeatedNGrams:
         assert n >= self.n
         while self.n < n:
             self.n += 1
+            if not len(self._places):
+                continue
             follows = numpy.flatnonzero(numpy.diff(self._places) == 1)
             keys = self._groups[follows] * (int(self._groups.max(initial=0)) + 1) + self._groups[follows + 1]
             _, groups, counts = numpy.unique(keys, return_inverse=True, return_counts=True)
