@@ -15,8 +15,11 @@ from warcio.warcwriter import WARCWriter
 from pipeline.curation.bad_records import Place, bad_record, put_down
 from pipeline.curation.embedded.text import EmbeddedText
 from pipeline.curation.encodings import declared_charset, decode_page
+from pipeline.curation.gzip_members import GzipMembers
 from pipeline.curation.read_errors import READ_ERRORS, reason_of
 
+DAMAGED_RECORD = "damaged_record"
+"""The reason for a record that is not whole, after which its file goes on."""
 PAGE_TYPES = ("text/html", "application/xhtml+xml")
 EPOCH = "2000-01-01T00:00:00Z"
 """Date of pages that have none: a constant, so that the same pages make the same file."""
@@ -58,17 +61,28 @@ class WarcPages(WarcReader):
         self.maximum_record_bytes = maximum_record_bytes
 
     def read_file(self, filepath: str) -> Iterator[Document]:
-        """The responses of a file, and its bad records."""
-        number = -1
+        """The responses of a file, and its bad records; of a gzip file also those after a damaged one."""
+        number, compressed = 0, filepath.endswith(".gz")
         try:
-            with self.data_folder.open(filepath, "rb", compression=self.compression) as file:
-                for number, record in enumerate(ArchiveIterator(file)):
-                    if record.rec_type == "response":
-                        yield self._document(Place(filepath, number, "record"), record)
+            with self.data_folder.open(filepath, "rb", compression=None if compressed else self.compression) as file:
+                stream = GzipMembers(file, b"WARC/") if compressed else file
+                goes_on = True
+                while goes_on:
+                    goes_on = False
+                    try:
+                        for record in ArchiveIterator(stream):
+                            if record.rec_type == "response":
+                                yield self._document(Place(filepath, number, "record"), record)
+                            number += 1
+                    except READ_ERRORS as error:
+                        goes_on = isinstance(stream, GzipMembers) and stream.skip_damage()
+                        reason = DAMAGED_RECORD if goes_on else reason_of(error)
+                        yield bad_record(Place(filepath, number, "record"), reason, str(error))
+                        number += 1
         except READ_ERRORS as error:
-            yield bad_record(Place(filepath, number + 1, "record"), reason_of(error), str(error))
+            yield bad_record(Place(filepath, number, "record"), reason_of(error), str(error))
         else:
-            if number < 0:
+            if number == 0:
                 yield bad_record(Place(filepath, 0, "record"), "empty_file", "")
 
     def _document(self, place: Place, record: ArcWarcRecord) -> Document:
