@@ -31,7 +31,8 @@ def write_warc(path: Path, pages: Iterable[EmbeddedText]) -> int:
     with path.open("wb") as file:
         writer = WARCWriter(file, gzip=True)
         for page in pages:
-            address = f"pydoc://{page.origin}"
+            # Of http addresses alone warcio parses the headers; .invalid is nobody's (RFC 2606).
+            address = f"http://pydoc.invalid/{page.origin}"
             headers = StatusAndHeaders("200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1")
             record = writer.create_warc_record(
                 address,

@@ -63,4 +63,4 @@ def test_damage_in_an_archive_costs_the_record_that_it_lies_in(tmp_path: Path, d
         else:
             bad.append((place, reason))
     assert bad == [(Place("all.warc.gz", 3, "record"), "damaged_record")]
-    assert [pages.index(page) for text in good for page in pages if text.endswith(page.text)] == [0, 1, 2, 4, 5]
+    assert good == [page.text for page in pages[:3] + pages[4:]]
