@@ -73,12 +73,17 @@ class RepeatedNGrams:
         assert n >= self.n
         while self.n < n:
             self.n += 1
-            if not len(self._places):
-                continue
-            follows = numpy.flatnonzero(numpy.diff(self._places) == 1)
+            follows = numpy.flatnonzero(self._places[1:] - self._places[:-1] == 1)
             keys = self._groups[follows] * (int(self._groups.max(initial=0)) + 1) + self._groups[follows + 1]
-            _, groups, counts = numpy.unique(keys, return_inverse=True, return_counts=True)
-            repeated = counts[groups] > 1
+            # numpy.unique would number the others as well, in more calls, which are what a short text costs.
+            order = keys.argsort()
+            keys = keys[order]
+            same = numpy.zeros(len(keys) + 1, dtype=bool)
+            numpy.equal(keys[1:], keys[:-1], out=same[1:-1])
+            repeated = same[1:] | same[:-1]
+            groups = numpy.zeros(len(keys), dtype=numpy.int64)
+            groups[order[repeated]] = (~same[:-1])[repeated].cumsum()
+            repeated = groups > 0
             self._places, self._groups = self._places[follows][repeated], groups[repeated]
 
     def characters(self, place: int) -> int:
