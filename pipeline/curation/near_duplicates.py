@@ -16,6 +16,7 @@ from pipeline.curation.arrays import write_array
 from pipeline.curation.candidate_texts import CandidateTexts
 from pipeline.curation.candidates import groups_of_bucket
 from pipeline.curation.documents import read_documents
+from pipeline.curation.leaders import Leaders
 from pipeline.curation.ledger import Ledger
 from pipeline.curation.recipe_steps import MinHash
 from pipeline.curation.rules.rule import Removal
@@ -104,9 +105,10 @@ def without(
         return jaccard(shingles_at(one), shingles_at(other))
 
     for group in _groups(groups):
-        leaders: list[int] = []
-        for number in numpy.sort(rank[numpy.searchsorted(places, group)]).tolist():
-            for leader in leaders:
+        numbers = numpy.sort(rank[numpy.searchsorted(places, group)])
+        leaders = Leaders(shingles_at, int(texts.characters[ranking[numbers]].max()), step.minimum_jaccard)
+        for number in numbers.tolist():
+            for leader in leaders.perhaps_like(number):
                 value = similarity_of(leader, number)
                 if value >= step.minimum_jaccard:
                     clusters.join(leader, number)
