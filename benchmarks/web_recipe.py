@@ -50,7 +50,7 @@ DISCLOSURE = {
     "data_provenance": "none",
 }  # fmt: skip
 MINHASH = MinhashConfig(hash_config=HashConfig(precision=64))
-Row = tuple[str, float, int]
+Row = tuple[str, float]
 
 
 def is_english(document: Any) -> bool:
@@ -60,7 +60,7 @@ def is_english(document: Any) -> bool:
 
 
 def stock(pages: Path, folder: Path, workers: int) -> tuple[list[Row], int]:
-    """Name, seconds and documents of datatrove's parts, and the pages read."""
+    """Names and seconds of datatrove's parts, and the documents kept."""
     filtered, signatures, buckets, remove, output = (
         str(folder / name) for name in ("filtered", "signatures", "buckets", "remove", "output")
     )
@@ -88,7 +88,7 @@ def stock(pages: Path, folder: Path, workers: int) -> tuple[list[Row], int]:
     for name, steps, tasks in parts:
         start = time.perf_counter()
         LocalPipelineExecutor(steps, tasks=tasks, workers=min(workers, tasks), logging_dir=str(folder / name)).run()
-        rows.append((name, time.perf_counter() - start, 0))
+        rows.append((name, time.perf_counter() - start))
     kept = sum(1 for _ in JsonlReader(output).run())
     return rows, kept
 
@@ -138,6 +138,7 @@ def main() -> None:
     parser.add_argument("warc", type=Path, nargs="*")
     parser.add_argument("--modules", type=int, default=1500, help="modules whose pages are rendered")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=1, help="rounds of all, of which the fastest count")
     parser.add_argument("--write", type=Path, help="file to write the table to")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -151,14 +152,19 @@ def main() -> None:
         # As many files as there are tasks.
         for part in range(TASKS):
             write_warc(pages / f"rendered-{part}.warc.gz", web_pages.read(source, names[part::TASKS]))
-        parts, stock_kept = stock(pages, folder / "stock", options.workers)
-        found = {each: ours(pages, folder / each, options.workers, each) for each in ("trafilatura", "resiliparse")}
-    total = sum(seconds for _, seconds, _ in parts)
+        stocks, own = [], {"trafilatura": [], "resiliparse": []}
+        for number in range(options.repeats):
+            stocks.append(stock(pages, folder / f"stock-{number}", options.workers))
+            for each, runs in own.items():
+                runs.append(ours(pages, folder / f"{each}-{number}", options.workers, each))
+    parts, stock_kept = min(stocks, key=lambda run: sum(seconds for _, seconds in run[0]))
+    found = {each: min(runs) for each, runs in own.items()}
+    total = sum(seconds for _, seconds in parts)
     read = found["trafilatura"][1]
     packages = ", ".join(f"{each} {version(each)}" for each in ("datatrove", "trafilatura", "resiliparse", "spacy"))
     lines = [
         f"{read:,} pages; {options.workers} workers on {platform.machine()}, Python {platform.python_version()}, "
-        f"{packages}.",
+        f"{packages}; the fastest of {options.repeats} rounds.",
         "",
         "| | seconds | pages/s | ratio | documents kept |",
         "|---|---|---|---|---|",
@@ -168,7 +174,7 @@ def main() -> None:
             for each, (seconds, _, kept) in found.items()
         ),
         "",
-        "Of stock datatrove's time: " + ", ".join(f"{each} {seconds:.1f} s" for each, seconds, _ in parts) + ".",
+        "Of stock datatrove's time: " + ", ".join(f"{each} {seconds:.1f} s" for each, seconds in parts) + ".",
     ]
     table = "\n".join(lines)
     print(table)

@@ -19,8 +19,10 @@ COMPRESSION_LEVEL = 5
 
 def normalise(text: str) -> str:
     """The form in which texts are compared: NFC, `\\n` line ends, no trailing white space."""
-    lines = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return "\n".join(map(str.rstrip, lines)).strip()
+    text = unicodedata.normalize("NFC", text)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "\n".join(map(str.rstrip, text.split("\n"))).strip()
 
 
 def content_id(text: str) -> str:

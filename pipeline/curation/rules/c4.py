@@ -7,10 +7,10 @@ lines left are too few to decide: a line is one sentence at least.
 import re
 
 from datatrove.data import Document
-from datatrove.utils.text import split_into_sentences
 
 from pipeline.curation import recipe_steps as steps
 from pipeline.curation.rules.rule import Check, Judgement, Rule, refuse
+from pipeline.curation.rules.sentences import count_sentences
 
 CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 ENDS = (".", "?", "!", '"', "'")
@@ -27,7 +27,7 @@ def c4_rule(step: steps.C4) -> Rule:
             return refuse(lines)
         checks: tuple[Check, ...] = ()
         if len(lines) < 2 * step.minimum_sentences:
-            count = sum(len(split_into_sentences(line, step.language)) for line in lines)
+            count = sum(count_sentences(line, step.language) for line in lines)
             if count < step.minimum_sentences:
                 return refuse("too_few_sentences", count, step.minimum_sentences)
             checks = (Check("too_few_sentences", count, step.minimum_sentences),)
