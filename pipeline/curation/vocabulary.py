@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
-from unicodedata import category
 
 import numpy
 from datatrove.utils.text import PUNCTUATION_SET
@@ -25,10 +24,6 @@ LONGEST_CHUNK = 40
 """Characters. Longer chunks are addresses and data, which do not come back."""
 CHUNKS_PER_CALL = 20_000
 """Unknown chunks that are tokenized at once: what bounds the memory of a call."""
-
-
-OTHER_WORD, PUNCTUATION, ENDS_SENTENCE = range(3)
-"""What a word is to spaCy's sentencizer."""
 
 
 class Property:
@@ -61,19 +56,6 @@ def _is_symbol(word: str) -> bool:
 
 def _has_letter(word: str) -> bool:
     return any(map(str.isalpha, word))
-
-
-@lru_cache
-def _sentence_ends() -> frozenset[str]:
-    from spacy.pipeline import Sentencizer
-
-    return frozenset(Sentencizer.default_punct_chars)
-
-
-def _sentence_kind(word: str) -> int:
-    if word in _sentence_ends():
-        return ENDS_SENTENCE
-    return PUNCTUATION if all(category(character).startswith("P") for character in word) else OTHER_WORD
 
 
 def word_tokenizer(language: str) -> Any:
@@ -119,7 +101,6 @@ class Vocabulary:
         self.lengths = Property(len, "int32")
         self.symbols = Property(_is_symbol, "bool")
         self.with_letters = Property(_has_letter, "bool")
-        self.sentence_kinds = Property(_sentence_kind, "int8")
 
     def words(self, text: str) -> numpy.ndarray:
         """The words of a text by their numbers, as int32; valid until the next text."""
@@ -143,7 +124,7 @@ class Vocabulary:
         divided = self._words_of(chunks)
         new = [word for word in dict.fromkeys(chain.from_iterable(divided)) if word not in self._numbers]
         self._numbers.update(zip(new, range(len(self._numbers), len(self._numbers) + len(new)), strict=True))
-        for each in (self.lengths, self.symbols, self.with_letters, self.sentence_kinds):
+        for each in (self.lengths, self.symbols, self.with_letters):
             each.append(new)
         number = self._numbers.__getitem__
         self._chunks.update((chunk, tuple(map(number, words))) for chunk, words in zip(chunks, divided, strict=True))
