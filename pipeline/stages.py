@@ -30,7 +30,7 @@ KINDS = {
         "pipeline.curation.config:CurateConfig",
         "pipeline.curation.curate:run",
         report="pipeline.curation.funnel:report_lines",
-        version=2,
+        version=3,
     ),
     "synthesize": Kind(
         "pipeline.curation.config:SynthesizeConfig",
