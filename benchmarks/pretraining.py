@@ -62,6 +62,7 @@ SYSTEMS = ("bare torch loop", "Hugging Face Trainer, DeepSpeed ZeRO-1", "this en
 RATE, WARM = 1e-4, 3
 NO_MEMORY = ("OutOfMemoryError", "can't allocate memory")
 """What torch says on a GPU and on a CPU."""
+CELLS = "tokens/s | model GFLOP/s | share of the matrix product | MFU | peak memory, GiB"
 DOCUMENT = 600
 """Tokens of a document on average."""
 
@@ -251,9 +252,6 @@ def cells(phase: PhaseConfig, found: dict[str, float], rate: float) -> str:
     share = f"{100 * flops / peak:.0f} %" if peak else ""
     rates = f"{found['tokens_per_second']:,.0f} | {flops / 1e9:,.0f} | {100 * flops / rate:.0f} %"
     return f"{rates} | {share} | {found['memory'] / 2**30:.1f}"
-
-
-CELLS = "tokens/s | model GFLOP/s | share of the matrix product | MFU | peak memory, GiB"
 
 
 def compare(options: argparse.Namespace) -> list[str]:

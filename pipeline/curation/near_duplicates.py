@@ -82,7 +82,7 @@ def without(
 
     Documents of `earlier` runs, whose places follow those of the shards, stay in any case. The value in a removed
     document's row is its highest similarity to another of its cluster. Memory: some 200 bytes for each candidate, the
-    shingles of 512 of them; their texts are in files in `work`.
+    shingles of 512 of them, a bitmap for each leader of the largest group; their texts are in files in `work`.
     """
     every = [numpy.load(path, mmap_mode="r") for path in sorted(groups.glob("*.places.npy"))]
     places = numpy.unique(numpy.concatenate(every)) if every else numpy.empty(0, numpy.int64)

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import numpy
 import pytest
+from datatrove.data import Document
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.curation.documents import content_id, normalise, read_folder, read_rows
-from pipeline.curation.near_duplicates import jaccard
+from pipeline.curation.arrays import write_array
+from pipeline.curation.documents import content_id, normalise, order, read_folder, read_rows, write_documents
+from pipeline.curation.leaders import FEW
+from pipeline.curation.ledger import Ledger
+from pipeline.curation.near_duplicates import jaccard, without
+from pipeline.curation.recipe_steps import MinHash
 from tests.curation.conftest import Curate
 from tests.curation.recipes import hashes, recipe, write_lines, write_recipe
 
@@ -88,3 +93,22 @@ def test_workers_change_no_byte(tmp_path: Path, run_curate: Curate) -> None:
     alone, _ = run_curate(tmp_path / "recipes", "alone", tasks=1, workers=1)
     together, _ = run_curate(tmp_path / "recipes", "together", tasks=3, workers=2)
     assert hashes(alone) == hashes(together)
+
+
+def test_among_many_pages_of_one_template_in_a_bucket_only_copies_go(tmp_path: Path) -> None:
+    """Similarities within the template are some .6, those of copies .9; all are in one group, and in no other."""
+    draw = random.Random(3)
+    template = words(draw, 240)
+    pages = [[*template, *words(draw, 60)] for _ in range(80)]
+    copies = [[*page[:-8], *words(draw, 8)] for page in pages[60:]]
+    texts = [" ".join(each) for each in [*pages, *copies]]
+    metadata = {"source": "", "origin": ""}
+    all_of_them = [Document(text=text, id=content_id(text), metadata=dict(metadata)) for text in texts]
+    write_documents(tmp_path / "all", sorted(all_of_them, key=order))
+    write_array(tmp_path / "groups" / "000.places.npy", numpy.arange(len(texts)))
+    write_array(tmp_path / "groups" / "000.sizes.npy", numpy.array([len(texts)]))
+    ledger, step = Ledger(["minhash"]), MinHash(step="minhash")
+    kept = list(without([tmp_path / "all"], [], tmp_path / "groups", tmp_path / "work", step, ledger))
+    assert {" ".join(document.text.split()[:-8]) for document in kept} == {" ".join(page[:-8]) for page in pages}
+    assert len(kept) == len(pages) > 2 * FEW
+    assert ledger.counts["minhash"].reasons == {"near_duplicate": len(copies)}

@@ -12,6 +12,7 @@ from pipeline.curation.vocabulary import ENGLISH
 WHITE_SPACE = re.compile(r"\s{2,}|[^\S ]")
 """What is a word by itself to spaCy, of no other kind than any that is no punctuation."""
 MOST_CHUNKS = 50_000
+"""Chunks whose words are remembered."""
 OTHER_WORD, PUNCTUATION, ENDS_SENTENCE = range(3)
 
 
