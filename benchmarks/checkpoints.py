@@ -18,12 +18,12 @@ from pathlib import Path
 import torch
 from pretraining import SHAPES, model_of, phase_of, write_tokens
 
-from pipeline.files import files_below
-from pipeline.pretraining.engine import end_communication, start_communication, start_engine
-from pipeline.pretraining.model import training_model
-from pipeline.pretraining.resuming import StepCheckpoints
-from pipeline.pretraining.skipping import StepGuard
-from pipeline.pretraining.stream import TokenStream
+from pipeline.core.files import files_below
+from pipeline.pretraining.data.stream import TokenStream
+from pipeline.pretraining.engine.engine import end_communication, start_communication, start_engine
+from pipeline.pretraining.engine.step_checkpoints import StepCheckpoints
+from pipeline.pretraining.engine.step_guard import StepGuard
+from pipeline.pretraining.model.model import training_model
 
 INTERVALS = (12_500, 1_000)
 STEPS, SAVES = 4, 3

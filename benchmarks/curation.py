@@ -34,15 +34,15 @@ from datatrove.pipeline.filters.base_filter import get_filter_result
 from datatrove.pipeline.readers import JsonlReader
 from datatrove.utils.hashing import HashConfig
 
-from pipeline.curation import recipe_steps as steps
-from pipeline.curation.embedded import web_pages
-from pipeline.curation.extraction import Extraction
-from pipeline.curation.ledger import Ledger
-from pipeline.curation.near_duplicates import sign
-from pipeline.curation.recipe_sources import Disclosure, EmbeddedSource
-from pipeline.curation.rules import rule_of
-from pipeline.curation.rules.features import features
-from pipeline.curation.vocabulary import ENGLISH
+from pipeline.curation.audit.ledger import Ledger
+from pipeline.curation.dedup.near_duplicates import sign
+from pipeline.curation.filters import rule_of
+from pipeline.curation.filters.extraction import Extraction
+from pipeline.curation.filters.features import features
+from pipeline.curation.readers.embedded import web_pages
+from pipeline.curation.readers.sources import Disclosure, EmbeddedSource
+from pipeline.curation.recipes import steps
+from pipeline.curation.text.vocabulary import ENGLISH
 
 Decide = Callable[[Document], bool]
 

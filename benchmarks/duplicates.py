@@ -23,15 +23,16 @@ import numpy
 import yaml
 from datatrove.data import Document
 
-from pipeline.context import StageContext
-from pipeline.curation import curate, near_duplicates
+from pipeline.core.context import StageContext
+from pipeline.curation import curate
+from pipeline.curation.audit.ledger import Ledger
 from pipeline.curation.config import CurateConfig
-from pipeline.curation.documents import content_id, read_documents, read_folder, write_documents
-from pipeline.curation.ledger import Ledger
-from pipeline.curation.near_duplicates import jaccard
-from pipeline.curation.recipe_steps import MinHash
-from pipeline.curation.shingles import shingles_of
-from pipeline.curation.signatures import Signatures
+from pipeline.curation.dedup import near_duplicates
+from pipeline.curation.dedup.minhash import Signatures
+from pipeline.curation.dedup.near_duplicates import jaccard
+from pipeline.curation.dedup.shingles import shingles_of
+from pipeline.curation.recipes.steps import MinHash
+from pipeline.curation.text.documents import content_id, read_documents, read_folder, write_documents
 
 WORDS = 400
 NEW_WORDS = 80

@@ -20,9 +20,9 @@ from datatrove.pipeline.extractors import Trafilatura
 from datatrove.pipeline.extractors.base import BaseExtractor, ExtractorSandbox
 from datatrove.pipeline.readers import WarcReader
 
-from pipeline.curation import recipe_steps as steps
-from pipeline.curation.extraction import extractor_of
-from pipeline.curation.warc import WarcPages
+from pipeline.curation.filters.extraction import extractor_of
+from pipeline.curation.readers.warc import WarcPages
+from pipeline.curation.recipes import steps
 
 NO_LIMIT = -1
 SPACE = re.compile(r"\s+")

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy
 
-from pipeline.files import write_json
-from pipeline.pretraining.stream import TokenStream
+from pipeline.core.files import write_json
+from pipeline.pretraining.data.stream import TokenStream
 
 TOKENS_PER_DOCUMENT = 500
 CHUNK = 1 << 24

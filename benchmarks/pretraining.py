@@ -30,16 +30,21 @@ from typing import Any
 import numpy
 import torch
 
-from pipeline.config import build
-from pipeline.context import StageContext
-from pipeline.files import write_json
-from pipeline.pretraining import resuming
+from pipeline.core.config import build
+from pipeline.core.context import StageContext
+from pipeline.core.files import write_json
 from pipeline.pretraining.config import PhaseConfig
-from pipeline.pretraining.engine import end_communication, prepare_process_group, start_communication, start_engine
-from pipeline.pretraining.model import granite, granite_config, initialize, training_model
+from pipeline.pretraining.data.stream import TokenStream
+from pipeline.pretraining.engine import step_checkpoints as resuming
+from pipeline.pretraining.engine.engine import (
+    end_communication,
+    prepare_process_group,
+    start_communication,
+    start_engine,
+)
+from pipeline.pretraining.model.model import granite, granite_config, initialize, training_model
 from pipeline.pretraining.model_config import ModelConfig
 from pipeline.pretraining.schedules import schedule_of
-from pipeline.pretraining.stream import TokenStream
 from pipeline.pretraining.throughput import model_flops, peak_of_rank
 from pipeline.pretraining.trainer import Trainer
 

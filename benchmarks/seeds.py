@@ -8,8 +8,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.artifact import Manifest, read_manifest
-from pipeline.errors import ArtifactError
+from pipeline.core.artifact import Manifest, read_manifest
+from pipeline.core.errors import ArtifactError
 
 Show = Callable[[dict[str, Manifest]], str]
 

@@ -33,15 +33,15 @@ from datatrove.pipeline.readers import JsonlReader, WarcReader
 from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.hashing import HashConfig
 
-from pipeline.context import StageContext
+from pipeline.core.context import StageContext
+from pipeline.core.files import read_json
 from pipeline.curation import curate
 from pipeline.curation.config import CurateConfig
-from pipeline.curation.documents import read_folder
-from pipeline.curation.embedded import web_pages
-from pipeline.curation.language import identify
-from pipeline.curation.recipe_sources import Disclosure, EmbeddedSource
-from pipeline.curation.warc import write_warc
-from pipeline.files import read_json
+from pipeline.curation.readers.embedded import web_pages
+from pipeline.curation.readers.sources import Disclosure, EmbeddedSource
+from pipeline.curation.readers.warc import write_warc
+from pipeline.curation.text.documents import read_folder
+from pipeline.curation.text.language_id import identify
 
 TASKS = 4
 MINIMUM_SCORE = 0.5

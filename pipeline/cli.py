@@ -6,16 +6,16 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.artifact import read_manifest
-from pipeline.compose import as_yaml, compose, typed
-from pipeline.config import RunConfig
-from pipeline.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR, UserError, as_user_error
-from pipeline.files import read_json
-from pipeline.launchers.local import launch
-from pipeline.planning import plan_table, with_demand
-from pipeline.report import details, stage_line, summary
-from pipeline.run import FrozenStage, check_upstream, freeze, next_attempt, prepare, select
-from pipeline.tracing import trace_table
+from pipeline.control.compose import as_yaml, compose, typed
+from pipeline.control.local_launcher import launch
+from pipeline.control.planning import plan_table, with_demand
+from pipeline.control.report import details, stage_line, summary
+from pipeline.control.run import FrozenStage, check_upstream, freeze, next_attempt, prepare, select
+from pipeline.control.tracing import trace_table
+from pipeline.core.artifact import read_manifest
+from pipeline.core.config import RunConfig
+from pipeline.core.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR, UserError, as_user_error
+from pipeline.core.files import read_json
 
 COMMANDS = {
     "run": "run all stages, or those between from=STAGE and to=STAGE; what is done is skipped",

@@ -7,8 +7,8 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.config import nearest
-from pipeline.errors import ConfigError
+from pipeline.core.config import nearest
+from pipeline.core.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,26 @@ KINDS = {
     "curate": Kind(
         "pipeline.curation.config:CurateConfig",
         "pipeline.curation.curate:run",
-        report="pipeline.curation.funnel:report_lines",
+        report="pipeline.curation.audit.report:report_lines",
         version=3,
     ),
     "synthesize": Kind(
-        "pipeline.curation.config:SynthesizeConfig",
-        "pipeline.curation.synthesize:run",
-        report="pipeline.curation.funnel:report_lines",
+        "pipeline.synthesis.config:SynthesizeConfig",
+        "pipeline.synthesis.synthesize:run",
+        report="pipeline.curation.audit.report:report_lines",
         version=3,
     ),
     "tokenizer": Kind("pipeline.tokenization.config:TokenizerConfig", "pipeline.tokenization.train_tokenizer:run"),
     "tokenize": Kind("pipeline.tokenization.config:TokenizeConfig", "pipeline.tokenization.tokenize:run", version=2),
     "pretrain": Kind("pipeline.pretraining.config:PhaseConfig", "pipeline.pretraining.phase:run"),
-    "sft_data": Kind("pipeline.sft.config:SftDataConfig", "pipeline.sft.data:run", version=2),
-    "sft": Kind("pipeline.sft.config:SftConfig", "pipeline.sft.train:run"),
-    "reward_model": Kind("pipeline.rl.config:RewardModelConfig", "pipeline.rl.reward_model:run"),
-    "rl": Kind("pipeline.rl.config:RlConfig", "pipeline.rl.train:run", version=2),
+    "sft_data": Kind(
+        "pipeline.posttraining.data.config:SftDataConfig", "pipeline.posttraining.data.sft_data:run", version=2
+    ),
+    "sft": Kind("pipeline.posttraining.sft.config:SftConfig", "pipeline.posttraining.sft.train:run"),
+    "reward_model": Kind(
+        "pipeline.posttraining.reward.config:RewardModelConfig", "pipeline.posttraining.reward.train:run"
+    ),
+    "rl": Kind("pipeline.posttraining.rl.config:RlConfig", "pipeline.posttraining.rl.train:run", version=2),
     "evaluate": Kind("pipeline.evaluation.config:EvaluateConfig", "pipeline.evaluation.evaluate:run"),
     "release": Kind("pipeline.release.config:ReleaseConfig", "pipeline.release.release:run", version=2),
 }

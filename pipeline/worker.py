@@ -18,10 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from pipeline.artifact import Manifest, describe_environment, finish_publishing, load, publish
-from pipeline.config import TrackingConfig, build
-from pipeline.context import StageContext, StageResult, StopFlag
-from pipeline.errors import (
+from pipeline.control.run import FROZEN, FrozenStage, is_done, next_attempt
+from pipeline.core.artifact import Manifest, describe_environment, finish_publishing, load, publish
+from pipeline.core.config import TrackingConfig, build
+from pipeline.core.context import ATTEMPT, PARENT_PIPE, StageContext, StageResult, StopFlag
+from pipeline.core.errors import (
     EXIT_DONE,
     EXIT_REQUEUE,
     EXIT_USER_ERROR,
@@ -30,14 +31,10 @@ from pipeline.errors import (
     Requeue,
     as_user_error,
 )
-from pipeline.files import read_json, write_json
-from pipeline.progress import Progress
-from pipeline.run import FROZEN, FrozenStage, is_done, next_attempt
+from pipeline.core.files import read_json, write_json
+from pipeline.core.progress import Progress
+from pipeline.core.tracking import Tracker
 from pipeline.stages import kind_of, load_symbol
-from pipeline.tracking import Tracker
-
-ATTEMPT = "FIVEPHASE_ATTEMPT"
-PARENT_PIPE = "FIVEPHASE_PARENT_PIPE"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,9 +13,9 @@ from typing import Any
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.artifact import PARTIAL, Manifest, publish
-from pipeline.files import write_json
-from pipeline.run import FROZEN, FrozenStage
+from pipeline.control.run import FROZEN, FrozenStage
+from pipeline.core.artifact import PARTIAL, Manifest, publish
+from pipeline.core.files import write_json
 from pipeline.tokenization.tokenizer import tokenizer_fingerprint
 from tests.shards import END_OF_TEXT, write_shards
 

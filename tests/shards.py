@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy
 
-from pipeline.files import write_json
+from pipeline.core.files import write_json
 
 END_OF_TEXT = 0
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from pipeline.cli import main
-from pipeline.compose import CONF
-from pipeline.errors import EXIT_DONE, EXIT_USER_ERROR
+from pipeline.control.compose import CONF
+from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR
 
 RECIPES = CONF.parent / "data_recipes"
 

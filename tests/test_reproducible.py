@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.artifact import read_manifest
-from pipeline.compose import CONF
+from pipeline.control.compose import CONF
+from pipeline.core.artifact import read_manifest
 
 PHASES = ("phase1", "phase2")
 

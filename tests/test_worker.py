@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.errors import EXIT_USER_ERROR
-from pipeline.files import read_json
+from pipeline.core.errors import EXIT_USER_ERROR
+from pipeline.core.files import read_json
 from tests.pretraining.test_phase import INPUTS, outcome, settings
 from tests.runs import finished, freeze, start_worker, wait_until, write_counting_tokens, write_tokenizer
 

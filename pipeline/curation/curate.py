@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from pipeline.context import StageContext, StageResult
-from pipeline.curation import readers
-from pipeline.curation.account import account
-from pipeline.curation.bad_share import check_bad_share
+from pipeline.core.context import StageContext, StageResult
+from pipeline.core.files import read_json, write_json
+from pipeline.curation.audit.bad_share import check_bad_share
+from pipeline.curation.audit.summary import account
 from pipeline.curation.config import CurateConfig
-from pipeline.curation.domain_tasks import Pair, Publish, Repeats, Runs, Sign, Thin, Unite
-from pipeline.curation.high_quality import SelectHighQuality
-from pipeline.curation.parallel import Work, run_tasks
-from pipeline.curation.recipe import Recipe
-from pipeline.curation.tasks import Collect
-from pipeline.curation.workplace import Workplace
-from pipeline.files import read_json, write_json
+from pipeline.curation.executors.parallel import Work, run_tasks
+from pipeline.curation.readers import readers
+from pipeline.curation.recipes.recipe import Recipe
+from pipeline.curation.tasks.collect import Collect
+from pipeline.curation.tasks.compare import Pair, Publish, Repeats, Runs, Sign, Thin, Unite
+from pipeline.curation.tasks.select import SelectHighQuality
+from pipeline.curation.tasks.workspace import Workplace
 
 COLLECT, REPORT = "collect", "report.json"
 

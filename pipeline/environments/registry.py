@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Literal
 
+from pipeline.core.errors import ConfigError
 from pipeline.environments import (
     calibration,
     chat,
@@ -22,15 +23,7 @@ from pipeline.environments import (
     temporal,
 )
 from pipeline.environments.answers import abstains
-from pipeline.environments.problem import (
-    MAX_COMPLETION_CHARACTERS,
-    Environment,
-    Options,
-    Problem,
-    Verdict,
-    malformed,
-)
-from pipeline.errors import ConfigError
+from pipeline.environments.problem import MAX_COMPLETION_CHARACTERS, Environment, Options, Problem, Verdict, malformed
 
 Split = Literal["train", "held_out"]
 

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from pipeline.config import nearest
-from pipeline.context import StageContext, StageResult
-from pipeline.errors import ConfigError
+from pipeline.core.config import nearest
+from pipeline.core.context import StageContext, StageResult
+from pipeline.core.errors import ConfigError
+from pipeline.core.files import write_json
 from pipeline.evaluation.accuracy import accuracy_metrics, answer_all, sample_answers
 from pipeline.evaluation.config import EvaluateConfig
 from pipeline.evaluation.long_range import long_batch
 from pipeline.evaluation.loss import domain_loss, mean_loss
 from pipeline.evaluation.model import LoadedModel, load_model
 from pipeline.evaluation.needle import held_out_text, make_haystacks, retrieve
-from pipeline.files import write_json
-from pipeline.pretraining.stream import domains_with_validation
+from pipeline.pretraining.data.stream import domains_with_validation
 
 EARLIER = "before"
 """Role of the evaluation whose headline is shown as `before`."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy
 
-from pipeline.errors import DataError
-from pipeline.pretraining.stream import Batch
+from pipeline.core.errors import DataError
+from pipeline.pretraining.data.stream import Batch
 from pipeline.tokenization.shards import TokenShard
 
 

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from pipeline.pretraining.stream import IGNORED, Batch, validation_batch
+from pipeline.pretraining.data.stream import IGNORED, Batch, validation_batch
 
 
 @torch.inference_mode()

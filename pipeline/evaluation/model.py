@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from pipeline.errors import CheckpointError
+from pipeline.core.errors import CheckpointError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 

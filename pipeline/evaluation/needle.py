@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from pipeline.errors import DataError
+from pipeline.core.errors import DataError
 from pipeline.tokenization.shards import TokenShard
 
 KEYS = ("Amsterdam", "Cairo", "Lima", "Montreal", "Nairobi", "Oslo", "Prague", "Seoul", "Toronto", "Vienna")

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pipeline.errors import ConfigError
+from pipeline.core.errors import ConfigError
 from pipeline.pretraining.model_config import ModelConfig
 
 EXCLUDED = {"fingerprint": False}

@@ -9,14 +9,20 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
-from pipeline.context import StageContext, StageResult
-from pipeline.errors import CheckpointError
-from pipeline.files import write_json
-from pipeline.pretraining import checkpoints, logits, merging, moments
+from pipeline.core.context import StageContext, StageResult
+from pipeline.core.errors import CheckpointError
+from pipeline.core.files import write_json
+from pipeline.pretraining import merging
 from pipeline.pretraining.config import MergeConfig, PhaseConfig
-from pipeline.pretraining.engine import end_communication, start_communication, start_engine
-from pipeline.pretraining.fill_in_the_middle import FillInTheMiddle
-from pipeline.pretraining.model import (
+from pipeline.pretraining.data.fill_in_the_middle import FillInTheMiddle
+from pipeline.pretraining.data.stream import TokenStream
+from pipeline.pretraining.data.vocabularies import check_vocabularies
+from pipeline.pretraining.engine import checkpoints
+from pipeline.pretraining.engine import logits_check as logits
+from pipeline.pretraining.engine import optimizer_state as moments
+from pipeline.pretraining.engine.engine import end_communication, start_communication, start_engine
+from pipeline.pretraining.engine.step_checkpoints import StepCheckpoints
+from pipeline.pretraining.model.model import (
     Granite,
     check_shape,
     granite,
@@ -25,12 +31,9 @@ from pipeline.pretraining.model import (
     set_rotary,
     training_model,
 )
-from pipeline.pretraining.resuming import StepCheckpoints
 from pipeline.pretraining.schedules import schedule_of
-from pipeline.pretraining.stream import TokenStream
 from pipeline.pretraining.trainer import Trainer
 from pipeline.pretraining.validation import HeldOutLoss, measure
-from pipeline.pretraining.vocabularies import check_vocabularies
 
 
 def run(context: StageContext[PhaseConfig]) -> StageResult:

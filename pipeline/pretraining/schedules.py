@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.errors import ConfigError
+from pipeline.core.errors import ConfigError
 from pipeline.pretraining.config import PhaseConfig, ScheduleConfig
 
 SEQUENCE_OF_POWER_LAW = 4096

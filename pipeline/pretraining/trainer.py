@@ -10,16 +10,17 @@ import deepspeed
 import torch
 from torch import Tensor
 
-from pipeline.context import StageContext
-from pipeline.errors import CheckpointError, Requeue
-from pipeline.pretraining import logits, moments
+from pipeline.core.context import StageContext
+from pipeline.core.errors import CheckpointError, Requeue
 from pipeline.pretraining.config import PhaseConfig
-from pipeline.pretraining.engine import any_rank, device, sum_over_ranks, update_norm
-from pipeline.pretraining.model import set_learning_rate
-from pipeline.pretraining.resuming import StepCheckpoints
+from pipeline.pretraining.data.stream import IGNORED, Batch, TokenStream
+from pipeline.pretraining.engine import logits_check as logits
+from pipeline.pretraining.engine import optimizer_state as moments
+from pipeline.pretraining.engine.engine import any_rank, device, sum_over_ranks, update_norm
+from pipeline.pretraining.engine.step_checkpoints import StepCheckpoints
+from pipeline.pretraining.engine.step_guard import GuardedAdamW
+from pipeline.pretraining.model.model import set_learning_rate
 from pipeline.pretraining.schedules import Schedule
-from pipeline.pretraining.skipping import GuardedAdamW
-from pipeline.pretraining.stream import IGNORED, Batch, TokenStream
 from pipeline.pretraining.throughput import StepTimes, peak_of_rank
 from pipeline.pretraining.validation import HeldOutLoss
 

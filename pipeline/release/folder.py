@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from pipeline.errors import ArtifactError, CheckpointError
+from pipeline.core.errors import ArtifactError, CheckpointError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 STANDALONE = Path(__file__).with_name("standalone.py")

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifact import Artifact, Manifest, read_manifest
-from pipeline.errors import ArtifactError
-from pipeline.files import read_json
+from pipeline.core.artifact import Artifact, Manifest, read_manifest
+from pipeline.core.errors import ArtifactError
+from pipeline.core.files import read_json
 
 DISCLOSURE = "disclosure.json"
 """What a stage that takes data in says of it, in IBM's fields."""

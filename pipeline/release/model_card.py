@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipeline.artifact import Manifest
+from pipeline.core.artifact import Manifest
 
 DATA_KIND = "tokenize"
 """Kind of the stage whose metrics count tokens per domain."""

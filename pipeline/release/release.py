@@ -2,9 +2,9 @@
 
 import shutil
 
-from pipeline.context import StageContext, StageResult
+from pipeline.core.context import StageContext, StageResult
+from pipeline.core.files import write_json
 from pipeline.environments.registry import problems, verify
-from pipeline.files import write_json
 from pipeline.release.config import ReleaseConfig
 from pipeline.release.folder import answer_alone, write_folder
 from pipeline.release.lineage import disclosed, lineage

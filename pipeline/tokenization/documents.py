@@ -10,8 +10,8 @@ from pathlib import Path
 
 import orjson
 
-from pipeline.artifact import Artifact
-from pipeline.errors import DataError
+from pipeline.core.artifact import Artifact
+from pipeline.core.errors import DataError
 
 IDENTITY = re.compile("[0-9a-f]{64}")
 SOURCES = ("corpus", "synthetic")

@@ -7,8 +7,8 @@ from typing import Any
 import numpy
 from datatrove.pipeline.tokens.tokenizer import TokenizedFile
 
-from pipeline.errors import DataError
-from pipeline.files import sync
+from pipeline.core.errors import DataError
+from pipeline.core.files import sync
 from pipeline.tokenization.pieces import Piece
 from pipeline.tokenization.shards import DOCUMENT_TYPE, SOURCE_TYPE, TOKEN_TYPES
 

@@ -9,7 +9,7 @@ import numpy
 from datatrove.utils.batching import batched
 from tokenizers import Tokenizer
 
-from pipeline.files import read_json, sync, write_json
+from pipeline.core.files import read_json, sync, write_json
 from pipeline.tokenization.documents import SourceDocument, hash64
 from pipeline.tokenization.shards import END_TYPE, SOURCE_TYPE, TOKEN_TYPES
 

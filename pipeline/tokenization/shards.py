@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy
 
-from pipeline.errors import DataError
-from pipeline.files import read_json
+from pipeline.core.errors import DataError
+from pipeline.core.files import read_json
 
 INDEX = "index.json"
 TOKEN_TYPES = {"uint16": numpy.dtype("<u2"), "uint32": numpy.dtype("<u4")}

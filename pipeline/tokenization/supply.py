@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from pipeline.artifact import Artifact
-from pipeline.errors import DataError
+from pipeline.core.artifact import Artifact
+from pipeline.core.errors import DataError
 
 TOLERANCE = 0.1
 """Bytes per token are known from a sample; what is short by less than this share is left to the phases' exact check."""

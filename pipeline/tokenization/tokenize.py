@@ -2,9 +2,9 @@
 
 import shutil
 
-from pipeline.context import StageContext, StageResult
-from pipeline.errors import DataError, Requeue
-from pipeline.files import write_json
+from pipeline.core.context import StageContext, StageResult
+from pipeline.core.errors import DataError, Requeue
+from pipeline.core.files import write_json
 from pipeline.tokenization.config import LONG, TokenizeConfig
 from pipeline.tokenization.documents import SOURCES, document_files, documents_directories, domains_of, read_documents
 from pipeline.tokenization.merging import merge_domain

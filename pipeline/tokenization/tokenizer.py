@@ -7,8 +7,8 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.errors import DataError
-from pipeline.files import sha256_of
+from pipeline.core.errors import DataError
+from pipeline.core.files import sha256_of
 from pipeline.tokenization.special_tokens import (
     BLOCK_SIZE,
     END_OF_TEXT,

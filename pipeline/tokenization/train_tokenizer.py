@@ -2,17 +2,12 @@
 
 import shutil
 
-from pipeline.context import StageContext, StageResult
-from pipeline.errors import DataError
+from pipeline.core.context import StageContext, StageResult
+from pipeline.core.errors import DataError
 from pipeline.tokenization.config import TokenizerConfig
 from pipeline.tokenization.documents import document_files, documents_directories, domains_of, read_documents
 from pipeline.tokenization.sampling import choose_files, sample_documents
-from pipeline.tokenization.tokenizer import (
-    check_tokenizer,
-    document_tokenizer,
-    save_tokenizer,
-    train_tokenizer,
-)
+from pipeline.tokenization.tokenizer import check_tokenizer, document_tokenizer, save_tokenizer, train_tokenizer
 
 
 def run(context: StageContext[TokenizerConfig]) -> StageResult:

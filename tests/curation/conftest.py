@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.context import StageContext, StageResult
+from pipeline.core.context import StageContext, StageResult
 from pipeline.curation import curate
 from pipeline.curation.config import CurateConfig
 

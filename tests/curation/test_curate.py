@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.curation.documents import content_id, read_folder, read_rows
-from pipeline.files import read_json
+from pipeline.core.files import read_json
+from pipeline.curation.text.documents import content_id, read_folder, read_rows
 from tests.curation.conftest import Curate
-from tests.curation.recipes import DISCLOSURE, hashes, recipe, write_lines, write_recipe
+from tests.curation.recipe_files import DISCLOSURE, hashes, recipe, write_lines, write_recipe
 from tests.processes import survivors
 
 PROSE = "The cat sat on the mat, and the dog lay by the door with a bone that it would not give to anyone. " * 3
@@ -62,8 +62,8 @@ def test_in_is_kept_and_removed_at_every_step(tmp_path: Path, run_curate: Curate
 
 
 def test_pages_come_from_a_warc_and_what_is_no_page_has_a_row(tmp_path: Path, run_curate: Curate) -> None:
-    from pipeline.curation.embedded.text import EmbeddedText
-    from pipeline.curation.warc import write_warc
+    from pipeline.curation.readers.embedded.text import EmbeddedText
+    from pipeline.curation.readers.warc import write_warc
 
     body = "".join(f"<p>{PROSE} This is paragraph {number}.</p>" for number in range(4))
     pages = [
@@ -123,7 +123,7 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path: Path) -> None:
     write_recipe(tmp_path / "recipes", recipe(tmp_path / "in", steps))
     program = (
         "import sys; from pathlib import Path\n"
-        "from pipeline.context import StageContext; from pipeline.curation import curate\n"
+        "from pipeline.core.context import StageContext; from pipeline.curation import curate\n"
         "from pipeline.curation.config import CurateConfig\n"
         "if __name__ == '__main__':\n"
         "    config = CurateConfig(recipes=sys.argv[1], tasks=4, workers=2)\n"

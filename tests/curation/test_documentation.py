@@ -6,11 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.curation.recipe_steps.table import step_table
-from pipeline.files import read_json
-from tests.curation.recipes import write_lines
+from pipeline.core.files import read_json
+from pipeline.curation.recipes.steps.table import step_table
+from tests import ROOT
+from tests.curation.recipe_files import write_lines
 
-ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "curation.md").read_text()
 SENTENCE = "To start the machine of type {name}, press the green button and wait until the light is on."
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.core.errors import ConfigError, DataError
 from pipeline.environments import DOMAINS, Options, Problem, problems, split_of, verify
-from pipeline.errors import ConfigError, DataError
 
 LEVELS = (1, 2, 3)
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer, GraniteConfig, GraniteForCausalLM
 
-from pipeline.artifact import Artifact, Manifest
-from pipeline.context import StageContext
+from pipeline.core.artifact import Artifact, Manifest
+from pipeline.core.context import StageContext
 from pipeline.tokenization import tokenize
 from pipeline.tokenization.config import TokenizeConfig
 from pipeline.tokenization.tokenizer import save_tokenizer, train_tokenizer

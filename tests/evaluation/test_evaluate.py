@@ -11,18 +11,18 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pipeline.artifact import Artifact
-from pipeline.config import build
-from pipeline.context import StageContext
+from pipeline.core.artifact import Artifact
+from pipeline.core.config import build
+from pipeline.core.context import StageContext
+from pipeline.core.errors import CheckpointError, ConfigError, DataError
 from pipeline.environments.registry import problems, verify
-from pipeline.errors import CheckpointError, ConfigError, DataError
 from pipeline.evaluation import accuracy, evaluate
 from pipeline.evaluation.config import EvaluateConfig
 from pipeline.evaluation.long_range import long_batch, long_windows
 from pipeline.evaluation.loss import mean_loss, token_losses
 from pipeline.evaluation.model import LoadedModel, load_model
 from pipeline.evaluation.needle import Haystack, held_out_text, make_haystacks, retrieve
-from pipeline.pretraining.stream import IGNORED, Batch, validation_batch
+from pipeline.pretraining.data.stream import IGNORED, Batch, validation_batch
 from pipeline.tokenization.shards import TokenShard
 
 SETTINGS = {

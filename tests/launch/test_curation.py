@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.curation.recipes import hashes, recipe, write_lines, write_recipe
+from tests.curation.recipe_files import hashes, recipe, write_lines, write_recipe
 from tests.launch.test_slurm import ROOT, needs_slurm
 
 STEPS = [

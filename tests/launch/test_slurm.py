@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.artifact import Manifest, publish, read_manifest
-from pipeline.files import read_json
+from pipeline.core.artifact import Manifest, publish, read_manifest
+from pipeline.core.files import read_json
 from pipeline.tokenization.config import DOMAINS
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = [
     "scale=smoke",
     "tracking=off",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.pretraining import moments
+from pipeline.pretraining.engine import optimizer_state as moments
 from tests.pretraining.training import Recorded, phase, trainer
 from tests.runs import write_counting_tokens
 

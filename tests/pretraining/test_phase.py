@@ -13,11 +13,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GraniteForCausalLM
 
-from pipeline.artifact import load
-from pipeline.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR
-from pipeline.files import read_json, sha256_of
-from pipeline.pretraining import logits
-from pipeline.pretraining.resuming import newest_step
+from pipeline.core.artifact import load
+from pipeline.core.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR
+from pipeline.core.files import read_json, sha256_of
+from pipeline.pretraining.engine import logits_check as logits
+from pipeline.pretraining.engine.step_checkpoints import newest_step
 from tests.runs import (
     VOCABULARY,
     finished,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import ConfigError
+from pipeline.core.errors import ConfigError
 from pipeline.pretraining.config import PhaseConfig, ScheduleConfig
 from pipeline.pretraining.model_config import ModelConfig
 from pipeline.pretraining.schedules import exponential, linear, power, schedule_of

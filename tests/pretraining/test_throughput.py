@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import build
-from pipeline.errors import ConfigError
+from pipeline.core.config import build
+from pipeline.core.errors import ConfigError
 from pipeline.pretraining.config import PhaseConfig, ScheduleConfig
 from pipeline.pretraining.model_config import ModelConfig
 from pipeline.pretraining.throughput import StepTimes, hardware_flops, model_flops, peak_of

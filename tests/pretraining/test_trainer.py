@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.pretraining.stream import IGNORED
+from pipeline.pretraining.data.stream import IGNORED
 from tests.pretraining.training import Recorded, phase, trainer
 from tests.runs import write_counting_tokens
 

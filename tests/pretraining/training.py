@@ -5,15 +5,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import build
-from pipeline.context import StageContext
+from pipeline.core.config import build
+from pipeline.core.context import StageContext
 from pipeline.pretraining.config import PhaseConfig
-from pipeline.pretraining.engine import prepare_process_group, start_communication, start_engine
-from pipeline.pretraining.model import granite, granite_config, initialize, training_model
+from pipeline.pretraining.data.stream import TokenStream
+from pipeline.pretraining.engine.engine import prepare_process_group, start_communication, start_engine
+from pipeline.pretraining.engine.step_checkpoints import StepCheckpoints
+from pipeline.pretraining.model.model import granite, granite_config, initialize, training_model
 from pipeline.pretraining.model_config import ModelConfig
-from pipeline.pretraining.resuming import StepCheckpoints
 from pipeline.pretraining.schedules import schedule_of
-from pipeline.pretraining.stream import TokenStream
 from pipeline.pretraining.trainer import Trainer
 from pipeline.pretraining.validation import HeldOutLoss, measure
 from tests.runs import VOCABULARY

@@ -8,10 +8,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GraniteConfig, GraniteForCausalLM
 
-from pipeline.artifact import Artifact, Manifest
-from pipeline.context import StageContext
-from pipeline.errors import ArtifactError, CheckpointError
-from pipeline.files import read_json, write_json
+from pipeline.core.artifact import Artifact, Manifest
+from pipeline.core.context import StageContext
+from pipeline.core.errors import ArtifactError, CheckpointError
+from pipeline.core.files import read_json, write_json
 from pipeline.release import release
 from pipeline.release.config import ReleaseConfig
 from pipeline.release.folder import answer_alone, write_folder

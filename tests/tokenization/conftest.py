@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from pipeline.artifact import Artifact, Manifest
+from pipeline.core.artifact import Artifact, Manifest
 from pipeline.tokenization.tokenizer import save_tokenizer, train_tokenizer
 
 VOCABULARY = 1024

@@ -4,7 +4,7 @@ import pytest
 from jinja2.exceptions import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from pipeline.artifact import Artifact
+from pipeline.core.artifact import Artifact
 
 CALL = {"type": "function", "function": {"name": "weather", "arguments": {"city": "Kraków"}}}
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}

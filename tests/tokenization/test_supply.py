@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.artifact import Artifact, Manifest
 from pipeline.cli import compose, typed
-from pipeline.errors import DataError
-from pipeline.planning import with_demand
-from pipeline.run import freeze
+from pipeline.control.planning import with_demand
+from pipeline.control.run import freeze
+from pipeline.core.artifact import Artifact, Manifest
+from pipeline.core.errors import DataError
 from pipeline.tokenization.supply import check_supply, estimated_tokens
 
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.artifact import Artifact
-from pipeline.context import StageContext
-from pipeline.errors import DataError, Requeue
+from pipeline.core.artifact import Artifact
+from pipeline.core.context import StageContext
+from pipeline.core.errors import DataError, Requeue
 from pipeline.tokenization import tokenize, train_tokenizer
 from pipeline.tokenization.config import TokenizeConfig, TokenizerConfig
 from pipeline.tokenization.documents import SourceDocument

@@ -7,15 +7,10 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, GraniteConfig
 
-from pipeline.artifact import Artifact
-from pipeline.errors import DataError
+from pipeline.core.artifact import Artifact
+from pipeline.core.errors import DataError
 from pipeline.tokenization.special_tokens import SPECIAL_TOKENS, special_token_ids
-from pipeline.tokenization.tokenizer import (
-    check_tokenizer,
-    document_tokenizer,
-    save_tokenizer,
-    train_tokenizer,
-)
+from pipeline.tokenization.tokenizer import check_tokenizer, document_tokenizer, save_tokenizer, train_tokenizer
 
 VOCABULARY = 1024
 # Granite 4.1's published ids.

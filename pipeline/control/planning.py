@@ -1,0 +1,124 @@
+"""What a run would do, computed without running: tokens, steps, learning rates, arithmetic.
+
+Refuses, before anything is spent, what its numbers already show to be impossible.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from pipeline.control.run import FrozenStage
+from pipeline.core.config import RunConfig, build, nearest
+from pipeline.core.errors import ConfigError
+from pipeline.pretraining.config import PhaseConfig, accumulation_steps
+from pipeline.pretraining.schedules import Schedule, schedule_of
+from pipeline.tokenization.config import written_domains
+
+HEADER = ("stage", "kind", "ranks", "tokens", "context", "steps", "learning rate", "FLOPs")
+
+
+@dataclass(frozen=True)
+class PlannedPhase:
+    """A pretraining phase with its place in the chain."""
+
+    config: PhaseConfig
+    schedule: Schedule
+    tokens_before: int
+
+    @property
+    def flops(self) -> float:
+        """6·parameters·tokens and 6·layers·hidden·context·tokens for attention (causal: half of it is done)."""
+        shape, tokens = self.config.model, self.schedule.tokens
+        attention = 6 * shape.layers * shape.hidden_size * self.config.context
+        return (6 * shape.parameters + attention) * tokens
+
+
+def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
+    """The pretraining phases of a run, each starting where the one it continues ended.
+
+    Raises:
+        ConfigError: for a mixture of domains that are not tokenized, a step that does not divide among the
+            ranks, or a decay without a rate to start from.
+    """
+    by_name = {stage.stage: stage for stage in stages}
+    planned: dict[str, PlannedPhase] = {}
+    for stage in stages:
+        if stage.kind != "pretrain":
+            continue
+        where = f"stages.{stage.stage}.config"
+        config = build(PhaseConfig, stage.config, where)
+        tokenize = by_name[stage.inputs["tokens"]["stage"]].config
+        domains = written_domains(tokenize["domains"], tokenize.get("long_documents", ()))
+        for domain in config.mixture:
+            if domain not in domains:
+                raise ConfigError(f"{where}.mixture.{domain}: no such domain is tokenized, {nearest(domain, domains)}")
+        before = planned.get(stage.inputs["model"]["stage"]) if "model" in stage.inputs else None
+        tokens_before = before.tokens_before + before.schedule.tokens if before else 0
+        try:
+            accumulation_steps(config, stage.resources["nodes"] * stage.resources["processes_per_node"])
+            schedule = schedule_of(config, tokens_before, before.schedule.end if before else None)
+        except ConfigError as error:
+            raise ConfigError(f"{where}.{error}") from None
+        planned[stage.stage] = PlannedPhase(config, schedule, tokens_before)
+    return planned
+
+
+def with_demand(stages: list[FrozenStage]) -> list[FrozenStage]:
+    """The stages, those that tokenize told how many tokens of each domain their phases cannot do without.
+
+    A phase that takes n tokens of a domain, each at most max_epochs times, needs n / max_epochs of them. How many a
+    domain's long documents have is known once they are tokenised, and left to the phase's own check.
+
+    Raises:
+        ConfigError: as `plan_phases`.
+    """
+    demand: dict[str, dict[str, int]] = {stage.stage: {} for stage in stages if stage.kind == "tokenize"}
+    tokenized = {stage.stage: stage.config["domains"] for stage in stages if stage.kind == "tokenize"}
+    sources = {stage.stage: stage.inputs["tokens"]["stage"] for stage in stages if stage.kind == "pretrain"}
+    for name, phase in plan_phases(stages).items():
+        needed, total = demand[sources[name]], sum(phase.config.mixture.values())
+        for domain, weight in phase.config.mixture.items():
+            if domain not in tokenized[sources[name]]:
+                continue
+            tokens = math.ceil(weight / total * phase.schedule.tokens / phase.config.max_epochs)
+            needed[domain] = max(tokens, needed.get(domain, 0))
+    return [
+        replace(stage, config={**stage.config, "demand": demand[stage.stage]}) if stage.stage in demand else stage
+        for stage in stages
+    ]
+
+
+def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage]) -> str:
+    """The stages that would run, with the numbers of those that pretrain."""
+    planned = plan_phases(stages)
+    rows: list[tuple[str, ...]] = [HEADER]
+    for stage in selected:
+        ranks = stage.resources["nodes"] * stage.resources["processes_per_node"]
+        row = [stage.stage, stage.kind, str(ranks), "", "", "", "", ""]
+        if stage.stage in planned:
+            phase = planned[stage.stage]
+            schedule = phase.schedule
+            rates = f"{schedule.of_step(0):.3g} → {schedule.end:.3g} ({phase.config.learning_rate.law})"
+            row[3:] = [
+                f"{schedule.tokens:,}",
+                f"{phase.config.context:,}",
+                f"{phase.config.steps:,}",
+                rates,
+                f"{phase.flops:.2e}",
+            ]
+        rows.append(tuple(row))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    right = {2, 3, 4, 5, 7}
+    lines = [
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    lines.insert(1, "  ".join("─" * width for width in widths))
+    tokens = sum(planned[stage.stage].schedule.tokens for stage in selected if stage.stage in planned)
+    lines += [
+        "",
+        f"run {config.run}, scale {config.scale}: {len(selected)} stages, {tokens:,} tokens of pretraining",
+    ]
+    return "\n".join(lines)

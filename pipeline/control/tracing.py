@@ -1,0 +1,81 @@
+"""`fivephase trace`: which documents a training step saw, and where training saw a document."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.control.run import FROZEN, FrozenStage
+from pipeline.core.artifact import MANIFEST, load, read_manifest
+from pipeline.core.config import build, nearest
+from pipeline.core.context import derive_seed
+from pipeline.core.errors import ConfigError
+from pipeline.core.files import read_json
+from pipeline.pretraining.config import PhaseConfig
+from pipeline.pretraining.data.stream import TokenStream
+from pipeline.pretraining.data.trace import Sighting, Trace
+from pipeline.tokenization.documents import IDENTITY
+
+HEADER = ("phase", "step", "row", "position", "domain", "source", "document", "tokens", "epoch", "skipped")
+"""The last: whether the step was skipped as harmful, so that the weights have nothing of it."""
+
+
+def trace_table(run: Path, step: str | None, document: str | None) -> Iterator[str]:
+    """Lines of tab-separated values, the first the header.
+
+    Args:
+        run: the run's folder.
+        step: `<phase>/<number>`, to list the documents of that step, or
+        document: a document's id, to list all that the finished phases saw of it.
+
+    Raises:
+        ConfigError: for a step or an id that cannot be looked up.
+        ArtifactError: for token shards that are not those that the phases read.
+    """
+    if (step is None) == (document is None):
+        raise ConfigError("trace: set either step=PHASE/NUMBER or document=ID")
+    phases = _finished_phases(run)
+    if step is not None:
+        name, _, number = step.rpartition("/")
+        if name not in phases:
+            raise ConfigError(f"step={step}: no finished phase {name!r} in {run}, {nearest(name, phases)}")
+        last = phases[name].steps - 1
+        if not number.isdecimal() or int(number) > last:
+            raise ConfigError(f"step={step}: {name} has steps 0 to {last}")
+        found = {name: phases[name].documents_of_step(int(number))}
+    else:
+        assert document is not None
+        if not IDENTITY.fullmatch(document):
+            raise ConfigError(f"document={document}: not a document's id, which has 64 hexadecimal digits")
+        found = {name: trace.steps_of_document(document) for name, trace in phases.items()}
+    yield "\t".join(HEADER)
+    for name, sightings in found.items():
+        skipped = set(read_json(run / name / "training_state" / "progress.json")["skipped_steps"])
+        for sighting in sightings:
+            yield _line(name, sighting, sighting.step in skipped)
+
+
+def _line(phase: str, seen: Sighting, skipped: bool) -> str:
+    tokens = f"{seen.start}-{seen.end}"
+    cells = (phase, seen.step, seen.row, seen.position, seen.domain, seen.source, seen.document, tokens, seen.epoch)
+    return "\t".join(map(str, (*cells, "yes" if skipped else "no")))
+
+
+def _finished_phases(run: Path) -> dict[str, Trace]:
+    """The finished pretraining phases of a run, in the order in which they ran."""
+    frozen = [FrozenStage(**read_json(path.with_name(FROZEN))) for path in run.glob(f"*/{MANIFEST}")]
+    phases = [stage for stage in frozen if stage.kind == "pretrain"]
+    if not phases:
+        raise ConfigError(f"{run}: no finished phase of pretraining to trace, set run and root")
+    started = {stage.stage: read_manifest(run / stage.stage) for stage in phases}
+    return {
+        stage.stage: _trace(run, stage)
+        for stage in sorted(phases, key=lambda each: getattr(started[each.stage], "started", ""))
+    }
+
+
+def _trace(run: Path, stage: FrozenStage) -> Trace:
+    phase = build(PhaseConfig, stage.config, f"stages.{stage.stage}.config")
+    read = stage.inputs["tokens"]
+    tokens = load(run / read["stage"], read["fingerprint"], hashes=False).directory / "tokens"
+    seed = derive_seed(stage.seed, stage.stage, "data order")
+    stream = TokenStream(tokens, phase.mixture, phase.context, seed)
+    return Trace(tokens, stream, phase.context, phase.sequences_per_step, phase.steps)

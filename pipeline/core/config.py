@@ -1,0 +1,188 @@
+"""Typed configuration: what Hydra composed, checked once, in the control plane.
+
+Each stage's own dataclass lives beside the stage; `build` is the one way a mapping becomes one.
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import re
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeVar
+
+import pydantic
+
+from pipeline.core.errors import ConfigError
+
+ConfigT = TypeVar("ConfigT")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ResourcesConfig:
+    """The processes of one stage."""
+
+    nodes: int = 1
+    """Machines. More than one needs launch/chain.sh, or a launcher that starts ranks on each."""
+    processes_per_node: int = 1
+    """Ranks on each machine: one per GPU."""
+    threads: int | None = None
+    """Threads per rank for tensor operations; null divides the machine's cores among the ranks."""
+    time: str = "24:00:00"
+    """Wall-clock limit of the stage's batch job, HH:MM:SS or D-HH:MM:SS."""
+
+    def __post_init__(self) -> None:
+        for name in ("nodes", "processes_per_node", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}, set 1 or more")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StageConfig:
+    """One stage of the chain: what kind of work, on whose output, with which settings."""
+
+    kind: str
+    """Which implementation runs: a key of `pipeline.stages.KINDS`."""
+    inputs: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Role to the stage whose artifact plays it, e.g. `model: phase1`."""
+    config: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Settings of this kind, checked against its own dataclass."""
+    resources: ResourcesConfig = dataclasses.field(default_factory=ResourcesConfig)
+    """Processes to run it with. They are no part of the fingerprint."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrackingConfig:
+    """Where metrics go beside the manifest."""
+
+    mode: Literal["offline", "online", "off"] = "offline"
+    """`offline` writes Weights & Biases files into the run folder, `online` sends them, `off` does neither."""
+    project: str = "fivephase"
+    """Weights & Biases project."""
+    entity: str | None = None
+    """Weights & Biases team or user; null is the account's default."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """A whole run."""
+
+    run: str
+    """Name of the run: `<root>/<run>` holds all it makes, for ever."""
+    seed: int = 0
+    """Seed that every named random stream is derived from."""
+    root: str = "runs"
+    """Folder of all runs."""
+    scale: str
+    """Which `conf/scale` file was chosen, for the record."""
+    first: str | None = None
+    """First stage to run (`from=` on the command line); null is the beginning."""
+    last: str | None = None
+    """Last stage to run (`to=` on the command line); null is the end."""
+    recipe: str | None = None
+    """Recipe that the stage `curate` takes alone, a domain or the path of a YAML file; null is all."""
+    verify_hashes: bool = True
+    """Hash every input file before a stage reads it; false checks sizes only (for terabytes)."""
+    model: dict[str, Any]
+    """The model's shape, shared by the stages that need it."""
+    deepspeed: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """DeepSpeed's own configuration, shared by the stages that train."""
+    resources: dict[str, ResourcesConfig] = dataclasses.field(default_factory=dict)
+    """Named shapes of jobs, shared by stages."""
+    launcher: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Which machines do the tasks of curation."""
+    tracking: TrackingConfig
+    """Weights & Biases."""
+    stages: dict[str, StageConfig | None]
+    """The chain. A stage set to null is left out."""
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.run):
+            raise ValueError(f"run is {self.run!r}, set a name of letters, digits, '.', '-' and '_'")
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """A hint that names the closest valid name, or lists them all when none is close."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"valid: {', '.join(names)}"
+
+
+def build(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> ConfigT:
+    """The validated dataclass of a mapping.
+
+    Raises:
+        ConfigError: for an unknown key (with the nearest valid one), a missing key, a value of another
+            type, or whatever the dataclass refuses itself.
+    """
+    adapter = pydantic.TypeAdapter(_strict(cls))
+    try:
+        return adapter.validate_python(dict(mapping))
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ConfigError(_explain(cls, where, first)) from None
+
+
+def _explain(cls: type[Any], where: str, error: Any) -> str:
+    location = [str(part) for part in error["loc"]]
+    key = ".".join([where, *location]) if where else ".".join(location)
+    match error["type"]:
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            owner = _owner(cls, location[:-1])
+            valid = [f.name for f in dataclasses.fields(owner)] if owner else []
+            return f"{key}: unknown key, {nearest(location[-1], valid)}"
+        case "missing" | "missing_argument" | "missing_keyword_only_argument":
+            return f"{key}: missing, set a value"
+        case "value_error":
+            return f"{key}: {error['ctx']['error']}"
+    return f"{key}={error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+def _dataclasses_in(hint: Any) -> list[type]:
+    """The dataclasses that an annotation mentions, outermost first: `dict[str, Stage | None]` gives `Stage`."""
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return [hint]
+    return [found for member in typing.get_args(hint) for found in _dataclasses_in(member)]
+
+
+def _owner(cls: type, location: list[str]) -> type | None:
+    """The dataclass that holds the last key of a path of keys, as far as annotations tell."""
+    owner = cls
+    for key in location:
+        hint = typing.get_type_hints(owner).get(key)
+        found = _dataclasses_in(hint) if hint is not None else [owner]
+        if not found:
+            return None
+        owner = found[0]
+    return owner
+
+
+def _strict(cls: type[ConfigT]) -> type[ConfigT]:
+    """Marks a dataclass and those it mentions: unknown keys are refused."""
+    if "__pydantic_config__" not in vars(cls):
+        marked: Any = cls
+        marked.__pydantic_config__ = pydantic.ConfigDict(extra="forbid")
+        for hint in typing.get_type_hints(cls).values():
+            for nested in _dataclasses_in(hint):
+                _strict(nested)
+    return cls
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with one form per value: sorted keys, no spaces, no NaN.
+
+    Raises:
+        ConfigError: for a value that JSON cannot hold, since its fingerprint would not be stable.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"a configuration value has no canonical JSON form: {error}") from None
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 of the canonical JSON of a value, in hexadecimal."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()

@@ -1,0 +1,36 @@
+"""Whether so much of what was read is damaged that the rest is not to be trusted."""
+
+from pathlib import Path
+
+from pipeline.core.errors import DataError
+from pipeline.core.files import read_json
+from pipeline.curation.config import CurateConfig
+from pipeline.curation.readers import readers
+from pipeline.curation.readers.bad_records import FILE_REASONS
+from pipeline.curation.recipes.recipe import Recipe
+
+MOST_NAMED = 3
+
+
+def check_bad_share(recipe: Recipe, ledgers: list[Path], config: CurateConfig) -> None:
+    """Compares what the tasks that read a domain put into quarantine with what they read.
+
+    Raises:
+        DataError: for more bad records, or more bad files, than the configuration allows.
+    """
+    counted = [read_json(path) for path in ledgers]
+    records = sum(each["counts"]["read"]["in"] for each in counted)
+    bad = sorted((row for each in counted for row in each["quarantined"]), key=lambda row: (row["file"], row["offset"]))
+    files = sum(len(readers.units(source)) for source in recipe.sources)
+    bad_files = {row["file"] for row in bad if row["reason"] in FILE_REASONS}
+    named = ", ".join(f"{row['file']} at {row['unit']} {row['offset']}: {row['reason']}" for row in bad[:MOST_NAMED])
+    if len(bad) > config.maximum_bad_share * records:
+        raise DataError(
+            f"{recipe.domain}: {len(bad):,} of {records:,} records are no documents ({named}); correct them, or set "
+            f"maximum_bad_share above {len(bad) / records:.4g}"
+        )
+    if len(bad_files) > config.maximum_bad_files * files:
+        raise DataError(
+            f"{recipe.domain}: {len(bad_files):,} of {files:,} files cannot be read to their end ({named}); fetch them "
+            f"again, or set maximum_bad_files above {len(bad_files) / files:.4g}"
+        )

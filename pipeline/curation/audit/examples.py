@@ -1,0 +1,66 @@
+"""A few documents for every rule: what it removed, and what it nearly removed.
+
+Which ones are shown does not depend on how the work was divided: of the removed, those with the smallest ids, which are
+hashes and so a random sample; of the kept, those closest to the limit.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from datatrove.data import Document
+
+from pipeline.curation.audit.judgement import Check, Removal
+
+MOST = 3
+"""Examples of each kind for each reason."""
+EXCERPT_CHARACTERS = 160
+UNSHOWN = ("pii", "secrets")
+"""Steps whose documents hold what must not be shown."""
+
+Rows = list[dict[str, Any]]
+
+
+class Examples:
+    """Examples by step and reason."""
+
+    def __init__(self) -> None:
+        self.removed: dict[str, dict[str, Rows]] = {}
+        self.near: dict[str, dict[str, Rows]] = {}
+
+    def remove(self, step: str, document: Document, removal: Removal) -> None:
+        """A document that did not pass."""
+        row = _row(step, document, removal.value, removal.threshold)
+        _insert(self.removed, step, removal.reason, [row])
+
+    def keep(self, step: str, document: Document, checks: tuple[Check, ...]) -> None:
+        """A document that passed, with what it was held against."""
+        for check in checks:
+            distance = check.distance
+            known = self.near.get(step, {}).get(check.reason, [])
+            if len(known) < MOST or distance <= known[-1]["distance"]:
+                row = _row(step, document, check.value, check.threshold) | {"distance": distance}
+                _insert(self.near, step, check.reason, [row])
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, to write down."""
+        return {"removed": self.removed, "near": self.near}
+
+    def add(self, other: Mapping[str, Any]) -> None:
+        """Adds what another process saw."""
+        for name, mine in (("removed", self.removed), ("near", self.near)):
+            for step, reasons in other[name].items():
+                for reason, rows in reasons.items():
+                    _insert(mine, step, reason, rows)
+
+
+def _row(step: str, document: Document, value: float | None, threshold: float | None) -> dict[str, Any]:
+    shown = "" if step in UNSHOWN else document.text[: 2 * EXCERPT_CHARACTERS]
+    excerpt = " ".join(shown.split())[:EXCERPT_CHARACTERS]
+    return {"id": str(document.id), "value": value, "threshold": threshold, "excerpt": excerpt}
+
+
+def _insert(kept: dict[str, dict[str, Rows]], step: str, reason: str, rows: Rows) -> None:
+    reasons = kept.setdefault(step, {})
+    best = [*reasons.get(reason, []), *rows]
+    best.sort(key=lambda row: (row.get("distance", 0.0), row["id"], row["excerpt"]))
+    reasons[reason] = best[:MOST]

@@ -1,0 +1,71 @@
+"""pipeline/curation/audit/judgement.py"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """Why a step refuses a document."""
+
+    reason: str
+    value: float | None = None
+    """What was measured, where the reason is a number."""
+    threshold: float | None = None
+    """The limit that the number passed."""
+    duplicate_of: str | None = None
+    """Id of the document kept in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One number that was held against a limit, and passed."""
+
+    reason: str
+    """The reason that the removal would have had."""
+    value: float
+    threshold: float
+
+    @property
+    def distance(self) -> float:
+        """How far the value is from the limit, relative to the limit."""
+        return abs(self.value - self.threshold) / max(abs(self.threshold), 1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a rule says of a document. It may have changed the text."""
+
+    removal: Removal | None = None
+    """None keeps the document."""
+    checks: tuple[Check, ...] = ()
+    """What a document that stays was held against, for the report of near misses."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What was found in the document, by kind, whether it stays or not: summed over all documents of the step."""
+    matches: tuple[Mapping[str, str | int | float], ...] = ()
+    """Evidence to write beside the removals, such as text shared with a benchmark. Never what had to be hidden."""
+
+
+KEEP = Judgement()
+
+
+def refuse(
+    reason: str, value: float | None = None, threshold: float | None = None, duplicate_of: str | None = None
+) -> Judgement:
+    """The judgement on a document that does not stay."""
+    return Judgement(Removal(reason=reason, value=value, threshold=threshold, duplicate_of=duplicate_of))
+
+
+Measured = tuple[str, float, Literal["<=", ">="], float]
+"""Reason if it fails, value, and the side of the limit on which it must be."""
+
+
+def judge(measured: Iterable[Measured]) -> Judgement:
+    """Holds values against limits, one after the other, and stops at the first that fails."""
+    checks = []
+    for reason, value, side, limit in measured:
+        if (value > limit) if side == "<=" else (value < limit):
+            return refuse(reason, value, limit)
+        checks.append(Check(reason, value, limit))
+    return Judgement(checks=tuple(checks))

@@ -1,0 +1,117 @@
+"""What happened to every document: in = kept + removed at each step, and why each was removed."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from datatrove.data import Document
+
+from pipeline.curation.audit.examples import Examples
+from pipeline.curation.audit.judgement import Judgement, Removal
+
+
+@dataclass
+class StepCount:
+    """What a step did, in documents and characters."""
+
+    into: int = 0
+    kept: int = 0
+    removed: int = 0
+    edited: int = 0
+    """Of those kept, how many had lines taken out."""
+    characters_in: int = 0
+    characters_kept: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    found: Counter[str] = field(default_factory=Counter)
+    """What the step found in documents, by kind, where it counts such things."""
+
+    def as_json(self) -> dict[str, Any]:
+        """For the report, `into` as `in`."""
+        assert self.into == self.kept + self.removed, self
+        row = asdict(self)
+        reasons, found = (dict(sorted(each.items())) for each in (self.reasons, self.found))
+        return {"in": row.pop("into"), **row, "reasons": reasons, "found": found}
+
+
+class Ledger:
+    """Counts per step, in the order of the steps, and one row per document removed."""
+
+    def __init__(self, steps: Iterable[str]) -> None:
+        self.counts = {step: StepCount() for step in steps}
+        self.rows: list[dict[str, Any]] = []
+        self.matches: list[dict[str, Any]] = []
+        self.quarantined: list[dict[str, Any]] = []
+        self.examples = Examples()
+
+    def keep(self, step: str, characters_in: int, characters_kept: int, edited: bool = False) -> None:
+        """A document passed a step."""
+        count = self.counts[step]
+        count.into += 1
+        count.kept += 1
+        count.edited += edited
+        count.characters_in += characters_in
+        count.characters_kept += characters_kept
+
+    def remove(self, step: str, document: Document, removal: Removal) -> None:
+        """A document did not pass."""
+        count = self.counts[step]
+        count.into += 1
+        count.removed += 1
+        count.characters_in += len(document.text)
+        count.reasons[removal.reason] += 1
+        self.examples.remove(step, document, removal)
+        self.rows.append(
+            {"id": str(document.id), "step": step, "origin": document.metadata["origin"], **asdict(removal)}
+        )
+
+    def find(self, step: str, document: Document, judgement: Judgement) -> None:
+        """Counts what a step found in a document, and notes the evidence under the id it came with."""
+        self.counts[step].found.update(judgement.counts)
+        place = {"id": str(document.id), "step": step, "origin": document.metadata["origin"]}
+        self.matches += [{**place, **match} for match in judgement.matches]
+
+    def add(self, other: dict[str, Any]) -> None:
+        """Adds what another process counted and wrote down."""
+        self.rows += other["rows"]
+        self.matches += other["matches"]
+        self.quarantined += other["quarantined"]
+        self.examples.add(other["examples"])
+        for step, values in other["counts"].items():
+            count = self.counts[step]
+            count.into += values["in"]
+            for name in ("kept", "removed", "edited", "characters_in", "characters_kept"):
+                setattr(count, name, getattr(count, name) + values[name])
+            count.reasons.update(values["reasons"])
+            count.found.update(values["found"])
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, to write down."""
+        return {
+            "counts": {step: count.as_json() for step, count in self.counts.items()},
+            "rows": self.rows,
+            "matches": self.matches,
+            "quarantined": self.quarantined,
+            "examples": self.examples.as_json(),
+        }
+
+    def funnel(self) -> list[dict[str, Any]]:
+        """The counts of each step, in order."""
+        return [{"step": step, **count.as_json()} for step, count in self.counts.items()]
+
+    def sorted_rows(self) -> list[dict[str, Any]]:
+        """Rows in the order of the steps, then of the ids: the same however the work was divided."""
+        position = {step: index for index, step in enumerate(self.counts)}
+        return sorted(
+            self.rows,
+            key=lambda row: (position[row["step"]], row["id"], row["origin"], row["duplicate_of"] or ""),
+        )
+
+    def sorted_matches(self) -> list[dict[str, Any]]:
+        """Evidence in the order of the steps, ids and origins, then of what it says."""
+        position = {step: index for index, step in enumerate(self.counts)}
+        return sorted(
+            self.matches,
+            key=lambda row: (position[row["step"]], row["id"], row["origin"], json.dumps(row, sort_keys=True)),
+        )

@@ -1,0 +1,66 @@
+"""What a domain came to: its report, with the funnel of its steps, and what was taken of every source."""
+
+import itertools
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pipeline.curation.recipes.recipe import Recipe
+from pipeline.curation.text import documents
+
+BYTES_PER_MEGABYTE = 10**6
+
+
+def account(recipe: Recipe, output: Path, funnel: list[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A domain's part of `report.json` and of `disclosure.json`, measured on the documents it kept."""
+    kept, size, longest, characters = 0, 0, 0, 0
+    of_source: dict[str, Counter[str]] = {source.disclosure.name: Counter() for source in recipe.sources}
+    languages: dict[str, Counter[str]] = {name: Counter() for name in of_source}
+    for document in documents.read_folder(output / "documents" / recipe.domain):
+        length = len(document.text.encode())
+        kept, size, longest, characters = kept + 1, size + length, max(longest, length), characters + len(document.text)
+        # A domain made of another keeps the names of the other's sources.
+        name = document.metadata["source"]
+        of_source.setdefault(name, Counter()).update(documents=1, bytes=length)
+        languages.setdefault(name, Counter())[document.metadata.get("language", "")] += 1
+    # Every step takes what the one before kept; the last one's are the documents that stay.
+    for before, after in itertools.pairwise(funnel):
+        assert before["kept"] == after["in"], (recipe.domain, funnel)
+    assert funnel[-1]["kept"] == kept, (recipe.domain, funnel)
+    report = {
+        "description": recipe.description,
+        "licence": recipe.licence,
+        "recipe": recipe.fingerprint,
+        "in": funnel[0]["in"],
+        "kept": kept,
+        "removed": funnel[0]["in"] - kept,
+        "characters": characters,
+        "bytes": size,
+        "longest_document_bytes": longest,
+        "steps": funnel,
+        "sources": {name: dict(count) for name, count in sorted(of_source.items())},
+    }
+    return report, [_disclosed(recipe, index, of_source, languages) for index in range(len(recipe.sources))]
+
+
+def _disclosed(
+    recipe: Recipe, index: int, of_source: dict[str, Counter[str]], languages: dict[str, Counter[str]]
+) -> dict[str, Any]:
+    """One dataset in IBM's fields (`disclosures/` of ibm-granite/granite-4.1-language-models), and where it went.
+
+    `size_MB` is what was kept of it, as UTF-8 text, in 10^6 bytes; `languages` are those found where a step looked, and
+    else the recipe's.
+    """
+    source = recipe.sources[index]
+    names = [source.disclosure.name] if source.kind != "domain" else list(of_source)
+    count = sum((of_source[name] for name in names), Counter())
+    found = sorted({language for name in names for language in languages[name]} - {""})
+    return {
+        **asdict(source.disclosure),
+        "size_MB": round(count["bytes"] / BYTES_PER_MEGABYTE, 6),
+        "languages": found or list(source.disclosure.languages),
+        "domain": recipe.domain,
+        "licence": recipe.licence,
+        "documents": count["documents"],
+    }

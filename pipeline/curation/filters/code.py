@@ -1,0 +1,46 @@
+"""The rules of the Granite Code models for source files (arXiv 2405.04324, Granite 3.0 report 3.1)."""
+
+from collections.abc import Iterator
+
+import lxml.etree
+import lxml.html
+from datatrove.data import Document
+
+from pipeline.curation.audit.judgement import Judgement, Measured, judge, refuse
+from pipeline.curation.filters.rule import Rule
+from pipeline.curation.recipes import steps
+
+
+def code_rule(step: steps.CodeRules) -> Rule:
+    """Keeps source files that are code."""
+
+    def rule(document: Document) -> Judgement:
+        """What the step says."""
+        if "<?xml version=" in document.text[: step.xml_prefix_characters]:
+            return refuse("xml")
+        return judge(_measured(document.text, document.metadata["origin"], step))
+
+    return rule
+
+
+def _measured(text: str, name: str, step: steps.CodeRules) -> Iterator[Measured]:
+    yield "few_letters", sum(map(str.isalpha, text)) / len(text), ">=", step.minimum_alphabetic
+    if name.endswith(step.data_suffixes):
+        yield "data_too_short", len(text), ">=", step.minimum_data_characters
+        yield "data_too_long", len(text), "<=", step.maximum_data_characters
+    if name.endswith(step.page_suffixes):
+        visible = visible_characters(text)
+        yield "page_shows_little", visible, ">=", step.minimum_visible_characters
+        yield "page_is_markup", visible / len(text), ">=", step.minimum_visible_share
+
+
+def visible_characters(page: str) -> int:
+    """Characters of a page that a reader sees, white space as single spaces; 0 for what is no page."""
+    try:
+        parser = lxml.html.HTMLParser(encoding="utf-8")
+        root = lxml.html.document_fromstring(page.encode("utf-8", "replace"), parser=parser)
+    except (lxml.etree.ParserError, lxml.etree.XMLSyntaxError):
+        return 0
+    for element in list(root.iter("script", "style", "template", "noscript", "head")):
+        element.drop_tree()
+    return len(" ".join(root.text_content().split()))

@@ -1,0 +1,115 @@
+"""The rule that finds text shared with benchmarks, after Brown et al. 2020 (GPT-3), appendix C."""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+
+from datatrove.data import Document
+
+from pipeline.core.errors import DataError
+from pipeline.curation.audit.judgement import KEEP, Judgement, Removal
+from pipeline.curation.decontamination.benchmarks import items
+from pipeline.curation.decontamination.ngram_index import Overlap, Run
+from pipeline.curation.filters.rule import Rule
+from pipeline.curation.recipes import steps
+from pipeline.curation.text.normalized_words import Span, normalised_words
+
+EXCERPT_CHARACTERS = 200
+MOST_MATCHES = 10
+"""Matches of one document that are written down."""
+Match = dict[str, str | int | float]
+
+
+@lru_cache(maxsize=8)
+def _index(step: steps.Decontaminate) -> Overlap:
+    """The benchmarks of a step, read once in a process."""
+    texts = [list(items(benchmark)) for benchmark in step.benchmarks]
+    index = Overlap(texts, step.n_grams, step.minimum_distinct_words)
+    for number, benchmark in enumerate(step.benchmarks):
+        if number not in index.owners:
+            raise DataError(f"{benchmark.path}: no item has enough words, set text_keys or minimum_distinct_words")
+    return index
+
+
+def decontamination_rule(step: steps.Decontaminate) -> Rule:
+    """Refuses documents that share a run of words with a benchmark, or takes the place out.
+
+    The rule raises nothing. Making it raises DataError for a benchmark that cannot be read.
+    """
+    index = _index(step)
+
+    def rule(document: Document) -> Judgement:
+        """What the step says."""
+        words, spans = normalised_words(document.text)
+        runs = list(index.runs(words))
+        if not runs:
+            return KEEP
+        found: Counter[str] = Counter()
+        for run in runs:
+            found.update(_names(run))
+        matches = _matches(document.text, runs, spans)
+        counts = {f"{name}_documents": 1 for name in found} | {f"{name}_runs": number for name, number in found.items()}
+        # Of equal counts, the benchmark that the recipe names first.
+        worst = max((benchmark.name for benchmark in step.benchmarks), key=lambda name: found[name])
+        removal = Removal(reason=f"benchmark_{worst}", value=found[worst], threshold=0)
+        if step.remove == "span":
+            removal = cut(document, runs, spans)
+        return Judgement(removal=removal, counts=counts, matches=tuple(matches))
+
+    def _names(run: Run) -> list[str]:
+        owners = {int(index.owners[index.item_of(place)]) for place in run.places}
+        return [step.benchmarks[owner].name for owner in sorted(owners)]
+
+    def _matches(text: str, runs: Sequence[Run], spans: Sequence[Span]) -> list[Match]:
+        rows: list[Match] = []
+        for start, end, run in merged(runs, spans)[:MOST_MATCHES]:
+            excerpt = text[start : min(end, start + EXCERPT_CHARACTERS)]
+            rows += [{"benchmark": name, "start": start, "end": end, "text": excerpt} for name in _names(run)]
+        return rows[:MOST_MATCHES]
+
+    def cut(document: Document, runs: list[Run], spans: list[Span]) -> Removal | None:
+        """Takes matches out until there is none: what remains may meet and make another."""
+        places = 0
+        while runs:
+            holes = widened(merged(runs, spans), step.window_characters, len(document.text))
+            places += len(holes)
+            if places > step.maximum_spans:
+                return Removal(reason="too_contaminated", value=places, threshold=step.maximum_spans)
+            document.text = without(document.text, holes)
+            words, spans = normalised_words(document.text)
+            runs = list(index.runs(words))
+        return None if document.text.strip() else Removal(reason="nothing_left", value=0, threshold=0)
+
+    return rule
+
+
+def merged(runs: Sequence[Run], spans: Sequence[Span]) -> list[tuple[int, int, Run]]:
+    """Places in the text, overlapping ones made one, each with its first run."""
+    places: list[tuple[int, int, Run]] = []
+    for run in sorted(runs, key=lambda run: (run.first, -run.length)):
+        start, end = spans[run.first][0], spans[run.first + run.length - 1][1]
+        if places and start <= places[-1][1]:
+            begun, ended, first = places.pop()
+            places.append((begun, max(end, ended), first))
+        else:
+            places.append((start, end, run))
+    return places
+
+
+def widened(places: Sequence[tuple[int, int, Run]], window: int, length: int) -> list[Span]:
+    """Places with a window on both sides, overlapping ones made one."""
+    holes: list[Span] = []
+    for start, end, _ in places:
+        start, end = max(0, start - window), min(length, end + window)
+        if holes and start <= holes[-1][1]:
+            start = holes.pop()[0]
+        holes.append((start, end))
+    return holes
+
+
+def without(text: str, holes: Sequence[Span]) -> str:
+    """A text without some places; what remains stands in paragraphs of its own."""
+    begins = [0, *(end for _, end in holes)]
+    ends = [*(start for start, _ in holes), len(text)]
+    pieces = (text[begin:end].strip() for begin, end in zip(begins, ends, strict=True))
+    return "\n\n".join(piece for piece in pieces if piece)

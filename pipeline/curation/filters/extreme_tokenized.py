@@ -1,0 +1,60 @@
+"""Tokens per character of a text (GneissWeb, arXiv 2502.14907: extreme-tokenized documents)."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from datatrove.data import Document
+from tokenizers import Tokenizer
+
+from pipeline.core.errors import DataError
+from pipeline.curation.audit.judgement import Judgement, judge
+from pipeline.curation.filters.rule import Rule
+from pipeline.curation.recipes import steps
+
+CHUNK_CHARACTERS = 20_000
+"""Texts are tokenized in chunks of so many characters, as in data-prep-kit: memory and time per call are bounded."""
+Measure = Callable[[str], float]
+
+
+@lru_cache(maxsize=4)
+def tokens_per_character(path: str) -> Measure:
+    """What measures texts by the tokenizer of a file; tokens that mark beginning and end are not counted.
+
+    Raises:
+        DataError: if the file is no tokenizer.
+    """
+    if not Path(path).is_file():
+        raise DataError(f"tokenizer={path}: no such file, set tokenizer to a tokenizer.json")
+    try:
+        tokenizer = Tokenizer.from_file(path)
+    except Exception as error:  # the library raises no narrower class
+        raise DataError(f"tokenizer={path}: not a tokenizer.json: {' '.join(str(error).split())}") from None
+    # What the file says about cutting and padding is about a model's input, not about the text.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+
+    def measure(text: str) -> float:
+        chunks = (text[start : start + CHUNK_CHARACTERS] for start in range(0, len(text), CHUNK_CHARACTERS))
+        tokens = sum(len(tokenizer.encode(chunk, add_special_tokens=False)) for chunk in chunks)
+        return round(tokens / max(1, len(text)), 6)
+
+    return measure
+
+
+def extreme_tokenized_rule(step: steps.ExtremeTokenized) -> Rule:
+    """Writes tokens per character to the metadata; refuses what is outside of the bounds, which are allowed values."""
+    measure = tokens_per_character(step.tokenizer)
+
+    def rule(document: Document) -> Judgement:
+        """What the step says."""
+        value = measure(document.text)
+        document.metadata["tokens_per_character"] = value
+        return judge(
+            [
+                ("few_tokens_per_character", value, ">=", step.at_least),
+                ("many_tokens_per_character", value, "<=", step.at_most),
+            ]
+        )
+
+    return rule

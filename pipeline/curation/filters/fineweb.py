@@ -1,0 +1,45 @@
+"""Line punctuation, short lines, repeated lines, lists (Penedo et al. 2024, arXiv 2406.17557, section 3.6).
+
+Decisions and reasons are those of datatrove's FineWebQualityFilter.
+"""
+
+from collections.abc import Iterator
+
+from datatrove.data import Document
+from datatrove.utils.text import TERMINAL_PUNCTUATION
+
+from pipeline.curation.audit.judgement import Judgement, Measured, judge, refuse
+from pipeline.curation.filters.features import Features, duplicates, features
+from pipeline.curation.filters.rule import Rule, per_language
+from pipeline.curation.recipes import steps
+
+ENDS = frozenset(TERMINAL_PUNCTUATION)
+
+
+def fineweb_rule(step: steps.FineWebQuality) -> Rule:
+    """Keeps texts that are no lists and no navigation."""
+    return per_language(step, _rule)
+
+
+def _rule(step: steps.FineWebQuality) -> Rule:
+
+    def rule(document: Document) -> Judgement:
+        """What the step says."""
+        lines = [line for line in document.text.split("\n") if line and not line.isspace()]
+        if not lines:
+            return refuse("empty")
+        return judge(_measured(features(document.text, step.language), lines, step))
+
+    return rule
+
+
+def _measured(found: Features, lines: list[str], step: steps.FineWebQuality) -> Iterator[Measured]:
+    punctuated = sum(line[-1] in ENDS for line in lines)
+    yield "line_punct_ratio", punctuated / len(lines), ">=", step.minimum_punctuated_lines
+    if step.maximum_short_lines is not None:
+        short = sum(len(line) <= step.short_line_characters for line in lines)
+        yield "short_line_ratio", short / len(lines), "<=", step.maximum_short_lines
+    newlines = found.text.count("\n")
+    repeated = duplicates(lines)[1] / (len(found.text) - newlines)
+    yield "char_dup_ratio", repeated, "<=", step.maximum_duplicate_line_characters
+    yield "list_ratio", newlines / max(1, len(found.words)), "<=", step.maximum_newlines_per_word

@@ -1,0 +1,52 @@
+"""GneissWeb's filter: a quality score, and readability or tokens per character, with limits by category.
+
+Scores come from the metadata, where steps `classifier` wrote them: each is P(label) of the label meant.
+"""
+
+from collections.abc import Mapping
+
+from datatrove.data import Document
+
+from pipeline.curation.audit.judgement import Check, Judgement, refuse
+from pipeline.curation.filters.extreme_tokenized import tokens_per_character
+from pipeline.curation.filters.readability import eflaw
+from pipeline.curation.filters.rule import Rule
+from pipeline.curation.recipes import steps
+
+
+def gneissweb_rule(step: steps.GneissWeb) -> Rule:
+    """Keeps documents that pass; of one that does not, the number that came nearest to its limit is the reason.
+
+    Making it raises DataError for a tokenizer that cannot be read. Tokens are only counted where readability does not
+    decide: that is the costly part.
+    """
+    tokens_of = tokens_per_character(step.tokenizer)
+
+    def rule(document: Document) -> Judgement:
+        """What the step says."""
+        scores: Mapping[str, float] = document.metadata.get("scores", {})
+        assert all(name in scores for name in step.scores), "the recipe was checked for these scores"
+        quality = [Check(f"score_{name}", scores[name], limit) for name, limit in step.quality_above.items()]
+        passed = [check for check in quality if check.value > check.threshold]
+        if not passed:
+            return _refuse(quality)
+        category = any(scores[name] > step.category_above for name in step.categories)
+        limits = step.category_limits if category else step.limits
+        name = "_of_category" if category else ""
+        counts = {"of_category": 1} if category else {}
+        readability = Check(f"eflaw{name}", round(eflaw(document.text), 4), limits.readability_below)
+        if readability.value < readability.threshold:
+            return Judgement(checks=(*passed, readability), counts=counts)
+        tokens = tokens_of(document.text)
+        few = Check(f"few_tokens_per_character{name}", tokens, limits.tokens_at_least)
+        many = Check(f"many_tokens_per_character{name}", tokens, limits.tokens_at_most)
+        if few.threshold <= tokens <= many.threshold:
+            return Judgement(checks=(*passed, few, many), counts=counts)
+        return _refuse([readability, few if tokens < few.threshold else many], counts)
+
+    return rule
+
+
+def _refuse(failed: list[Check], counts: Mapping[str, int] | None = None) -> Judgement:
+    nearest = min(failed, key=lambda check: (check.distance, check.reason))
+    return Judgement(refuse(nearest.reason, nearest.value, nearest.threshold).removal, counts=counts or {})

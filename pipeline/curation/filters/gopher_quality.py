@@ -1,0 +1,55 @@
+"""Length, symbols, bullets, ellipses, alphabetic words and stop words (Rae et al. 2021, arXiv 2112.11446, A1.1).
+
+Decisions and reasons are those of datatrove's GopherQualityFilter. One difference: where it would divide by a number
+of words or lines that is zero, the text is too short.
+"""
+
+from collections.abc import Iterator
+
+from datatrove.data import Document
+
+from pipeline.curation.audit.judgement import Judgement, Measured, judge, refuse
+from pipeline.curation.filters.features import Features, features
+from pipeline.curation.filters.rule import Rule, per_language
+from pipeline.curation.recipes import steps
+
+BULLETS = ("•", "-")
+ELLIPSES = ("...", "…")
+
+
+def gopher_quality_rule(step: steps.GopherQuality) -> Rule:
+    """Keeps texts that read like prose."""
+    return per_language(step, _rule)
+
+
+def _rule(step: steps.GopherQuality) -> Rule:
+
+    def rule(document: Document) -> Judgement:
+        """What the step says."""
+        found = features(document.text, step.language)
+        if found.vocabulary.symbols[found.words].all():
+            return refuse("gopher_short_doc", 0, step.minimum_words)
+        return judge(_measured(found, step))
+
+    return rule
+
+
+def _measured(found: Features, step: steps.GopherQuality) -> Iterator[Measured]:
+    text, words, known = found.text, found.words, found.vocabulary
+    lengths = found.word_lengths[~known.symbols[words]]
+    yield "gopher_short_doc", len(lengths), ">=", step.minimum_words
+    yield "gopher_long_doc", len(lengths), "<=", step.maximum_words
+    mean = float(lengths.mean())
+    yield "gopher_below_avg_threshold", mean, ">=", step.minimum_mean_word_length
+    yield "gopher_above_avg_threshold", mean, "<=", step.maximum_mean_word_length
+    yield "gopher_too_many_hashes", text.count("#") / len(words), "<=", step.maximum_symbols_per_word
+    ellipses = sum(map(text.count, ELLIPSES))
+    yield "gopher_too_many_ellipsis", ellipses / len(words), "<=", step.maximum_symbols_per_word
+    lines = text.splitlines()
+    bullets = sum(line.startswith(BULLETS) for line in map(str.lstrip, lines))
+    yield "gopher_too_many_bullets", bullets / len(lines), "<=", step.maximum_bullet_lines
+    ends = sum(line.endswith(ELLIPSES) for line in map(str.rstrip, lines)) if ellipses else 0
+    yield "gopher_too_many_end_ellipsis", ends / len(lines), "<=", step.maximum_ellipsis_lines
+    alphabetic = int(known.with_letters[words].sum()) / len(words)
+    yield "gopher_below_alpha_threshold", alphabetic, ">=", step.minimum_alphabetic_words
+    yield "gopher_enough_stop_words", found.has_words(step.stop_words), ">=", step.minimum_stop_words

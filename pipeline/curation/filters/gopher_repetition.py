@@ -1,0 +1,55 @@
+"""Repeated lines, paragraphs and n-grams (Rae et al. 2021, arXiv 2112.11446, table A1).
+
+Decisions and reasons are those of datatrove's GopherRepetitionFilter. One difference: where it looks for duplicates it
+joins the words of an n-gram without a space, so that "a bc" repeats "ab c"; here words are compared as words.
+"""
+
+from collections.abc import Iterator
+
+from datatrove.data import Document
+
+from pipeline.curation.audit.judgement import Judgement, Measured, judge, refuse
+from pipeline.curation.filters.features import Features, RepeatedNGrams, duplicates, features
+from pipeline.curation.filters.rule import Rule, per_language
+from pipeline.curation.recipes import steps
+
+TOP_N_GRAMS = {2: 0.20, 3: 0.18, 4: 0.16}
+DUPLICATE_N_GRAMS = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
+
+
+def gopher_repetition_rule(step: steps.GopherRepetition) -> Rule:
+    """Keeps texts that do not repeat themselves."""
+    return per_language(step, _rule)
+
+
+def _rule(step: steps.GopherRepetition) -> Rule:
+
+    def rule(document: Document) -> Judgement:
+        """What the step says."""
+        if not document.text:
+            return refuse("empty")
+        return judge(_measured(features(document.text, step.language), step))
+
+    return rule
+
+
+def _measured(found: Features, step: steps.GopherRepetition) -> Iterator[Measured]:
+    length = len(found.text)
+    count, characters = duplicates(found.paragraphs)
+    yield "dup_para_frac", count / len(found.paragraphs), "<=", step.duplicate_paragraphs
+    yield "dup_para_char_frac", characters / length, "<=", step.duplicate_paragraph_characters
+    count, characters = duplicates(found.lines)
+    yield "dup_line_frac", count / len(found.lines), "<=", step.duplicate_lines
+    yield "dup_line_char_frac", characters / length, "<=", step.duplicate_line_characters
+    repeated = RepeatedNGrams(found)
+    for n, limit in sorted((step.top_n_grams or TOP_N_GRAMS).items()):
+        repeated.advance(n)
+        yield f"top_{n}_gram", repeated.top() / length, "<=", limit
+    limits = sorted((step.duplicate_n_grams or DUPLICATE_N_GRAMS).items())
+    repeated = repeated if not limits or limits[0][0] >= repeated.n else RepeatedNGrams(found)
+    for n, limit in limits:
+        repeated.advance(n)
+        # Far below every limit the exact share is of no interest, nor is it for larger n.
+        if repeated.covered() / length <= min(limit for _, limit in limits) / 2:
+            return
+        yield f"duplicated_{n}_n_grams", repeated.duplicated() / length, "<=", limit

@@ -1,0 +1,137 @@
+"""Licences of documents: SPDX expressions in metadata and in the text's beginning, and headers that are known."""
+
+import re
+from collections.abc import Iterator
+
+from datatrove.data import Document
+
+from pipeline.curation.audit.judgement import KEEP, Judgement, refuse
+from pipeline.curation.filters.rule import Rule
+from pipeline.curation.recipes.steps import Licences
+from pipeline.curation.text.normalized_words import normalised_words
+
+_SPDX_LINE = re.compile(r"SPDX-License-Identifier:[ \t]{0,8}([A-Za-z0-9.+() \t-]{1,200})")
+"""SPDX specification, annex on short-form identifiers."""
+_TOKEN = re.compile(r"[()]|[A-Za-z0-9]+(?:[.:-]+[A-Za-z0-9]+)*\+?")
+UNKNOWN = frozenset({"", "noassertion", "none", "unknown", "other", "null", "n/a"})
+"""What says nothing: SPDX's NOASSERTION and NONE, and words that data sets use for it."""
+NAMES = {
+    "apache 2.0": "Apache-2.0", "apache 2": "Apache-2.0", "apache license 2.0": "Apache-2.0", "mit license": "MIT",
+    "the mit license": "MIT", "bsd": "BSD-3-Clause", "new bsd license": "BSD-3-Clause", "bsd license": "BSD-3-Clause",
+    "gpl": "GPL-2.0-or-later", "gplv2": "GPL-2.0-only", "gplv3": "GPL-3.0-only", "lgpl": "LGPL-2.1-or-later",
+    "isc license": "ISC", "public domain": "CC0-1.0", "psf": "PSF-2.0", "cc-by": "CC-BY-4.0", "cc0": "CC0-1.0",
+}  # fmt: skip
+"""Names that are used without being identifiers."""
+HEADERS = (
+    ("AGPL-3.0-only", "gnu affero general public license"),
+    ("LGPL-2.1-or-later", "gnu lesser general public license"),
+    ("LGPL-2.1-or-later", "gnu library general public license"),
+    ("GPL-2.0-or-later", "gnu general public license"),
+    ("MPL-2.0", "mozilla public license"),
+    ("EPL-2.0", "eclipse public license"),
+    ("CDDL-1.0", "common development and distribution license"),
+    ("Apache-2.0", "licensed under the apache license version 2 0"),
+    ("Apache-2.0", "apache license version 2 0"),
+    ("MIT", "permission is hereby granted free of charge to any person obtaining a copy"),
+    ("MIT", "licensed under the mit license"),
+    ("MIT", "released under the mit license"),
+    ("BSD-3-Clause", "redistribution and use in source and binary forms with or without modification are permitted"),
+    ("BSD-3-Clause", "use of this source code is governed by a bsd style license"),
+    ("ISC", "permission to use copy modify and or distribute this software for any purpose with or without fee"),
+    ("ISC", "permission to use copy modify and distribute this software for any purpose with or without fee"),
+    ("BSL-1.0", "boost software license version 1 0"),
+    ("Unlicense", "this is free and unencumbered software released into the public domain"),
+    ("PSF-2.0", "licensed to psf under a contributor agreement"),
+    ("CC0-1.0", "creative commons cc0 1 0"),
+    ("proprietary", "all rights reserved unauthorized copying"),
+    ("proprietary", "proprietary and confidential"),
+)
+"""Words that stand in the notices which the licences ask for; the licence itself, or the family's usual one.
+
+A BSD licence's clauses come after these words, so two and three clauses are not told apart: both are permissive.
+"""
+
+
+def licence_rule(step: Licences) -> Rule:
+    """Keeps documents of which every licence that is named is allowed; writes what was found into the metadata."""
+    allowed = frozenset(identifier.lower() for identifier in step.allow)
+    known = {identifier.lower(): identifier for identifier in (*step.allow, *(name for name, _ in HEADERS))}
+
+    def rule(document: Document) -> Judgement:
+        """What the step says."""
+        named = list(dict.fromkeys(_named(document, step)))
+        for expression in named:
+            if not allows(expression, allowed):
+                # Only names of a fixed list are reasons: a text cannot fill the report with its own.
+                return refuse(f"licence_{known.get(expression.lower(), 'other')}")
+        if not named and not step.keep_unknown:
+            return refuse("licence_unknown")
+        if named:
+            document.metadata["licences_found"] = named
+        return KEEP
+
+    return rule
+
+
+def _named(document: Document, step: Licences) -> Iterator[str]:
+    """SPDX expressions that are said of a document, whatever says them."""
+    for key in step.metadata_keys:
+        value = document.metadata.get(key)
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, str) and each.strip().lower() not in UNKNOWN:
+                yield NAMES.get(each.strip().lower(), each.strip())
+    beginning = document.text[: step.header_characters]
+    for match in _SPDX_LINE.finditer(beginning):
+        if match.group(1).strip().lower() not in UNKNOWN:
+            yield match.group(1).strip(" \t-")
+    words = f" {' '.join(normalised_words(beginning)[0])} "
+    for identifier, notice in HEADERS:
+        if f" {notice} " in words:
+            yield identifier
+
+
+def allows(expression: str, allowed: frozenset[str]) -> bool:
+    """Whether an SPDX expression can be met with allowed licences (SPDX specification, licence expressions).
+
+    `OR` leaves a choice, `AND` binds closer, an exception after `WITH` only adds permissions. What is no valid
+    expression is not allowed.
+    """
+    tokens = _TOKEN.findall(expression[:1_000])[::-1]
+    try:
+        return _either(tokens, allowed, 0) and not tokens
+    except (IndexError, ValueError):
+        return False
+
+
+MOST_NESTED = 20
+
+
+def _either(tokens: list[str], allowed: frozenset[str], depth: int) -> bool:
+    met = _both(tokens, allowed, depth)
+    while tokens and tokens[-1].upper() == "OR":
+        tokens.pop()
+        met = _both(tokens, allowed, depth) or met
+    return met
+
+
+def _both(tokens: list[str], allowed: frozenset[str], depth: int) -> bool:
+    met = _one(tokens, allowed, depth)
+    while tokens and tokens[-1].upper() == "AND":
+        tokens.pop()
+        met = _one(tokens, allowed, depth) and met
+    return met
+
+
+def _one(tokens: list[str], allowed: frozenset[str], depth: int) -> bool:
+    token = tokens.pop()
+    if depth > MOST_NESTED or token == ")" or token.upper() in ("AND", "OR", "WITH"):
+        raise ValueError(token)
+    if token == "(":
+        met = _either(tokens, allowed, depth + 1)
+        if tokens.pop() != ")":
+            raise ValueError("a bracket is not closed")
+        return met
+    if tokens and tokens[-1].upper() == "WITH":
+        tokens.pop()
+        tokens.pop()
+    return token.lower().removesuffix("+") in allowed

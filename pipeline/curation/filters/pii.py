@@ -1,0 +1,201 @@
+"""Personal data: candidates by patterns that take linear time, each confirmed by what defines its kind.
+
+Every repetition in a pattern is bounded and begins where the one before cannot go on, so that no text makes one
+slow. Precision comes from validators and from the words before a candidate: a version number is no address.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from functools import lru_cache, partial
+
+import phonenumbers
+from tldextract import TLDExtract
+
+from pipeline.curation.filters.redaction import Sensitive, Span, redaction_rule
+from pipeline.curation.filters.rule import Rule
+from pipeline.curation.recipes.steps import Pii
+
+_EMAIL = re.compile(
+    # RFC 5321, 4.5.3.1: 64 characters before the sign; RFC 1035, 2.3.4: 63 in a label. The look-behind lets a long
+    # run of characters be tried once only.
+    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9_%+-][A-Za-z0-9._%+-]{0,63}@"
+    r"((?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,8}[A-Za-z]{2,24})(?![A-Za-z0-9_(@-]|\.[A-Za-z0-9_])"
+)
+_RESERVED = re.compile(r"(?:^|\.)(?:example\.(?:com|net|org)|example|test|invalid|localhost)$", re.IGNORECASE)
+"""RFC 2606 and 6761: names that are nobody's."""
+_IPV4 = re.compile(r"(?<![\w.+-])\d{1,3}(?:\.\d{1,3}){3}(?![\w+]|[.-]\w)")
+_IPV6 = re.compile(r"(?<![\w:.])[23][0-9A-Fa-f]{3}(?::[0-9A-Fa-f]{0,4}){3,7}(?![\w:]|\.\d)")
+"""Global unicast addresses begin with 2 or 3 (IANA: 2000::/3). Three colons: `a[2000::2]` is a slice."""
+_NOT_AN_ADDRESS = re.compile(
+    r"(?:identifier|\b(?:v|ver|version|versions|versioned|release|released|build|firmware|driver|section|chapter|clause|figure|"
+    r"fig|table|rule|oid|since|python|chrome|safari|firefox|edge|opera)\w{0,3}|[=~<>!]=|§|\w/)[\s\"'`:=(#]{0,4}$",
+    re.IGNORECASE,
+)
+"""What stands before numbers with dots that are versions of software or numbers of sections."""
+_INTERNATIONAL = re.compile(r"(?<![\w+.*/^=-])\+[1-9](?:[ .\-/()\u00a0]{0,3}\d){6,14}(?![\w.]\d|\w)")
+"""E.164: at most 15 digits after the sign."""
+_NATIONAL = re.compile(
+    r"(?<![\w+.*/^$#,-])(?<!\d[ (])"
+    r"(?:\(\d{2,5}\)|\d{1,5})(?:[ .\-/\u00a0]{1,2}(?:\(\d{2,5}\)|\d{2,5})){1,4}(?![\w/]|[.,:-]\d|[ ]\d)"
+)
+_CARD = re.compile(r"(?<![\w.+/-])(?<!\d[ ,])\d(?:[ -]?\d){12,18}(?![\w/]|[.,-]\d|[ ]\d)")
+_CARD_WORD = re.compile(r"\b(?:card|visa|master ?card|amex|american express|discover|jcb|cc|pan|credit|debit)", re.I)
+_CARD_GROUPS = ((4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3))
+"""As printed on cards of 16, 15 (American Express), 14 (Diners Club) and 19 digits."""
+BEFORE = 24
+"""Characters before a candidate, in its line, that say what it is."""
+CARD_BEFORE = 60
+ISSUERS: tuple[tuple[range, tuple[int, ...]], ...] = (
+    (range(400000, 500000), (13, 16, 19)),  # Visa
+    (range(510000, 560000), (16,)),  # Mastercard
+    (range(222100, 272100), (16,)),  # Mastercard, since 2017
+    (range(340000, 350000), (15,)),  # American Express
+    (range(370000, 380000), (15,)),
+    (range(601100, 601200), tuple(range(16, 20))),  # Discover
+    (range(644000, 660000), tuple(range(16, 20))),
+    (range(620000, 630000), tuple(range(16, 20))),  # UnionPay
+    (range(352800, 359000), tuple(range(16, 20))),  # JCB
+    (range(300000, 306000), tuple(range(14, 20))),  # Diners Club
+    (range(309500, 309600), tuple(range(14, 20))),
+    (range(360000, 370000), tuple(range(14, 20))),
+    (range(380000, 400000), tuple(range(14, 20))),
+)
+"""First six digits and lengths by issuer (ISO/IEC 7812; ranges as the issuers publish them)."""
+
+
+def pii_rule(step: Pii) -> Rule:
+    """Replaces personal data, or refuses documents that hold some."""
+    phone = partial(phones, regions=step.phone_regions)
+    finders = (("email", emails), ("ipv4", ipv4), ("ipv6", ipv6), ("card", cards), ("phone", phone))
+    return redaction_rule("pii", [Sensitive(kind, find, getattr(step, kind)) for kind, find in finders])
+
+
+@lru_cache
+def _top_level_domains() -> frozenset[str]:
+    # The list inside the package: nothing is fetched, nothing cached on disk.
+    extract = TLDExtract(suffix_list_urls=(), cache_dir=None)
+    return frozenset(suffix.rpartition(".")[2] for suffix in extract.tlds)
+
+
+def emails(text: str) -> Iterator[Span]:
+    """Addresses under a top-level domain that exists, but not under one that is reserved for examples."""
+    if "@" not in text:
+        return
+    for match in _EMAIL.finditer(text):
+        domain = match.group(1)
+        if domain.rpartition(".")[2].lower() in _top_level_domains() and not _RESERVED.search(domain):
+            yield match.span()
+
+
+def ipv4(text: str) -> Iterator[Span]:
+    """Addresses that are routed globally and belong to one machine."""
+    return _addresses(text, _IPV4)
+
+
+def ipv6(text: str) -> Iterator[Span]:
+    """Addresses that are routed globally and belong to one machine."""
+    return _addresses(text, _IPV6) if text.count(":") > 2 else iter(())
+
+
+def _addresses(text: str, pattern: re.Pattern[str]) -> Iterator[Span]:
+    for match in pattern.finditer(text):
+        try:
+            address = ipaddress.ip_address(match.group())
+        except ValueError:
+            continue
+        # 1.2.3.4, 8.8.8.8: placeholders, public resolvers and versions, hardly ever anyone's.
+        small = address.version == 4 and max(address.packed) < 10
+        if address.is_global and not address.is_multicast and not small and not _named_otherwise(text, match):
+            yield match.span()
+
+
+def _named_otherwise(text: str, match: re.Match[str]) -> bool:
+    return _NOT_AN_ADDRESS.search(_line_before(text, match)) is not None
+
+
+def _line_before(text: str, match: re.Match[str], characters: int = BEFORE) -> str:
+    start = max(0, match.start() - characters)
+    return text[start : match.start()].rpartition("\n")[2]
+
+
+def phones(text: str, regions: tuple[str, ...] = ("US",)) -> Iterator[Span]:
+    """Valid numbers with a country code, and those of some regions that are grouped as their country writes them.
+
+    The library's own matcher is not used: it is slow on digits, and takes numbers without any grouping.
+    """
+    found: list[Span] = []
+    if "+" in text:
+        found += _international(text)
+    for region in regions:
+        found += [match.span() for match in _NATIONAL.finditer(text) if _as_written(match.group(), region)]
+    # A number with a country code is not found again without it.
+    behind = 0
+    for start, end in sorted(found):
+        if start >= behind:
+            yield start, end
+            behind = end
+
+
+def _international(text: str) -> Iterator[Span]:
+    for match in _INTERNATIONAL.finditer(text):
+        # A decimal with a sign has one point and nothing else between its digits.
+        candidate = "" if re.fullmatch(r"\+\d+\.\d+", match.group()) else match.group()
+        # What follows a number may look like more of it: groups are dropped until it is one.
+        while candidate and _valid(candidate, None) is None:
+            candidate = re.sub(r"[^\d]{0,3}\d+$", "", candidate)
+        if candidate:
+            yield match.start(), match.start() + len(candidate)
+
+
+def _valid(candidate: str, region: str | None) -> phonenumbers.PhoneNumber | None:
+    try:
+        number = phonenumbers.parse(candidate, region)
+    except phonenumbers.NumberParseException:
+        return None
+    return number if phonenumbers.is_valid_number(number) else None
+
+
+def _as_written(candidate: str, region: str) -> bool:
+    groups = re.findall(r"\d+", candidate)
+    # One separator throughout, but beside brackets: 206.766 9877 is a measurement.
+    separators = set(re.findall(r"(?<=\d)[^\d()]+(?=\d)", candidate))
+    if not 7 <= sum(map(len, groups)) <= 15 or len(groups) < 2 or len(separators) > 1:
+        return False
+    number = _valid(candidate, region)
+    if number is None:
+        return False
+    # Brackets stand around the area code alone, or one after the country's code.
+    before, bracket, _ = candidate.partition("(")
+    if bracket and before.strip(" -.") not in ("", str(number.country_code)):
+        return False
+    national = re.findall(r"\d+", phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL))
+    code = str(number.country_code)
+    return groups in (national, [code, *national])
+
+
+def cards(text: str) -> Iterator[Span]:
+    """Numbers of payment cards: an issuer's prefix and length, Luhn's check digit, and the look of a card.
+
+    Either in the groups that are printed on cards, or with a word for a card before: one identifier of 16 digits
+    in ten passes Luhn's check by chance.
+    """
+    for match in _CARD.finditer(text):
+        groups = re.split("[ -]", match.group())
+        digits = "".join(groups)
+        grouped = tuple(map(len, groups)) in _CARD_GROUPS and len(set(re.sub(r"\d", "", match.group()))) == 1
+        named = len(groups) == 1 and _CARD_WORD.search(_line_before(text, match, CARD_BEFORE))
+        if (grouped or named) and issued(digits) and luhn(digits):
+            yield match.span()
+
+
+def issued(digits: str) -> bool:
+    """Whether an issuer gives out numbers with this beginning and length."""
+    prefix = int(digits[:6])
+    return any(prefix in prefixes and len(digits) in lengths for prefixes, lengths in ISSUERS)
+
+
+def luhn(digits: str) -> bool:
+    """Whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B)."""
+    doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
+    return (sum(map(int, digits[-1::-2])) + sum(doubled)) % 10 == 0

@@ -1,0 +1,47 @@
+"""McAlpine's readability for readers of English as a foreign language.
+
+EFLAW = (words + mini-words) / sentences, where a mini-word has at most three letters (McAlpine, "From Plain English to
+Global English"). Words and sentences are counted as textstat 0.7 does, whose numbers GneissWeb's limits are for: what
+is no letter, digit, underscore or white space is taken out of the text, and sentences of one or two words do not count.
+"""
+
+import re
+
+from datatrove.data import Document
+
+from pipeline.curation.audit.judgement import Check, Judgement, refuse
+from pipeline.curation.filters.rule import Rule
+from pipeline.curation.recipes import steps
+
+MINI_WORD_LETTERS = 3
+SENTENCE = re.compile(r"\b[^.!?]+[.!?]*")
+NO_LETTER = re.compile(r"[^\w\s]")
+SHORTEST_SENTENCE = 3
+"""Words."""
+
+
+def words_of(text: str) -> list[str]:
+    """Words without their punctuation: `well-known` and `don't` are one each."""
+    return NO_LETTER.sub("", text).split()
+
+
+def eflaw(text: str) -> float:
+    """The score, 0 of a text without words; at most 20 is very easy, above 30 confusing (McAlpine)."""
+    words = words_of(text)
+    mini_words = sum(len(word) <= MINI_WORD_LETTERS for word in words)
+    sentences = sum(len(words_of(sentence)) >= SHORTEST_SENTENCE for sentence in SENTENCE.findall(text))
+    return (len(words) + mini_words) / max(1, sentences)
+
+
+def readability_rule(step: steps.Readability) -> Rule:
+    """Writes the score to `eflaw` in the metadata; refuses what is not below the limit."""
+
+    def rule(document: Document) -> Judgement:
+        """What the step says."""
+        score = round(eflaw(document.text), 4)
+        if score >= step.below:
+            return refuse("eflaw", score, step.below)
+        document.metadata["eflaw"] = score
+        return Judgement(checks=(Check("eflaw", score, step.below),))
+
+    return rule

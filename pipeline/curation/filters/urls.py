@@ -1,0 +1,49 @@
+"""Documents refused by their address: datatrove's URL filter, with the public suffixes that tldextract bundles."""
+
+from pathlib import Path
+
+from datatrove.data import Document
+from datatrove.pipeline.filters import URLFilter
+from tldextract import TLDExtract
+
+from pipeline.core.errors import RecipeError
+from pipeline.curation.audit.judgement import KEEP, Judgement, refuse
+from pipeline.curation.filters.rule import Rule
+from pipeline.curation.recipes import steps
+
+
+def url_rule(step: steps.UrlFilter) -> Rule:
+    """Keeps documents whose address is on no list.
+
+    Raises:
+        RecipeError: for a file of domains that cannot be read.
+    """
+    domains = [*step.domains, *_lines(step.domains_file)]
+    filtering = URLFilter(
+        soft_word_threshold=step.soft_word_threshold,
+        extra_domains=domains,
+        banned_words=step.banned_words,
+        banned_subwords=step.banned_subwords,
+        soft_banned_words=step.soft_banned_words,
+        use_integrated_lists=step.bundled_lists,
+    )
+    # Its own would fetch the list of suffixes.
+    filtering.tldextractor = TLDExtract(suffix_list_urls=(), cache_dir=None)
+
+    def rule(document: Document) -> Judgement:
+        """What the step says."""
+        if not document.metadata.get("url"):
+            return refuse("no_url")
+        decision = filtering.filter(document)
+        return refuse(f"url_{decision[1]}") if isinstance(decision, tuple) else KEEP
+
+    return rule
+
+
+def _lines(path: str | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        return [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"url_filter.domains_file={path}: cannot be read ({error}), set a file of domains") from None

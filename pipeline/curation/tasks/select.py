@@ -1,0 +1,115 @@
+"""A high-quality subset: the share of a domain's documents that a classifier puts highest.
+
+The domain is read twice, once for the scores and once for the documents. Between them are scores only, four bytes
+each, and four more while the threshold is found; texts in memory are the samples to train on.
+"""
+
+import shutil
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy
+from datatrove.data import Document
+
+from pipeline.core.errors import DataError
+from pipeline.core.files import write_json
+from pipeline.curation.audit.judgement import Removal
+from pipeline.curation.audit.ledger import Ledger
+from pipeline.curation.executors.parallel import Counter
+from pipeline.curation.readers.sources import DomainSource
+from pipeline.curation.recipes.recipe import Recipe
+from pipeline.curation.recipes.steps import QualityClassifier
+from pipeline.curation.tasks.workspace import READ, write_domain
+from pipeline.curation.text import documents
+
+HIGH, WEB = "high", "web"
+BATCH = 64
+UNIT = 1_000_000
+"""Scores are held as whole millionths, which is what they are rounded to."""
+
+
+@dataclass(frozen=True)
+class SelectHighQuality:
+    """Trains the classifier of a recipe, scores the domain it reads, and keeps the best documents."""
+
+    recipe: Recipe
+    output: Path
+    funnel: Path
+    documents_per_file: int
+
+    def __call__(self, counter: Counter) -> None:
+        """Writes the domain, and the classifier with its card to `classifiers/<domain>`."""
+        source, step = self.recipe.sources[0], self.recipe.steps[0]
+        assert isinstance(source, DomainSource)
+        assert isinstance(step, QualityClassifier)
+        # A killed attempt may have left files that were not whole under names of its own.
+        for kind in ("classifiers", "documents", "removed"):
+            shutil.rmtree(self.output / kind / self.recipe.domain, ignore_errors=True)
+        ledger = Ledger([READ, step.step])
+        scores = self._scores(source, step, ledger, counter)
+        kept = select(self._documents(source.domain), scores, step.keep_share, step.step, ledger)
+        write_domain(self.output, self.recipe, kept, ledger, self.documents_per_file)
+        write_json(self.funnel, ledger.funnel())
+        counter.unit()
+
+    def _documents(self, domain: str) -> Iterator[Document]:
+        return documents.read_folder(self.output / "documents" / domain)
+
+    def _scores(self, source: DomainSource, step: QualityClassifier, ledger: Ledger, counter: Counter) -> Sequence[int]:
+        from pipeline.curation.quality.card import Example
+        from pipeline.curation.quality.training import train_and_save
+
+        def sample(domain: str, label: str, count: int) -> list[Example]:
+            # Documents are in the order of hashes of their content: the first of them are a random sample.
+            first = islice(self._documents(domain), count)
+            return [Example(str(each.id), each.text[: step.document_characters], label) for each in first]
+
+        share = step.training_documents // len(step.positives)
+        high = [example for domain in step.positives for example in sample(domain, HIGH, share)]
+        web = sample(source.domain, WEB, step.training_documents)
+        if not high or not web:
+            raise DataError(
+                f"{self.recipe.domain}: nothing to learn from: {len(high)} documents in {step.positives}, "
+                f"{len(web)} to score; loosen the filters of their recipes"
+            )
+        model = train_and_save([*high, *web], (WEB, HIGH), HIGH, step, self.output / "classifiers" / self.recipe.domain)
+        scores = array("I")
+        stream = self._documents(source.domain)
+        while batch := list(islice(stream, BATCH)):
+            for document, score in zip(batch, model.scores([each.text for each in batch], HIGH), strict=True):
+                ledger.keep(READ, len(document.text), len(document.text))
+                scores.append(round(score * UNIT))
+                counter.document()
+        return scores
+
+
+def select(
+    candidates: Iterable[Document], scores: Sequence[int], share: float, step: str, ledger: Ledger
+) -> Iterator[Document]:
+    """The share of documents with the highest scores, in their order; of equal scores, those that come first.
+
+    Args:
+        candidates: documents, in the order of their ids.
+        scores: of each document, in millionths.
+        share: of the documents, at least one.
+        step: name in the ledger.
+        ledger: takes down what is kept and removed.
+    """
+    if not len(scores):
+        return
+    count = max(1, round(share * len(scores)))
+    values = numpy.asarray(scores, dtype=numpy.uint32)
+    threshold = int(numpy.partition(values, len(values) - count)[len(values) - count])
+    equal = count - int((values > threshold).sum())
+    for document, score in zip(candidates, scores, strict=True):
+        if score > threshold or (score == threshold and equal > 0):
+            equal -= score == threshold
+            ledger.keep(step, len(document.text), len(document.text))
+            document.metadata["quality"] = score / UNIT
+            yield document
+        else:
+            removal = Removal(reason="low_score", value=score / UNIT, threshold=threshold / UNIT)
+            ledger.remove(step, document, removal)

@@ -1,0 +1,213 @@
+"""Granite under µP: shape, initialisation, parameter groups, and the loss a training step needs."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import GraniteConfig, GraniteForCausalLM, GraniteMoeConfig, GraniteMoeForCausalLM
+from transformers.models.granitemoe.modeling_granitemoe import load_balancing_loss_func
+
+from pipeline.core.errors import CheckpointError
+from pipeline.pretraining.config import OptimizerConfig, PhaseConfig
+from pipeline.pretraining.data.stream import IGNORED
+from pipeline.pretraining.model.cross_entropy import LinearCrossEntropy
+from pipeline.pretraining.model.sequence_parallel import SequenceParallel
+from pipeline.pretraining.model_config import ModelConfig
+
+Granite = GraniteForCausalLM | GraniteMoeForCausalLM
+
+
+def granite_config(model: ModelConfig, context: int, rope_theta: float) -> GraniteConfig | GraniteMoeConfig:
+    """The Hugging Face configuration of a shape.
+
+    Args:
+        model: the shape.
+        context: longest sequence in tokens.
+        rope_theta: base of the rotary position embedding.
+    """
+    kind, experts = GraniteConfig, {}
+    if model.experts:
+        kind, experts = GraniteMoeConfig, {
+            "num_local_experts": model.experts,
+            "num_experts_per_tok": model.experts_per_token,
+            "router_aux_loss_coef": model.router_loss,
+        }  # fmt: skip
+    return kind(
+        vocab_size=model.vocab_size,
+        hidden_size=model.hidden_size,
+        intermediate_size=model.mlp_hidden_size,
+        num_hidden_layers=model.layers,
+        num_attention_heads=model.attention_heads,
+        num_key_value_heads=model.key_value_heads,
+        max_position_embeddings=context,
+        initializer_range=model.initializer_std,
+        rms_norm_eps=model.rms_norm_epsilon,
+        tie_word_embeddings=True,
+        rope_parameters={"rope_type": "default", "rope_theta": rope_theta},
+        embedding_multiplier=model.embedding_multiplier,
+        residual_multiplier=model.residual_multiplier,
+        attention_multiplier=model.attention_multiplier or 1 / model.head_size,
+        logits_scaling=model.logits_scaling or model.width_multiplier,
+        **experts,
+    )
+
+
+def granite(config: GraniteConfig | GraniteMoeConfig) -> Granite:
+    """The model of a configuration, its weights not yet initialised as Granite's are."""
+    return GraniteMoeForCausalLM(config) if isinstance(config, GraniteMoeConfig) else GraniteForCausalLM(config)
+
+
+def set_rotary(model: Granite, config: GraniteConfig | GraniteMoeConfig) -> None:
+    """Makes a model rotate positions as a configuration says."""
+    decoder: Any = model.model
+    decoder.rotary_emb = type(decoder.rotary_emb)(config).to(next(model.parameters()).device)
+
+
+def initialize(model: Granite, shape: ModelConfig, seed: int) -> None:
+    """µP's initialisation as IBM publishes it: embeddings N(0, std²), matrices N(0, std²/m_width), norms 1.
+
+    Source: Granite 3.0 report, table 2. Parameters are filled in their order, from one generator.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    matrix_std = shape.initializer_std / math.sqrt(shape.width_multiplier)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 1:
+                parameter.fill_(1.0)
+            else:
+                std = shape.initializer_std if "embed_tokens" in name else matrix_std
+                parameter.normal_(0.0, std, generator=generator)
+
+
+def parameter_groups(model: nn.Module, shape: ModelConfig, optimizer: OptimizerConfig) -> list[dict[str, Any]]:
+    """AdamW's groups. Each carries `rate_multiplier`: 1/m_width for matrices (µP), else 1."""
+    matrices, embeddings, norms = [], [], []
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 1:
+            norms.append(parameter)
+        elif "embed_tokens" in name:
+            embeddings.append(parameter)
+        else:
+            matrices.append(parameter)
+    return [
+        {
+            "params": matrices,
+            "rate_multiplier": 1 / shape.width_multiplier,
+            "weight_decay": optimizer.weight_decay,
+        },
+        {"params": embeddings, "rate_multiplier": 1.0, "weight_decay": optimizer.weight_decay},
+        {"params": norms, "rate_multiplier": 1.0, "weight_decay": 0.0},
+    ]
+
+
+def set_learning_rate(groups: Iterable[dict[str, Any]], rate: float) -> None:
+    """Sets the rate of every group that is to be used by the next step."""
+    for group in groups:
+        group["lr"] = rate * group["rate_multiplier"]
+
+
+def check_shape(found: GraniteConfig | GraniteMoeConfig, shape: ModelConfig, where: str) -> None:
+    """Refuses a checkpoint of another shape.
+
+    Raises:
+        CheckpointError: naming the first value that differs.
+    """
+    wanted = granite_config(shape, 1, 1.0)
+    for name in (
+        "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+        "num_key_value_heads", "embedding_multiplier", "residual_multiplier", "attention_multiplier",
+        "logits_scaling", "num_local_experts", "num_experts_per_tok",
+    ):  # fmt: skip
+        has, wants = getattr(found, name, 0), getattr(wanted, name, 0)
+        if has != wants:
+            raise CheckpointError(f"{where}: {name} is {has}, model says {wants}; set model to the checkpoint's shape")
+
+
+def tile_mlps(model: Granite, tiles: int) -> None:
+    """Makes every MLP take sequences in parts, as DeepSpeed's TiledMLP: only one part's activations exist at a time."""
+    from deepspeed.runtime.sequence_parallel.ulysses_sp import TiledMLP
+
+    def tiled(mlp: nn.Module) -> Callable[[Tensor], Tensor]:
+        whole = mlp.forward
+        parameters = list(mlp.parameters())
+        return lambda hidden: TiledMLP.apply(lambda _, part: whole(part), mlp, hidden, tiles, parameters)
+
+    layers: Any = model.model.layers
+    for layer in layers:
+        layer.mlp.forward = tiled(layer.mlp)
+
+
+class TrainingModel(nn.Module):
+    """A causal language model that returns its loss instead of logits."""
+
+    def __init__(
+        self,
+        model: Granite,
+        chunk_tokens: int,
+        z_loss: float = 0.0,
+        sequence_parallel: SequenceParallel | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.sequence_parallel = sequence_parallel
+        if sequence_parallel is not None:
+            sequence_parallel.install(model.config)
+        head: Any = model.lm_head
+
+        def logits_or_loss(hidden: Tensor, labels: Tensor | None = None) -> Any:
+            if labels is None:
+                return functional.linear(hidden, head.weight)
+            return LinearCrossEntropy.apply(hidden, head.weight, labels, chunk_tokens, z_loss)
+
+        # Inside the layer's own call, since ZeRO-3 has its weight there only.
+        head.forward = logits_or_loss
+
+    def forward(self, tokens: Tensor, positions: Tensor, labels: Tensor | None = None) -> Any:
+        """What is trained on, and what is reported.
+
+        Args:
+            tokens: ids, shape (sequences, context), or this rank's slice of it where sequences are divided.
+            positions: position inside the document; attention does not leave a document.
+            labels: next tokens, or `IGNORED`; None for the logits instead.
+
+        Returns:
+            The summed loss, a scalar, and the cross-entropy of every position in nats, float32, shape (sequences,
+            context), which is 0 where there is no label and has no gradient (`cross_entropy.py`). Or logits, float32,
+            shape (sequences, context, vocabulary).
+        """
+        # No attention mask and no cache: transformers then bounds attention by the position ids.
+        mask = None if self.sequence_parallel is None else self.sequence_parallel.mask(positions)
+        decoder: Any = self.model.model
+        has_experts = isinstance(self.model.config, GraniteMoeConfig)
+        config: Any = self.model.config
+        routed = {"output_router_logits": True} if has_experts else {}
+        outputs = decoder(input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=False, **routed)
+        # Hugging Face divides the logits; what they are made of is far smaller.
+        hidden = outputs.last_hidden_state / config.logits_scaling
+        if labels is None:
+            return self.model.lm_head(hidden).float()
+        loss, entropies = self.model.lm_head(hidden.flatten(0, 1), labels.flatten())
+        if has_experts:
+            balance = load_balancing_loss_func(
+                outputs.router_logits, config.num_local_experts, config.num_experts_per_tok
+            )
+            # A mean over tokens, like the loss once it is divided by the step's.
+            loss = loss + config.router_aux_loss_coef * balance * (labels != IGNORED).sum()
+        return loss, entropies.view_as(labels)
+
+
+def training_model(model: Granite, phase: PhaseConfig) -> TrainingModel:
+    """The model as a phase trains it: recomputed, tiled, compiled and divided as its settings say. A collective."""
+    parallel = SequenceParallel(phase.sequence_parallel) if phase.sequence_parallel > 1 else None
+    made = TrainingModel(model, phase.loss_chunk_tokens, phase.z_loss, parallel)
+    if phase.gradient_checkpointing:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    if phase.mlp_tiles > 1:
+        tile_mlps(model, phase.mlp_tiles)
+    if phase.compile:
+        for layer in model.model.layers:
+            layer.compile()
+    return made

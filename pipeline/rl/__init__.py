@@ -1,1 +1,0 @@
-"""Reinforcement learning: the reward model and the four GRPO stages."""

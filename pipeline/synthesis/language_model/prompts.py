@@ -1,0 +1,234 @@
+"""What a language model is asked for: one YAML file per kind of sample, with prompts and limits."""
+
+import string
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import yaml
+
+from pipeline.core.config import build, nearest
+from pipeline.core.errors import ConfigError, RecipeError
+from pipeline.environments import DOMAINS as ENVIRONMENTS
+
+SAMPLE_DOMAINS = ("synthetic", "long_cot", "language_instructions", "code_instructions")
+"""Domains of the mixtures that synthesis fills."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How the model is to draw one reply."""
+
+    maximum_tokens: int = 1_024
+    """Most tokens of a reply. One that is cut short is not kept."""
+    temperature: float = 0.7
+    top_p: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.maximum_tokens < 1:
+            raise ValueError(f"maximum_tokens is {self.maximum_tokens}, set 1 or more")
+        if self.temperature < 0:
+            raise ValueError(f"temperature is {self.temperature}, set 0 or more")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is {self.top_p}, set above 0 and at most 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt(ABC):
+    """What all kinds have."""
+
+    fields: ClassVar[dict[str, frozenset[str]]] = {"prompt": frozenset({"page"})}
+    """Templates and what each must hold in braces."""
+    optional_fields: ClassVar[frozenset[str]] = frozenset()
+    """What they may hold beside that."""
+    checked: ClassVar[str]
+    """How samples are checked, for the disclosure."""
+
+    domain: str
+    """Domain that the samples go to."""
+    description: str
+    """What is made, for the disclosure."""
+    count: int
+    """Seeds: pages, or problems."""
+    prompt: str
+    """The user's turn; `{page}` or `{problem}` is replaced, and `{{` stands for a brace."""
+    sampling: Sampling = Sampling()
+
+    @property
+    @abstractmethod
+    def seed_data(self) -> str:
+        """What samples are made from, for the disclosure."""
+
+    def __post_init__(self) -> None:
+        if self.domain not in SAMPLE_DOMAINS:
+            raise ValueError(f"domain is {self.domain}, {nearest(self.domain, SAMPLE_DOMAINS)}")
+        if self.count < 1:
+            raise ValueError(f"count is {self.count}, set 1 or more")
+        for name, wanted in self.fields.items():
+            found = _fields(name, getattr(self, name))
+            if not wanted <= found <= wanted | self.optional_fields:
+                raise ValueError(
+                    f"{name} holds {sorted(found) or 'nothing'} in braces, put {sorted(wanted)}; write {{{{ for a brace"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PagePrompt(Prompt):
+    """A prompt about a page that curation kept."""
+
+    pages: str
+    """Domain of the stage `curate` that the pages come from."""
+    minimum_words: int = 50
+    """Shorter pages are no seeds."""
+    maximum_words: int = 800
+    """Longer pages are cut there, at the end of a line."""
+
+    @property
+    def seed_data(self) -> str:
+        """What samples are made from, for the disclosure."""
+        return f"pages of {self.pages}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rephrase(PagePrompt):
+    """The page in other words (WRAP, arXiv 2401.16380), held against the page: nothing new, nothing copied."""
+
+    checked: ClassVar[str] = "numbers, names, length and language were held against the page"
+
+    kind: Literal["rephrase"]
+    minimum_length: float = 0.3
+    """Words of the reply, as a share of the page's."""
+    maximum_length: float = 1.5
+    maximum_copied: float = 0.6
+    """Share of the reply's runs of five words that the page has as well."""
+    minimum_numbers: float = 1.0
+    """Share of the reply's numbers that the page has as well."""
+    minimum_names: float = 0.9
+    """Share of the words with a capital inside sentences that the page has as well."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionAnswers(PagePrompt):
+    """Questions about a page; those stay whose answer stands in it, appended to it as in Nemotron-CC."""
+
+    checked: ClassVar[str] = "every answer stands in the page"
+
+    kind: Literal["question_answers"]
+    maximum_pairs: int = 10
+    """Most pairs of a page that are kept (Nemotron-CC, arXiv 2412.02595: ten for 150 tokens)."""
+    maximum_answer_words: int = 20
+    """An answer that quotes more is a passage."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainOfThought(Prompt):
+    """Reasoned solutions of problems whose answer was computed: those stay that an environment's verifier scores 1."""
+
+    fields: ClassVar[dict[str, frozenset[str]]] = {"prompt": frozenset({"problem"})}
+    optional_fields: ClassVar[frozenset[str]] = frozenset({"example", "solution"})
+
+    checked: ClassVar[str] = "every answer equals the computed one"
+
+    kind: Literal["chain_of_thought"]
+    environments: tuple[str, ...]
+    """Whose problems, of the training split, are posed; an example of the same environment shows the form."""
+    difficulty: int = 3
+    """Difficulty of the problems, from 1 to 3."""
+    minimum_words: int = 10
+    """A reply with fewer is an answer without reasons."""
+
+    @property
+    def seed_data(self) -> str:
+        """What samples are made from, for the disclosure."""
+        return f"generated problems: {', '.join(self.environments)}"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.environments:
+            if name not in ENVIRONMENTS:
+                raise ValueError(f"environments names {name}, {nearest(name, ENVIRONMENTS)}")
+        if not self.environments:
+            raise ValueError("environments is empty, name at least one")
+        if self.difficulty not in (1, 2, 3):
+            raise ValueError(f"difficulty is {self.difficulty}, set 1, 2 or 3")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeWithTests(PagePrompt):
+    """Programs with tests that ran: an instruction from a snippet (OSS-Instruct, arXiv 2312.02120), made harder in
+    rounds (Evol-Instruct, arXiv 2304.12244), then solved."""
+
+    fields: ClassVar[dict[str, frozenset[str]]] = {
+        "prompt": frozenset({"page"}),
+        "evolve_prompt": frozenset({"instruction"}),
+        "solve_prompt": frozenset({"instruction"}),
+    }
+
+    checked: ClassVar[str] = "every program passes its tests, which fail without it"
+
+    kind: Literal["code_with_tests"]
+    evolve_prompt: str
+    """Asks for a harder instruction; `{instruction}` is replaced."""
+    solve_prompt: str
+    """Asks for two blocks of Python: the solution, then its tests."""
+    snippet_lines: int = 15
+    """Lines of a page that one instruction is inspired by (OSS-Instruct: 1 to 15)."""
+    rounds: int = 0
+    """How often the instruction is made harder (Granite 3.0: 5). Each version that passes the gates is solved."""
+    minimum_instruction_words: int = 5
+    maximum_instruction_words: int = 250
+    minimum_assertions: int = 3
+    """Assertions in the tests."""
+
+
+KINDS: dict[str, type[Prompt]] = {
+    "rephrase": Rephrase,
+    "question_answers": QuestionAnswers,
+    "chain_of_thought": ChainOfThought,
+    "code_with_tests": CodeWithTests,
+}
+
+
+def load_prompts(folder: Path, names: Iterable[str] | None = None) -> dict[str, Prompt]:
+    """The prompts of a folder by name, checked, in the order of their names.
+
+    Raises:
+        RecipeError: for a folder without prompts, or one that cannot be used.
+    """
+    paths = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    if not paths:
+        raise RecipeError(f"prompts={folder}: no *.yaml there, set prompts to a folder with them")
+    for name in names or ():
+        if name not in paths:
+            raise RecipeError(f"names: no {folder}/{name}.yaml, {nearest(name, paths)}")
+    return {name: load_prompt(paths[name]) for name in sorted(names or paths)}
+
+
+def load_prompt(path: Path) -> Prompt:
+    """One prompt.
+
+    Raises:
+        RecipeError: if it cannot be used; the line names file, key, value and what to do.
+    """
+    try:
+        mapping: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(mapping, dict) or not all(isinstance(key, str) for key in mapping):
+        raise RecipeError(f"{path}: not a mapping, start it with `kind:`")
+    kind = mapping.get("kind")
+    if kind not in KINDS:
+        raise RecipeError(f"{path}: kind={kind}: unknown kind, {nearest(str(kind), KINDS)}")
+    try:
+        return build(KINDS[kind], mapping, str(path))
+    except ConfigError as error:
+        raise RecipeError(str(error)) from None
+
+
+def _fields(name: str, template: str) -> frozenset[str]:
+    try:
+        return frozenset(field for _, field, _, _ in string.Formatter().parse(template) if field is not None)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}, write {{{{ for a brace") from None

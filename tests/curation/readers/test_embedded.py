@@ -1,0 +1,84 @@
+"""The embedded corpus: the same texts each time, whatever the process, and nothing of the machine in them."""
+
+import importlib
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.curation.readers.embedded import mathematics, web_pages
+from pipeline.curation.readers.sources import Disclosure, EmbeddedSource
+from pipeline.environments import split_of
+
+DISCLOSURE = Disclosure(name="n", url="u", date_obtained="d", description="d", source="s", data_provenance="p")
+GENERATORS: list[tuple[str, dict[str, Any]]] = [
+    ("source_files", {"packages": ("click",), "limit": 3}),
+    ("docstrings", {"packages": ("click",), "limit": 3}),
+    ("readmes", {"packages": ("click", "jinja2")}),
+    ("mathematics", {"limit": 14}),
+    ("locales", {"limit": 12}),
+    ("topics", {"limit": 2}),
+    ("manuals", {"packages": ("click",)}),
+    ("repositories", {"packages": ("click",)}),
+    ("licences", {"packages": ("click", "jinja2")}),
+    ("regions", {"limit": 10}),
+    ("web_pages", {"packages": ("python",), "limit": 8}),
+]
+
+
+def source(generator: str, settings: dict[str, Any]) -> EmbeddedSource:
+    return EmbeddedSource(kind="embedded", generator=generator, disclosure=DISCLOSURE, **settings)  # pyright: ignore
+
+
+@pytest.mark.parametrize(("generator", "settings"), GENERATORS)
+def test_a_generator_gives_the_same_texts_in_any_division(generator: str, settings: dict[str, Any]) -> None:
+    module = importlib.import_module(f"pipeline.curation.readers.embedded.{generator}")
+    chosen = source(generator, settings)
+    names = module.units(chosen)
+    assert names == module.units(chosen)
+    assert len(set(names)) == len(names)
+    whole = sorted((each.origin, each.text) for each in module.read(chosen, names))
+    parts = [each for half in (names[::2], names[1::2]) for each in module.read(chosen, half)]
+    assert sorted((each.origin, each.text) for each in parts) == whole
+    assert whole
+    assert sum(len(text) for _, text in whole) > 1_000
+
+
+def test_pages_hold_no_address_and_no_folder_of_this_machine() -> None:
+    chosen = source("web_pages", {"packages": ("python",)})
+    pages = list(web_pages.read(chosen, ["ftplib", "poplib", "doctest", "tempfile", "os"]))
+    assert any("FTP" in page.text for page in pages)
+    for page in pages:
+        assert "0x7" not in page.text
+        assert sysconfig.get_path("stdlib") not in page.text
+        assert str(Path.home()) + "/" not in page.text
+
+
+def test_sets_print_alike_whatever_the_hash_seed() -> None:
+    program = (
+        "from tests.curation.readers.test_embedded import source\n"
+        "from pipeline.curation.readers.embedded import web_pages\n"
+        "chosen = source('web_pages', {'packages': ('python',)})\n"
+        "print([(page.origin, page.text) for page in web_pages.read(chosen, ['argparse', 'locale'])])\n"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert runs[0] == runs[1]
+
+
+def test_exercises_are_none_of_those_held_out() -> None:
+    chosen = source("mathematics", {"limit": 28})
+    for each in mathematics.read(chosen, mathematics.units(chosen)):
+        questions = [line.removeprefix("Question: ") for line in each.text.splitlines() if line.startswith("Question")]
+        assert len(questions) == mathematics.PROBLEMS_PER_DOCUMENT
+        assert all(split_of(question) == "train" for question in questions)

@@ -1,0 +1,172 @@
+"""Kinds of sources: files wherever fsspec reaches, pages in files, rows with columns, datasets as the hub has them."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import fsspec
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from pipeline.core.config import build
+from pipeline.core.errors import RecipeError
+from pipeline.core.files import read_json
+from pipeline.curation.readers.columns import NoTextError, text_of
+from pipeline.curation.readers.embedded.text import EmbeddedText
+from pipeline.curation.readers.readers import read, units
+from pipeline.curation.readers.source_files import check_source, describe, shown
+from pipeline.curation.readers.sources import SOURCES, Source
+from pipeline.curation.readers.warc import write_warc
+from tests import ROOT
+from tests.curation.recipe_files import DISCLOSURE, recipe, write_lines, write_recipe
+
+GOOD = [f"A good text with the number {index} in it." for index in range(12)]
+
+
+def source(kind: str, **settings: Any) -> Any:
+    return build(SOURCES[kind], {"kind": kind, "disclosure": DISCLOSURE, **settings}, "")
+
+
+def documents(each: Source) -> list[Any]:
+    return list(read(each, units(each), lambda _: None))
+
+
+def test_files_wherever_fsspec_reaches() -> None:
+    system = fsspec.filesystem("memory")
+    for name in ("a", "deeper/b"):
+        system.pipe(
+            f"/bucket/{name}.jsonl", "".join(json.dumps({"text": f"{name} {text}"}) + "\n" for text in GOOD).encode()
+        )
+    each = source("jsonl", path="memory://bucket")
+    check_source(each, "sources[0]")
+    assert [shown(each, name) for name in units(each)] == ["memory://bucket/a.jsonl", "memory://bucket/deeper/b.jsonl"]
+    assert describe(each)["files"][0][0] == "a.jsonl"
+    assert {document.text for document in documents(each)} == {
+        f"{name} {text}" for name in ("a", "deeper/b") for text in GOOD
+    }
+    with pytest.raises(RecipeError, match=r"sources\[0\]\.path=memory://nowhere: no such file"):
+        check_source(source("jsonl", path="memory://nowhere"), "sources[0]")
+    with pytest.raises(RecipeError, match=r"sources\[0\]\.path=nonsense://x: Protocol not known"):
+        check_source(source("jsonl", path="nonsense://x"), "sources[0]")
+
+
+def test_a_page_a_file_in_whatever_encoding(tmp_path: Path) -> None:
+    text = "Übergrößenträger für Schränke, größer als süße Äpfel"
+    pages = {
+        "utf8": f"<p>{text}</p>".encode(),
+        "declared": b'<meta charset="iso-8859-15">' + f"<p>{text}</p>".encode("iso-8859-15"),
+        "undeclared": f"<p>{text * 5}</p>".encode("cp1252"),
+    }
+    for name, content in pages.items():
+        (tmp_path / f"{name}.html").write_bytes(content)
+    found = documents(source("html", path=str(tmp_path)))
+    assert len(found) == 3
+    assert all(text in document.text for document in found)
+
+
+@pytest.mark.parametrize(
+    ("row", "keys", "text"),
+    [
+        ({"text": "a"}, ("text",), "a"),
+        ({"problem": "a", "solution": "b", "id": 1}, ("problem", "solution"), "a\n\nb"),
+        ({"problem": "a", "hint": None, "solution": "b"}, ("problem", "hint", "solution"), "a\n\nb"),
+        ({"m": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}, ("m",), "a\n\nb"),
+        ({"m": [{"from": "human", "value": "a"}]}, ("m",), "a"),
+    ],
+)
+def test_the_text_of_a_row(row: dict[str, Any], keys: tuple[str, ...], text: str) -> None:
+    assert text_of(row, keys) == text
+
+
+@pytest.mark.parametrize("row", [{}, {"text": 1}, {"text": ["a"]}, {"text": [{"content": 1}]}, {"text": {"a": "b"}}])
+def test_a_row_without_text(row: dict[str, Any]) -> None:
+    with pytest.raises(NoTextError):
+        text_of(row, ("text",))
+
+
+def test_columns_that_come_along(tmp_path: Path) -> None:
+    table = {"content": GOOD, "url": [f"u{index}" for index in range(12)], "vector": [[0.5]] * 12}
+    pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "a.parquet")
+    each = source("parquet", path=str(tmp_path), text_key="content", metadata_keys=["url"])
+    found = documents(each)[3]
+    assert (found.text, found.metadata["url"]) == (GOOD[3], "u3")
+    assert "vector" not in found.metadata
+    assert "vector" in documents(source("parquet", path=str(tmp_path), text_key="content"))[0].metadata
+
+
+def test_a_dataset_as_the_hub_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"problem": text, "solution": f"answer {index}"} for index, text in enumerate(GOOD)]
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for part in range(3):
+        lines = "".join(json.dumps(row) + "\n" for row in [*rows[part::3], {"problem": 7, "solution": "x"}])
+        (folder / f"train-{part}.jsonl").write_text(lines)
+    each = source(
+        "huggingface", dataset=str(folder), revision=None, shards=3, text_key=["problem", "solution"], metadata_keys=[]
+    )
+
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    found = documents(each)
+    good = {document.text for document in found if "bad" not in document.metadata}
+    assert good == {f"{row['problem']}\n\n{row['solution']}" for row in rows}
+    assert [document.metadata["bad"] for document in found if "bad" in document.metadata] == ["text_is_no_string"] * 3
+
+
+NO_NETWORK = """
+import socket
+def refuse(self, address):
+    raise AssertionError(f"the network was asked for {address}")
+def connect(self, address, ours=socket.socket.connect):
+    return ours(self, address) if self.family == socket.AF_UNIX else refuse(self, address)
+socket.socket.connect = socket.socket.connect_ex = connect
+socket.getaddrinfo = lambda *arguments, **options: refuse(None, arguments)
+"""
+
+
+def test_a_whole_curation_asks_no_network(tmp_path: Path) -> None:
+    """Every step that has a model or a list, in processes that all refuse to open a connection."""
+    (tmp_path / "blocked").mkdir()
+    (tmp_path / "blocked" / "sitecustomize.py").write_text(NO_NETWORK)
+    sentence = "<p>The cat of house {number} sat with the {animal} and they have a bone to give.</p>"
+    pages = [
+        EmbeddedText(animal, "".join(sentence.format(number=number, animal=animal) for number in range(9)))
+        for animal in ("dog", "horse", "elephant")
+    ]
+    write_warc(tmp_path / "pages.warc.gz", pages)
+    write_lines(tmp_path / "benchmark.jsonl", ["a question that none of the pages has in it"])
+    steps: list[dict[str, Any]] = [
+        {"step": "url_filter", "domains": ["pagey"]},
+        {"step": "trafilatura"},
+        {"step": "repair_encoding"},
+        {"step": "language", "keep": ["en"]},
+        {"step": "gopher_repetition", "top_n_grams": {2: 1.0}, "duplicate_n_grams": {5: 1.0}},
+        {"step": "gopher_quality"},
+        {"step": "c4"},
+        {"step": "fineweb_quality", "maximum_short_lines": None},
+        {"step": "decontaminate", "benchmarks": [
+            {"name": "b", "path": str(tmp_path / "benchmark.jsonl"), "text_keys": ["text"]}]},
+        {"step": "pii"},
+        {"step": "secrets"},
+        {"step": "exact_dedup"},
+        {"step": "minhash", "minimum_jaccard": 0.99},
+    ]  # fmt: skip
+    sources = [{"kind": "warc", "path": str(tmp_path / "pages.warc.gz"), "disclosure": DISCLOSURE}]
+    path = write_recipe(tmp_path / "recipes", recipe(tmp_path, steps, "common_crawl", sources=sources))
+    command = [
+        sys.executable, "-m", "pipeline", "stage", "curate", f"root={tmp_path}", "run=alone", f"recipe={path}",
+        "tracking=off",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path / 'blocked'}:{ROOT}"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    funnel = read_json(tmp_path / "alone" / "curate" / "report.json")["common_crawl"]["steps"]
+    assert [step["step"] for step in funnel] == ["read", *(step["step"] for step in steps)]
+    assert funnel[-1]["kept"] == 3, funnel

@@ -1,0 +1,112 @@
+"""A recipe that cannot be used is refused in one line that says where and what to do."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.core.errors import RecipeError
+from pipeline.curation.config import CurateConfig
+from pipeline.curation.recipes.recipe import DOMAINS, load_recipe, load_recipes
+from pipeline.curation.recipes.steps import STEPS
+from pipeline.curation.text.vocabulary import word_tokenizer
+from tests import ROOT
+from tests.curation.recipe_files import DISCLOSURE, recipe, write_lines, write_recipe
+
+EXACT: list[dict[str, Any]] = [{"step": "exact_dedup"}]
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Path:
+    return write_lines(tmp_path / "lines.jsonl", ["a text"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": [{"step": "exact_dedupe"}]}, "did you mean exact_dedup?"),
+        ({"steps": [{"step": "minhash", "bucket": 3}]}, "did you mean buckets?"),
+        ({"steps": [{"threshold": 3}]}, "unknown step"),
+        ({"steps": [{"step": "minhash", "n_grams": "many"}]}, "steps[0].n_grams='many'"),
+        ({"steps": [{"step": "exact_dedup"}, {"step": "length"}]}, "one document, then exact_dedup"),
+        ({"steps": EXACT * 2}, "exact_dedup twice"),
+        ({"steps": [{"step": "trafilatura"}]}, "remove `step: trafilatura`"),
+        ({"steps": [{"step": "quality_classifier", "positives": ["math"]}]}, "source of kind domain"),
+        ({"domain": "maths"}, "did you mean math?"),
+        ({"licences": "MIT"}, "did you mean licence?"),
+        ({"sources": []}, "set at least one"),
+        ({"sources": [{"kind": "json", "path": "."}]}, "did you mean jsonl?"),
+        (
+            {"sources": [{"kind": "jsonl", "path": "/no/where", "disclosure": DISCLOSURE}]},
+            "path=/no/where: no such",
+        ),
+        (
+            {
+                "sources": [
+                    {
+                        "kind": "embedded",
+                        "generator": "readmes",
+                        "packages": ["nix"],
+                        "disclosure": DISCLOSURE,
+                    }
+                ]
+            },
+            "nix is not installed",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_remedy(lines: Path, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    path = write_recipe(tmp_path / "recipes", {**recipe(lines, EXACT), **changes})
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    text = str(caught.value)
+    assert message in text
+    assert str(path) in text
+    assert "\n" not in text
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "math.yaml"
+    path.write_text("domain: [")
+    with pytest.raises(RecipeError, match="not valid YAML"):
+        load_recipe(path)
+
+
+def test_missing_folder_and_missing_domain(lines: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="no such folder"):
+        load_recipes(tmp_path / "nowhere")
+    write_recipe(tmp_path / "recipes", recipe(lines, EXACT))
+    with pytest.raises(RecipeError, match="did you mean technical"):
+        load_recipes(tmp_path / "recipes", ("technica",))
+
+
+def test_a_changed_source_changes_the_fingerprint(lines: Path, tmp_path: Path) -> None:
+    write_recipe(tmp_path / "recipes", recipe(lines, EXACT))
+    config = CurateConfig(recipes=str(tmp_path / "recipes"))
+    before = config.content()
+    assert config.content() == before
+    write_lines(lines, ["a text", "another"])
+    assert config.content() != before
+
+
+@pytest.mark.parametrize("folder", ["smoke", "granite"])
+def test_the_recipes_of_the_project_are_valid(folder: str) -> None:
+    recipes = load_recipes(ROOT / "data_recipes" / folder)
+    names = {each.domain for each in recipes}
+    # At the size of a test the other four are made by the stage `synthesize`.
+    synthesized = {"synthetic", "long_cot", "language_instructions", "code_instructions"}
+    assert names == (set(DOMAINS) if folder == "granite" else set(DOMAINS) - synthesized)
+
+
+def test_a_language_without_its_library_is_named_with_what_to_install() -> None:
+    for language, said in (("xx", "set a code such as"), ("tha", "is not installed")):
+        with pytest.raises(RecipeError, match=f"language={language}:") as error:
+            word_tokenizer(language)
+        assert said in str(error.value)
+
+
+def test_every_step_carries_the_name_it_is_found_by() -> None:
+    for name, step in STEPS.items():
+        kind = next(each for each in dataclasses.fields(step) if each.name == "step")
+        assert repr(name) in str(kind.type)

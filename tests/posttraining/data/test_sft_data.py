@@ -1,0 +1,132 @@
+"""The rules of `sft_data`: every fault is found by the rule made for it, and every removal is told."""
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.config import build
+from pipeline.core.context import StageContext
+from pipeline.core.errors import ConfigError, DataError
+from pipeline.environments import split_of, verify
+from pipeline.posttraining.data import conversations as raw
+from pipeline.posttraining.data.config import SftDataConfig
+from pipeline.posttraining.data.conversations import Conversation, documentation, raw_conversations, turn
+from pipeline.posttraining.data.preferences import preference_pairs
+from pipeline.posttraining.data.rules import curate, normalise
+from pipeline.posttraining.data.sft_data import read_rows, run
+from tests.curation.recipe_files import write_lines
+from tests.posttraining.tiny import DATA, data_config
+
+
+def clean(count: int = 40) -> list[Conversation]:
+    config = data_config(conversations=count, faulty_share=0.0, multi_turn_share=0.0)
+    return raw_conversations(config, 0, random.Random(0))
+
+
+@pytest.mark.parametrize(
+    ("fault", "steps"),
+    [
+        (raw.empty_turn, {"schema"}),
+        (raw.wrong_order, {"schema"}),
+        (raw.endless, {"length"}),
+        (raw.leaked, {"leakage"}),
+        (raw.wrong_answer, {"verification"}),
+    ],
+)
+def test_each_fault_is_removed_by_its_rule(fault: raw.Callable, steps: set[str]) -> None:
+    from pipeline.environments import problems
+
+    draw = random.Random(1)
+    leaks = problems("temporal_reasoning", 8, 0, "held_out")
+    kept, removed, _ = curate([fault(each, draw, leaks) for each in clean()], data_config())
+    assert not kept
+    assert {row["step"] for row in removed} == steps
+    for row in removed:
+        assert set(row) == {"id", "step", "reason", "value", "threshold"}
+
+
+def test_what_can_be_repaired_is_repaired_and_told() -> None:
+    conversations = curate(clean(), data_config())[0]
+    untidy = [raw.untidy(each, random.Random(0), []) for each in conversations]
+    kept, removed, repaired = curate(untidy, data_config())
+    assert (kept, removed) == (conversations, [])
+    assert len(repaired) == len(conversations)
+    assert normalise("a\u0301 \r\n\x00b\u200b ") == "á\nb"
+    assert normalise(normalise("  x \r y ")) == normalise("  x \r y ")
+
+
+def test_duplicates_are_removed_once() -> None:
+    one = Conversation(turn("What is 1 + 1?", "2"), "documentation")
+    two = Conversation(turn("What is 1 + 1?", "2.\n"), "documentation")
+    kept, removed, _ = curate([two, two, one], data_config())
+    assert len(kept) == 1
+    assert Counter(row["step"] for row in removed) == {"exact_dedup": 1, "truncation": 1}
+
+
+def test_questions_of_a_benchmark_are_removed_and_change_the_fingerprint(tmp_path: Path) -> None:
+    conversations = curate(clean(), data_config())[0]
+    planted = conversations[3].messages[0]["content"]
+    path = write_lines(tmp_path / "benchmark.jsonl", [f"  {planted.upper()}?! "])
+    setting = {"benchmarks": [{"name": "planted", "path": str(path), "text_keys": ["text"]}]}
+    config = build(SftDataConfig, {**DATA, "decontamination": setting}, "stages.sft_data.config")
+    kept, removed, _ = curate(conversations, config)
+    assert [each for each in conversations if each.messages[0]["content"] != planted] == kept
+    assert {(row["step"], row["value"], row["threshold"]) for row in removed} == {("decontamination", 1.0, 0.5)}
+    assert str(removed[0]["reason"]).startswith("copies planted: ")
+    content = config.content()
+    write_lines(path, ["other"])
+    assert config.content() != content
+    path.unlink()
+    with pytest.raises(DataError, match="no file"):
+        config.content()
+
+
+def test_the_stage_accounts_for_every_conversation(tmp_path: Path) -> None:
+    results = []
+    for name in ("first", "second"):
+        config = build(SftDataConfig, DATA, "stages.sft_data.config")
+        context = StageContext.for_test("sft_data", config, {}, tmp_path / name)
+        results.append(run(context))
+    counts = results[0].counts
+    assert counts is not None
+    folder = tmp_path / "first" / "partial"
+    train, validation = read_rows(folder / "train.jsonl"), read_rows(folder / "validation.jsonl")
+    assert counts["kept"] == len(train) + len(validation)
+    assert counts["removed"] == len(read_rows(folder / "removed.jsonl")) > 0
+    ids = [row["id"] for row in train + validation]
+    assert len(set(ids)) == len(ids)
+    for row in train + validation:
+        assert all(split_of(m["content"]) == "train" for m in row["messages"] if m["role"] == "user")
+    for path in sorted(folder.iterdir()):
+        again = tmp_path / "second" / "partial" / path.name
+        assert path.read_bytes() == again.read_bytes(), "the same configuration gave other bytes"
+
+
+def test_preference_pairs_differ_and_stay_in_their_split() -> None:
+    config = data_config().problems
+    for split in ("train", "held_out"):
+        pairs = preference_pairs(120, split, config, 0, random.Random(0))
+        assert len(pairs) == 120
+        for pair in pairs:
+            assert pair["chosen"] != pair["rejected"]
+            assert split_of(pair["prompt"][0]["content"]) == split
+
+
+def test_questions_about_docstrings_are_real() -> None:
+    pairs = documentation()
+    assert len(pairs) > 50
+    assert all(answer.endswith(".") for _, answer in pairs)
+
+
+def test_raw_solutions_are_right() -> None:
+    for conversation in clean():
+        assert verify(conversation.problems[0], conversation.messages[1]["content"]).score == 1.0
+
+
+def test_unknown_sources_are_refused() -> None:
+    with pytest.raises(ConfigError, match="poetry"):
+        build(SftDataConfig, {**DATA, "domain_weights": {"poetry": 1}}, "stages.sft_data.config")
+    with pytest.raises(ConfigError, match="faulty_share"):
+        build(SftDataConfig, {**DATA, "faulty_share": 2}, "stages.sft_data.config")

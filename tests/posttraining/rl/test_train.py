@@ -1,0 +1,134 @@
+"""The reward model and a GRPO stage as real workers on a tiny random Granite."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from pipeline.core.artifact import load
+from pipeline.core.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR
+from pipeline.core.files import sha256_of
+from pipeline.environments import problems
+from pipeline.posttraining.common.checkpoints import COMPLETE, last_complete_checkpoint
+from pipeline.posttraining.reward.scoring import RewardModel
+from tests.posttraining.tiny import PROBE, PROBLEMS, TRAINING, write_data, write_model
+from tests.runs import finished, freeze, start_worker, wait_until
+
+WEIGHTS = "checkpoint/model.safetensors"
+
+
+def rl_settings(**changes: Any) -> dict[str, Any]:
+    return {
+        **TRAINING,
+        "domain_weights": {"math": 1, "general_chat": 1},
+        "prompts": 16,
+        "prompts_per_step": 4,
+        "samples_per_prompt": 4,
+        "completions_per_device": 8,
+        "max_prompt_length": 64,
+        "max_completion_length": 6,
+        "save_every_steps": 1,
+        "probe": PROBE,
+        "problems": PROBLEMS,
+        **changes,
+    }
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("rl") / "run"
+    finished(directory, "sft", write_model)
+    finished(directory, "sft_data", write_data)
+    return directory
+
+
+def outcome(directory: Path) -> tuple[int, str]:
+    """Runs a stage's worker to its end: exit code and what it said last."""
+    worker = start_worker(directory)
+    said = worker.communicate(timeout=300)[1].decode()
+    return worker.returncode, said
+
+
+@pytest.mark.slow
+def test_the_reward_model_learns_and_rewards_a_stage(run: Path) -> None:
+    settings = {**TRAINING, "epochs": 4, "pairs_per_step": 8, "pairs_per_device": 8, "max_length": 128}
+    stage = freeze(run, "reward_model", "reward_model", settings, {"model": "sft", "data": "sft_data"})
+    code, said = outcome(stage)
+    assert code == EXIT_DONE, said
+    manifest = load(stage).manifest
+    assert manifest.after is not None
+    # Half is chance; a random base of this size does not tell topics apart, a sixth of the pairs.
+    assert manifest.after > 0.6
+    judge = RewardModel(stage / "checkpoint", 128, 8)
+    posed = problems("general_chat", 8, 0, "held_out")
+    good, bad = judge(posed, [p.solution for p in posed]), judge(posed, ["That is stupid."] * 8)
+    assert sum(good) > sum(bad)
+
+    # Long enough for some random completions to end: only those can differ in reward.
+    inputs = {"model": "sft", "reward_model": "reward_model"}
+    config = rl_settings(
+        prompts=8,
+        samples_per_prompt=16,
+        completions_per_device=64,
+        max_completion_length=64,
+        reward_model_domains=["general_chat"],
+    )
+    stage = freeze(run, "rl_rlhf", "rl", config, inputs)
+    code, said = outcome(stage)
+    assert code == EXIT_DONE, said
+    metrics = load(stage).manifest.metrics
+    assert metrics["steps"] == 2
+    assert {"reward/general_chat/before", "reward/math/after"} <= metrics.keys()
+    before = AutoModelForCausalLM.from_pretrained(run / "sft/checkpoint").state_dict()
+    after = AutoModelForCausalLM.from_pretrained(stage / "checkpoint").state_dict()
+    assert [name for name in before if torch.equal(before[name], after[name])] == []
+    assert AutoTokenizer.from_pretrained(stage / "checkpoint").chat_template
+
+
+@pytest.mark.slow
+def test_killed_or_stopped_a_stage_ends_as_if_it_had_not_been(run: Path) -> None:
+    config, inputs = rl_settings(), {"model": "sft"}
+    reference = freeze(run, "reference", "rl", config, inputs)
+    # Random streams follow from the stage's name, so the other run's stage has the same one.
+    finished(run.parent / "again", "sft", write_model)
+    same = freeze(run.parent / "again", "reference", "rl", config, inputs)
+    code, said = outcome(reference)
+    assert code == EXIT_DONE, said
+
+    state = same / "state"
+    worker = start_worker(same)
+    wait_until(lambda: (state / "checkpoint-1" / COMPLETE).exists(), worker)
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.communicate()
+    survivor = last_complete_checkpoint(state)
+    assert survivor is not None
+    # What a kill in the middle of saving leaves is no checkpoint.
+    broken = state / "checkpoint-9"
+    broken.mkdir()
+    (broken / "trainer_state.json").write_text("{")
+    assert last_complete_checkpoint(state) == survivor
+
+    worker = start_worker(same)
+    reached = int(survivor.name.rpartition("-")[2]) + 1
+    wait_until(lambda: (state / f"checkpoint-{reached}" / COMPLETE).exists(), worker)
+    worker.send_signal(signal.SIGTERM)
+    said = worker.communicate(timeout=300)[1].decode()
+    assert worker.returncode in (EXIT_REQUEUE, EXIT_DONE), said
+    if worker.returncode == EXIT_REQUEUE:
+        code, said = outcome(same)
+        assert code == EXIT_DONE, said
+    assert not state.exists()
+    assert load(same).manifest.metrics["steps"] == 4
+    assert sha256_of(same / WEIGHTS) == sha256_of(reference / WEIGHTS)
+
+
+@pytest.mark.slow
+def test_a_stage_without_its_reward_model_is_a_user_error(run: Path) -> None:
+    config = rl_settings(reward_model_domains=["general_chat"])
+    code, said = outcome(freeze(run, "lonely", "rl", config, {"model": "sft"}))
+    assert code == EXIT_USER_ERROR
+    assert "set inputs.reward_model" in said.splitlines()[-1]

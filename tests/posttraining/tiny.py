@@ -1,0 +1,82 @@
+"""A tiny random chat model, and stages of post-training on it."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoTokenizer, GenerationConfig, GraniteConfig, GraniteForCausalLM
+
+from pipeline.environments import DOMAINS, problems
+from pipeline.posttraining.common.config import ProblemConfig
+from pipeline.posttraining.data.config import SftDataConfig
+from pipeline.posttraining.data.conversations import raw_conversations
+from pipeline.posttraining.data.preferences import preference_pairs
+from pipeline.posttraining.data.rules import curate
+from pipeline.posttraining.data.sft_data import write_rows
+from pipeline.tokenization.tokenizer import save_tokenizer, train_tokenizer
+
+VOCABULARY = 512
+TRAINING: dict[str, Any] = {
+    "learning_rate": 0.02,
+    "bf16": False,
+    "gradient_checkpointing": False,
+    "attention": "sdpa",
+    "save_every_steps": 2,
+    "deepspeed": {"zero_optimization": {"stage": 0}},
+}
+PROBLEMS = {"difficulty": 1, "assistant": "Fivephase"}
+PROBE = {"prompts_per_domain": 2, "samples_per_prompt": 2}
+DATA: dict[str, Any] = {
+    "conversations": 200,
+    "domain_weights": {"math": 2, "general_chat": 1, "identity": 1},
+    "faulty_share": 0.4,
+    "max_conversation_characters": 1_000,
+    "validation_share": 0.2,
+    "preference_pairs": 64,
+    "preference_validation_pairs": 16,
+    "problems": PROBLEMS,
+}
+
+
+def write_model(directory: Path) -> None:
+    """A checkpoint folder with random weights and a tokenizer trained on problems."""
+    checkpoint = directory / "checkpoint"
+    texts = [f"{p.prompt} {p.solution}" for domain in DOMAINS for p in problems(domain, 60, 0, "train")]
+    save_tokenizer(train_tokenizer(texts, VOCABULARY), checkpoint)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    ends = {"bos_token_id": tokenizer.eos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    ends["pad_token_id"] = tokenizer.pad_token_id
+    torch.manual_seed(0)
+    model = GraniteForCausalLM(
+        GraniteConfig(
+            vocab_size=VOCABULARY,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            tie_word_embeddings=True,
+            **ends,
+        )
+    )
+    model.generation_config = GenerationConfig(**ends)
+    model.save_pretrained(checkpoint)
+
+
+def data_config(**changes: Any) -> SftDataConfig:
+    """Settings of `sft_data` for two hundred conversations."""
+    return SftDataConfig(**{**DATA, "problems": ProblemConfig(**PROBLEMS), **changes})
+
+
+def write_data(directory: Path) -> None:
+    """What `sft_data` leaves."""
+    import random
+
+    config = data_config()
+    kept, _, _ = curate(raw_conversations(config, 0, random.Random(0)), config)
+    rows = [{"messages": conversation.messages} for conversation in kept]
+    write_rows(directory / "train.jsonl", rows[8:])
+    write_rows(directory / "validation.jsonl", rows[:8])
+    pairs = preference_pairs(320, "train", config.problems, 0, random.Random(0))
+    write_rows(directory / "preference_train.jsonl", pairs[32:])
+    write_rows(directory / "preference_validation.jsonl", pairs[:32])
