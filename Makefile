@@ -30,10 +30,11 @@ test: $(STAMP)  ## Run the fast tests
 test-all: $(STAMP)  ## Run all tests that this machine can run
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(STAMP)  ## Check style, format and types
+lint: $(STAMP)  ## Check style, format, types and the order of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/shellcheck launch/*.sh launch/*.sbatch tests/launch/*.sh .ci/run
 
 format: $(STAMP)  ## Format and sort imports

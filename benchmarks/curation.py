@@ -34,9 +34,9 @@ from datatrove.pipeline.filters.base_filter import get_filter_result
 from datatrove.pipeline.readers import JsonlReader
 from datatrove.utils.hashing import HashConfig
 
-from pipeline.curation.audit.ledger import Ledger
+from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.dedup.near_duplicates import sign
-from pipeline.curation.filters import rule_of
+from pipeline.curation.filters import filter_of
 from pipeline.curation.filters.extraction import Extraction
 from pipeline.curation.filters.features import features
 from pipeline.curation.readers.embedded import web_pages
@@ -60,8 +60,8 @@ def stock(name: str) -> Decide:
 
 def ours(name: str) -> Decide:
     """This project's rule with its defaults."""
-    rule = rule_of(steps.STEPS[name](step=name))  # type: ignore[call-arg]
-    return lambda document: rule(document).removal is None
+    document_filter = filter_of(steps.STEPS[name](step=name))  # type: ignore[call-arg]
+    return lambda document: document_filter(document).removal is None
 
 
 FILTERS = ("gopher_repetition", "gopher_quality", "c4", "fineweb_quality")
@@ -105,7 +105,7 @@ class Read(PipelineStep):
         return iter(())
 
 
-class Sign(PipelineStep):
+class MinHashSignatures(PipelineStep):
     """Writes MinHash signatures with 14 buckets of 8 hashes over 5-grams."""
 
     type = "BENCHMARK"
@@ -141,7 +141,7 @@ class Extract(PipelineStep):
             stream = Trafilatura(favour_precision=True, timeout=60, deduplicate=False).run(data, rank, world_size)
         else:
             step = EXTRACTORS[self.extractor]()
-            stream = Extraction(step, Ledger([step.step])).run(data)
+            stream = Extraction(step, AuditLog([step.step])).run(data)
         (self.folder / f"{rank}.json").write_text(json.dumps({each.id: each.text for each in stream}))
         return iter(())
 
@@ -235,7 +235,9 @@ def compare(texts: list[str], workers: int) -> list[Row]:
             equal = sum(map(list.__eq__, said["stock"], said["ours"])) / len(texts)
             rows.append((label, seconds["stock"], seconds["ours"], equal))
         signing = {
-            maker: timed(Sign(maker, folder / f"sign-{maker}"), documents, workers, folder / f"logs-sign-{maker}")
+            maker: timed(
+                MinHashSignatures(maker, folder / f"sign-{maker}"), documents, workers, folder / f"logs-sign-{maker}"
+            )
             for maker in MAKERS
         }
         rows.append((SIGNATURES, signing["stock"], signing["ours"], None))

@@ -25,7 +25,7 @@ from datatrove.data import Document
 
 from pipeline.core.context import StageContext
 from pipeline.curation import curate
-from pipeline.curation.audit.ledger import Ledger
+from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.config import CurateConfig
 from pipeline.curation.dedup import near_duplicates
 from pipeline.curation.dedup.minhash import Signatures
@@ -165,7 +165,7 @@ def templates() -> list[str]:
             sizes = numpy.concatenate([numpy.load(path) for path in (folder / "groups").glob("*.sizes.npy")])
             start = time.perf_counter()
             stream = near_duplicates.without(
-                [folder / "pages.jsonl.gz"], [], folder / "groups", folder / "work", step, Ledger(["minhash"])
+                [folder / "pages.jsonl.gz"], [], folder / "groups", folder / "work", step, AuditLog(["minhash"])
             )
             kept = sum(1 for _ in stream)
             seconds = time.perf_counter() - start

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.control.compose import as_yaml, compose, typed
 from pipeline.control.local_launcher import launch
-from pipeline.control.planning import plan_table, with_demand
+from pipeline.control.planning import plan_table, with_token_budget
 from pipeline.control.report import details, stage_line, summary
 from pipeline.control.run import FrozenStage, check_upstream, freeze, next_attempt, prepare, select
 from pipeline.control.tracing import trace_table
@@ -69,7 +69,7 @@ def _dispatch(options: argparse.Namespace) -> int:
     config = typed(composed)
     stages = freeze(config)
     if options.command in ("run", "stage", "plan"):
-        stages = with_demand(stages)
+        stages = with_token_budget(stages)
     match options.command:
         case "run":
             return _run(config, stages, select(stages, config.first, config.last))

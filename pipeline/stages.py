@@ -12,7 +12,7 @@ from pipeline.core.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Kind:
+class StageType:
     """One implementation that stages share."""
 
     config: str
@@ -25,44 +25,46 @@ class Kind:
     """Raised when the same settings would give another result: stages of this kind are then made anew."""
 
 
-KINDS = {
-    "curate": Kind(
+STAGE_TYPES = {
+    "curate": StageType(
         "pipeline.curation.config:CurateConfig",
         "pipeline.curation.curate:run",
-        report="pipeline.curation.audit.report:report_lines",
+        report="pipeline.curation.audit.funnel:report_lines",
         version=3,
     ),
-    "synthesize": Kind(
+    "synthesize": StageType(
         "pipeline.synthesis.config:SynthesizeConfig",
         "pipeline.synthesis.synthesize:run",
-        report="pipeline.curation.audit.report:report_lines",
+        report="pipeline.curation.audit.funnel:report_lines",
         version=3,
     ),
-    "tokenizer": Kind("pipeline.tokenization.config:TokenizerConfig", "pipeline.tokenization.train_tokenizer:run"),
-    "tokenize": Kind("pipeline.tokenization.config:TokenizeConfig", "pipeline.tokenization.tokenize:run", version=2),
-    "pretrain": Kind("pipeline.pretraining.config:PhaseConfig", "pipeline.pretraining.phase:run"),
-    "sft_data": Kind(
+    "tokenizer": StageType("pipeline.tokenization.config:TokenizerConfig", "pipeline.tokenization.train_tokenizer:run"),
+    "tokenize": StageType(
+        "pipeline.tokenization.config:TokenizeConfig", "pipeline.tokenization.tokenize:run", version=2
+    ),
+    "pretrain": StageType("pipeline.pretraining.config:PhaseConfig", "pipeline.pretraining.phase:run"),
+    "sft_data": StageType(
         "pipeline.posttraining.data.config:SftDataConfig", "pipeline.posttraining.data.sft_data:run", version=2
     ),
-    "sft": Kind("pipeline.posttraining.sft.config:SftConfig", "pipeline.posttraining.sft.train:run"),
-    "reward_model": Kind(
+    "sft": StageType("pipeline.posttraining.sft.config:SftConfig", "pipeline.posttraining.sft.train:run"),
+    "reward_model": StageType(
         "pipeline.posttraining.reward.config:RewardModelConfig", "pipeline.posttraining.reward.train:run"
     ),
-    "rl": Kind("pipeline.posttraining.rl.config:RlConfig", "pipeline.posttraining.rl.train:run", version=2),
-    "evaluate": Kind("pipeline.evaluation.config:EvaluateConfig", "pipeline.evaluation.evaluate:run"),
-    "release": Kind("pipeline.release.config:ReleaseConfig", "pipeline.release.release:run", version=2),
+    "rl": StageType("pipeline.posttraining.rl.config:RlConfig", "pipeline.posttraining.rl.train:run", version=2),
+    "evaluate": StageType("pipeline.evaluation.config:EvaluateConfig", "pipeline.evaluation.evaluate:run"),
+    "release": StageType("pipeline.release.config:ReleaseConfig", "pipeline.release.release:run", version=2),
 }
 
 
-def kind_of(name: str, stage: str) -> Kind:
+def stage_type(name: str, stage: str) -> StageType:
     """The kind of a name.
 
     Raises:
         ConfigError: for a kind that does not exist.
     """
-    if name not in KINDS:
-        raise ConfigError(f"stages.{stage}.kind={name}: unknown kind, {nearest(name, KINDS)}")
-    return KINDS[name]
+    if name not in STAGE_TYPES:
+        raise ConfigError(f"stages.{stage}.kind={name}: unknown kind, {nearest(name, STAGE_TYPES)}")
+    return STAGE_TYPES[name]
 
 
 def load_symbol(reference: str) -> Any:

@@ -34,7 +34,7 @@ from pipeline.core.errors import (
 from pipeline.core.files import read_json, write_json
 from pipeline.core.progress import Progress
 from pipeline.core.tracking import Tracker
-from pipeline.stages import kind_of, load_symbol
+from pipeline.stages import load_symbol, stage_type
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,7 +84,7 @@ def _run(directory: Path, attempt: Path, stop: StopFlag) -> None:
 
 def _work(frozen: FrozenStage, directory: Path, attempt: Path, stop: StopFlag, rank: int, world_size: int) -> None:
     started, clock = _now(), time.monotonic()
-    kind = kind_of(frozen.kind, frozen.stage)
+    kind = stage_type(frozen.kind, frozen.stage)
     config = build(load_symbol(kind.config), frozen.config, where=f"stages.{frozen.stage}.config")
     inputs = {
         role: load(
@@ -176,7 +176,7 @@ def _peak_memory_bytes() -> int:
     return max(usage) * (1 if sys.platform == "darwin" else 1024)
 
 
-def leave(code: int) -> NoReturn:
+def exit_rank(code: int) -> NoReturn:
     """Ends the process; one of several ranks ends at once, when all it wrote is where it belongs.
 
     DeepSpeed's ZeRO-3 holds process groups, also after `destroy`, until the interpreter takes itself apart; gloo's
@@ -190,4 +190,4 @@ def leave(code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    leave(main())
+    exit_rank(main())

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.multiprocessing.spawn import spawn
 
-from pipeline.worker import leave
+from pipeline.worker import exit_rank
 
 
 def run_on_ranks(function: Callable[..., None], ranks: int, *arguments: Any) -> None:
@@ -31,7 +31,7 @@ def _rank(rank: int, ranks: int, port: int, function: Callable[..., None], argum
     )
     torch.set_num_threads(1)
     function(*arguments)
-    leave(0)
+    exit_rank(0)
 
 
 def save(path: Path, value: Any) -> None:

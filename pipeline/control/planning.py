@@ -62,7 +62,7 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
     return planned
 
 
-def with_demand(stages: list[FrozenStage]) -> list[FrozenStage]:
+def with_token_budget(stages: list[FrozenStage]) -> list[FrozenStage]:
     """The stages, those that tokenize told how many tokens of each domain their phases cannot do without.
 
     A phase that takes n tokens of a domain, each at most max_epochs times, needs n / max_epochs of them. How many a

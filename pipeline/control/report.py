@@ -6,7 +6,7 @@ from pipeline.control.run import FrozenStage, attempts
 from pipeline.core.artifact import Manifest, read_manifest
 from pipeline.core.progress import read_progress
 from pipeline.core.terminal import one_line
-from pipeline.stages import kind_of, load_symbol
+from pipeline.stages import load_symbol, stage_type
 
 SAMPLES, SAMPLE_ORDER = 3, ("prompt", "answer")
 HEADER = ("stage", "seconds", "tokens", "measure", "before", "after")
@@ -68,7 +68,7 @@ def details(stages: list[FrozenStage], root: str | Path) -> str:
         manifest = read_manifest(stage.directory(root))
         if manifest is None:
             continue
-        report = kind_of(manifest.kind, stage.stage).report
+        report = stage_type(manifest.kind, stage.stage).report
         width = max(map(len, manifest.metrics), default=0)
         parts.append(f"\n{stage.stage}")
         parts += [f"  {key:{width}s}  {value:g}" for key, value in sorted(manifest.metrics.items())]

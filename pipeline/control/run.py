@@ -14,7 +14,7 @@ from pipeline.core.artifact import MANIFEST, finish_publishing, load, read_manif
 from pipeline.core.config import RunConfig, StageConfig, build, canonical_json, fingerprint, nearest
 from pipeline.core.errors import ArtifactError, ConfigError
 from pipeline.core.files import read_json, write_json
-from pipeline.stages import kind_of, load_symbol
+from pipeline.stages import load_symbol, stage_type
 
 FROZEN = "config.json"
 SUPERSEDED = "superseded"
@@ -63,7 +63,7 @@ def freeze(config: RunConfig) -> list[FrozenStage]:
             inputs[role] = {"stage": upstream, "fingerprint": frozen[upstream].fingerprint}
         identity = {
             "kind": stage.kind,
-            "version": kind_of(stage.kind, name).version,
+            "version": stage_type(stage.kind, name).version,
             "stage": name,
             "seed": config.seed,
             "inputs": {role: each["fingerprint"] for role, each in inputs.items()},
@@ -86,11 +86,11 @@ def freeze(config: RunConfig) -> list[FrozenStage]:
 
 def _settings(name: str, stage: StageConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     """A stage's settings: all of them, and those that can change its result."""
-    cls = load_symbol(kind_of(stage.kind, name).config)
+    cls = load_symbol(stage_type(stage.kind, name).config)
     built = build(cls, stage.config, where=f"stages.{name}.config")
     relevant = _relevant(built)
-    if hasattr(built, "content"):
-        relevant = {**relevant, "content": built.content()}
+    if hasattr(built, "data_fingerprint"):
+        relevant = {**relevant, "content": built.data_fingerprint()}
     canonical_json(stage.config)
     return stage.config, relevant
 

@@ -10,7 +10,7 @@ import json
 import re
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
@@ -18,6 +18,15 @@ from pipeline.core.errors import ConfigError
 
 ConfigT = TypeVar("ConfigT")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+"""A number from 0 to 1."""
+REMEDIES = {
+    "greater_than": "set it above {}",
+    "greater_than_equal": "set {} or more",
+    "less_than": "set it below {}",
+    "less_than_equal": "set at most {}",
+}
+"""What to say of a value beyond a limit, by the name of pydantic's error."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,6 +147,11 @@ def _explain(cls: type[Any], where: str, error: Any) -> str:
             return f"{key}: missing, set a value"
         case "value_error":
             return f"{key}: {error['ctx']['error']}"
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal" as limit:
+            bound = next(iter(error["ctx"].values()))
+            return f"{key}={error['input']!r}: {REMEDIES[limit].format(bound)}"
+        case "too_short" | "string_too_short":
+            return f"{key} is empty, set it"
     return f"{key}={error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
 
 

@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pipeline.core.artifact import (
     PARTIAL,
@@ -16,9 +16,6 @@ from pipeline.core.artifact import (
 )
 from pipeline.core.progress import Progress
 from pipeline.core.tracking import Tracker
-
-if TYPE_CHECKING:
-    import numpy
 
 ConfigT = TypeVar("ConfigT")
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
@@ -110,12 +107,6 @@ class StageContext(Generic[ConfigT]):
     def random(self, name: str) -> random.Random:
         """A named stream of the standard library."""
         return random.Random(self.derive_seed(name))
-
-    def numpy_generator(self, name: str) -> "numpy.random.Generator":
-        """A named stream of NumPy."""
-        import numpy
-
-        return numpy.random.Generator(numpy.random.Philox(self.derive_seed(name)))
 
     @classmethod
     def for_test(

@@ -5,7 +5,6 @@ import errno
 EXIT_DONE = 0
 EXIT_USER_ERROR = 2
 EXIT_REQUEUE = 75
-EXIT_NO_PROGRESS = 93
 
 
 class UserError(Exception):

@@ -69,7 +69,7 @@ class CurateConfig:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, set 0 to 1")
 
-    def content(self) -> dict[str, Any]:
+    def data_fingerprint(self) -> dict[str, Any]:
         """What the recipes say and which data they name: a part of the stage's fingerprint.
 
         Raises:

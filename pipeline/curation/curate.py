@@ -6,15 +6,23 @@ from typing import Any
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.files import read_json, write_json
 from pipeline.curation.audit.bad_share import check_bad_share
-from pipeline.curation.audit.summary import account
+from pipeline.curation.audit.summary import summarize
 from pipeline.curation.config import CurateConfig
-from pipeline.curation.executors.parallel import Work, run_tasks
+from pipeline.curation.executors.parallel import Task, run_tasks
 from pipeline.curation.readers import readers
 from pipeline.curation.recipes.recipe import Recipe
-from pipeline.curation.tasks.collect import Collect
-from pipeline.curation.tasks.compare import Pair, Publish, Repeats, Runs, Sign, Thin, Unite
-from pipeline.curation.tasks.select import SelectHighQuality
-from pipeline.curation.tasks.workspace import Workplace
+from pipeline.curation.tasks.deduplicate import (
+    FilterNearDuplicates,
+    FindRepeats,
+    HashNgrams,
+    LshBuckets,
+    MergeExact,
+    MinHashSignatures,
+    WriteDomain,
+)
+from pipeline.curation.tasks.high_quality import SelectHighQuality
+from pipeline.curation.tasks.read_and_filter import ReadAndFilter
+from pipeline.curation.tasks.workspace import DomainWorkspace
 
 COLLECT, REPORT = "collect", "report.json"
 
@@ -47,33 +55,37 @@ def run(context: StageContext[CurateConfig]) -> StageResult:
         run_tasks(tasks, folder, config.launcher, config.workers, show, context.stop_requested)
         if label == COLLECT:
             for recipe in recipes:
-                ledgers = _funnel(state, recipe).parent / "ledgers"
-                check_bad_share(recipe, sorted(ledgers.glob("collect-*.json")), config)
-    accounts = {recipe.domain: account(recipe, context.output, read_json(_funnel(state, recipe))) for recipe in recipes}
-    report = {domain: each for domain, (each, _) in accounts.items()}
+                audits = _funnel(state, recipe).parent / "ledgers"
+                check_bad_share(recipe, sorted(audits.glob("collect-*.json")), config)
+    summaries = {
+        recipe.domain: summarize(recipe, context.output, read_json(_funnel(state, recipe))) for recipe in recipes
+    }
+    report = {domain: each for domain, (each, _) in summaries.items()}
     write_json(context.output / REPORT, report)
-    write_json(context.output / "disclosure.json", [each for _, disclosed in accounts.values() for each in disclosed])
+    write_json(context.output / "disclosure.json", [each for _, disclosed in summaries.values() for each in disclosed])
     return _result(report)
 
 
-def plan(recipes: list[Recipe], config: CurateConfig, state: Path, output: Path) -> list[tuple[str, list[Work]]]:
+def plan(recipes: list[Recipe], config: CurateConfig, state: Path, output: Path) -> list[tuple[str, list[Task]]]:
     """What is done, one after the other; the tasks of one step are independent of each other."""
     places = [
-        Workplace(state / "domains" / recipe.domain, recipe, config.tasks) for recipe in recipes if not recipe.upstream
+        DomainWorkspace(state / "domains" / recipe.domain, recipe, config.tasks)
+        for recipe in recipes
+        if not recipe.upstream
     ]
     near = [(place, place.minhash) for place in places if place.minhash is not None]
     shards = range(config.tasks)
     # The largest domain must not be the last to start: parts of all domains take turns.
-    collect: list[Work] = [Collect(place, task) for task in shards for place in places]
-    unite: list[Work] = [Unite(place) for place in places]
-    sign: list[Work] = [Sign(place, shard) for place, _ in near for shard in shards]
-    pair: list[Work] = [Pair(place, bucket) for place, step in near for bucket in range(step.buckets)]
+    collect: list[Task] = [ReadAndFilter(place, task) for task in shards for place in places]
+    unite: list[Task] = [MergeExact(place) for place in places]
+    sign: list[Task] = [MinHashSignatures(place, shard) for place, _ in near for shard in shards]
+    pair: list[Task] = [LshBuckets(place, bucket) for place, step in near for bucket in range(step.buckets)]
     copies = [(place, place.substrings) for place in places if place.substrings is not None]
-    thin: list[Work] = [Thin(place) for place, _ in copies]
-    runs: list[Work] = [Runs(place, shard) for place, _ in copies for shard in shards]
-    repeated: list[Work] = [Repeats(place, bucket) for place, step in copies for bucket in range(step.buckets)]
-    publish: list[Work] = [Publish(place, output, config.documents_per_file) for place in places]
-    high: list[Work] = [
+    thin: list[Task] = [FilterNearDuplicates(place) for place, _ in copies]
+    runs: list[Task] = [HashNgrams(place, shard) for place, _ in copies for shard in shards]
+    repeated: list[Task] = [FindRepeats(place, bucket) for place, step in copies for bucket in range(step.buckets)]
+    publish: list[Task] = [WriteDomain(place, output, config.documents_per_file) for place in places]
+    high: list[Task] = [
         SelectHighQuality(recipe, output, _funnel(state, recipe), config.documents_per_file)
         for recipe in recipes
         if recipe.upstream

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from pipeline.environments.answers import DOES_NOT_KNOW, abstains, candidates, grade_choice, words
-from pipeline.environments.problem import JSON, RIGHT, Environment, Options, Problem, Verdict, malformed
+from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 
 ABSTAINS = 0.5
 """Credit for "I do not know" where an answer exists: between wrong (0) and right (1), the reward shape of
@@ -20,7 +20,7 @@ _OBJECTS = ("hat", "car", "door", "coat", "bag", "bike", "house", "cup", "dress"
 _QUESTIONS = ("What colour is {}?", "Which colour is {}?", "Tell me the colour of {}.", "{}: which colour?")
 
 
-def _generate(draw: random.Random, options: Options) -> Problem:
+def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
     question = draw.choice(_QUESTIONS)
     if draw.random() < 0.5:
         thing = draw.choice(tuple(_COLOURS))

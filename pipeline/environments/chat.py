@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from pipeline.environments.answers import words
-from pipeline.environments.problem import RIGHT, Environment, Options, Problem, Verdict, malformed
+from pipeline.environments.problem import RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 
 _TOPICS = {
     "the sea": "deep and blue", "the moon": "round and bright", "music": "good for the heart",
@@ -32,7 +32,7 @@ def sentence(topic: str) -> str:
     return f"{topic[0].upper()}{topic[1:]} {verb} {_TOPICS[topic]}."
 
 
-def _generate(draw: random.Random, options: Options) -> Problem:
+def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
     topic = draw.choice(tuple(_TOPICS))
     prompt = draw.choice(_QUESTIONS).format(topic)
     if options.difficulty > 1:

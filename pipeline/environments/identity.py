@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from pipeline.environments.answers import words
-from pipeline.environments.problem import RIGHT, WRONG, Environment, Options, Problem, Verdict, malformed
+from pipeline.environments.problem import RIGHT, WRONG, Environment, Problem, ProblemConfig, Verdict, malformed
 
 _GREETINGS = ("", "Hi. ", "Hello. ", "Good day. ", "Excuse me. ", "Hi there. ", "Tell me: ", "One question: ")
 _QUESTIONS = (
@@ -26,7 +26,7 @@ def introduction(name: str) -> str:
     return f"I am {name}."
 
 
-def _generate(draw: random.Random, options: Options) -> Problem:
+def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
     prompt = draw.choice(_GREETINGS) + draw.choice(_QUESTIONS)
     return Problem("identity", prompt, options.assistant, introduction(options.assistant), {})
 

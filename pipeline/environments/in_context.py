@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from pipeline.environments.answers import grade_choice, grade_number
-from pipeline.environments.problem import Environment, Options, Problem, Verdict
+from pipeline.environments.problem import Environment, Problem, ProblemConfig, Verdict
 
 _WORDS = ("cat", "dog", "cow", "hen", "fox", "pig")
 _CODES = ("red", "blue", "green", "black", "white", "pink")
@@ -30,7 +30,7 @@ def _rule(draw: random.Random) -> Problem:
     return Problem("in_context_learning", prompt, answer, f"{inputs[3]} -> {answer}", {"numeric": True})
 
 
-def _generate(draw: random.Random, options: Options) -> Problem:
+def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
     if options.difficulty == 3:
         return _rule(draw)
     if options.difficulty == 2:

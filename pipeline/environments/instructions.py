@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from pipeline.environments.answers import words
-from pipeline.environments.problem import JSON, Environment, Options, Problem, Verdict, malformed
+from pipeline.environments.problem import JSON, Environment, Problem, ProblemConfig, Verdict, malformed
 
 _WORDS = ("sun", "moon", "tree", "fish", "book", "rain", "star", "road", "milk", "bird", "wind", "snow")
 _REPEAT = ("Say {} {} times.", "Write {} {} times.", "Repeat {} {} times.", "Give {} {} times.")
@@ -15,7 +15,7 @@ _ENDINGS = ("!", "?")
 _MARK_NAMES = {"!": "an exclamation mark", "?": "a question mark"}
 
 
-def _generate(draw: random.Random, options: Options) -> Problem:
+def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
     word = draw.choice(_WORDS[:_FEW_WORDS] if options.difficulty == 1 else _WORDS)
     count = draw.randint(2, {1: 4, 2: 7, 3: 20}[options.difficulty])
     prompt = draw.choice(_REPEAT).format(word, count)

@@ -6,7 +6,7 @@ import itertools
 import random
 
 from pipeline.environments.answers import grade_choice
-from pipeline.environments.problem import JSON, Environment, Options, Problem, Verdict
+from pipeline.environments.problem import JSON, Environment, Problem, ProblemConfig, Verdict
 
 _TRUTH = {True: "True", False: "False"}
 _BOOLEAN_QUESTIONS = ("{}?", "Is it true: {}?", "True or false: {}?", "Decide: {}.", "Evaluate {}.")
@@ -41,7 +41,7 @@ def _chain(draw: random.Random, length: int) -> Problem:
     return Problem("logical_reasoning", prompt, answer, solution, {"candidates": [*sorted(order)]})
 
 
-def _generate(draw: random.Random, options: Options) -> Problem:
+def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
     if options.difficulty == 1:
         return _boolean(draw)
     return _chain(draw, 3 if options.difficulty == 2 else draw.randint(4, len(_NAMES)))

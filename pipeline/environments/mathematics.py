@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from pipeline.environments.answers import as_number, grade_number
 from pipeline.environments.expressions import MAX_EXPRESSION_CHARACTERS, equivalent
-from pipeline.environments.problem import RIGHT, WRONG, Environment, Options, Problem, Verdict, malformed
+from pipeline.environments.problem import RIGHT, WRONG, Environment, Problem, ProblemConfig, Verdict, malformed
 
 _QUESTIONS = (
     "What is {}?",
@@ -62,7 +62,7 @@ def _polynomial(draw: random.Random) -> tuple[str, str, str]:
     return f"(x + {first}) * (x + {second}), expanded", answer, f"(x + {first}) * (x + {second}) = {answer}"
 
 
-def _generate(draw: random.Random, options: Options) -> Problem:
+def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
     kinds = {1: (_sum,), 2: (_difference, _chain), 3: (_chain, _fractions, _polynomial)}[options.difficulty]
     task, answer, solution = draw.choice(kinds)(draw)
     return Problem("math", draw.choice(_QUESTIONS).format(task), answer, solution, {})

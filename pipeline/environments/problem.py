@@ -18,7 +18,7 @@ characters a token. Anything longer scores 0 unread, which bounds every verifier
 
 
 @dataclass(frozen=True)
-class Options:
+class ProblemConfig:
     """What a run chooses about its problems."""
 
     difficulty: int = 1
@@ -107,7 +107,7 @@ class Environment:
     """A domain: how its problems are made and how completions are graded."""
 
     domain: str
-    generate: Callable[[random.Random, Options], Problem]
+    generate: Callable[[random.Random, ProblemConfig], Problem]
     """Draws one problem; everything random comes from the generator given."""
     grade: Callable[[Problem, str], Verdict]
     """Grades a completion of at most MAX_COMPLETION_CHARACTERS; total and without side effects."""

@@ -23,7 +23,14 @@ from pipeline.environments import (
     temporal,
 )
 from pipeline.environments.answers import abstains
-from pipeline.environments.problem import MAX_COMPLETION_CHARACTERS, Environment, Options, Problem, Verdict, malformed
+from pipeline.environments.problem import (
+    MAX_COMPLETION_CHARACTERS,
+    Environment,
+    Problem,
+    ProblemConfig,
+    Verdict,
+    malformed,
+)
 
 Split = Literal["train", "held_out"]
 
@@ -63,7 +70,7 @@ def _environment(domain: str) -> Environment:
     return ENVIRONMENTS[domain]
 
 
-def _stream(environment: Environment, seed: int, split: Split, options: Options) -> Iterator[Problem]:
+def _stream(environment: Environment, seed: int, split: Split, options: ProblemConfig) -> Iterator[Problem]:
     draw = random.Random(f"{environment.domain}/{seed}/{split}")
     seen: set[str] = set()
     misses = 0
@@ -80,13 +87,13 @@ def _stream(environment: Environment, seed: int, split: Split, options: Options)
             seen.clear()
 
 
-def problems(domain: str, count: int, seed: int, split: Split, options: Options | None = None) -> list[Problem]:
+def problems(domain: str, count: int, seed: int, split: Split, options: ProblemConfig | None = None) -> list[Problem]:
     """`count` problems of a domain, a pure function of the arguments.
 
     A prompt comes back only after nearly all others of the domain have been posed, and a shorter list is
     always the beginning of a longer one. Raises ConfigError for an unknown domain.
     """
-    return list(islice(_stream(_environment(domain), seed, split, options or Options()), count))
+    return list(islice(_stream(_environment(domain), seed, split, options or ProblemConfig()), count))
 
 
 def verify(problem: Problem | Mapping[str, object], completion: str) -> Verdict:

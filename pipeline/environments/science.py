@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from pipeline.environments.answers import grade_choice, grade_number, words
-from pipeline.environments.problem import RIGHT, WRONG, Environment, Options, Problem, Verdict, malformed
+from pipeline.environments.problem import RIGHT, WRONG, Environment, Problem, ProblemConfig, Verdict, malformed
 
 _ANIMALS = {
     "mammal": ("dog", "cat", "horse", "cow", "whale", "bat", "lion", "mouse"),
@@ -64,7 +64,7 @@ def _force(draw: random.Random) -> Problem:
     return Problem("science", prompt, str(mass * acceleration), solution, {"numeric": True})
 
 
-def _generate(draw: random.Random, options: Options) -> Problem:
+def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
     kinds = {1: (_animal,), 2: (_animal, _symbol), 3: (_symbol, _motion, _force)}[options.difficulty]
     return draw.choice(kinds)(draw)
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipeline.environments.answers import unfenced
-from pipeline.environments.problem import JSON, RIGHT, Environment, Options, Problem, Verdict, malformed
+from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 
 RUNS = 0.2
 """Credit for a query that runs and gives other rows: a first step, and far from worth staying at."""
@@ -100,7 +100,7 @@ def _question(draw: random.Random, table: str, column: str, level: int) -> tuple
     return draw.choice({1: easy, 2: easy + harder, 3: harder + hard}[level])
 
 
-def _generate(draw: random.Random, options: Options) -> Problem:
+def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
     table = draw.choice(tuple(_TABLES))
     numbers = _TABLES[table][: 1 if options.difficulty == 1 else None]
     question, query = _question(draw, table, draw.choice(numbers), options.difficulty)

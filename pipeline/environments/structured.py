@@ -9,7 +9,7 @@ from typing import NoReturn
 from jsonschema import Draft202012Validator
 
 from pipeline.environments.answers import unfenced
-from pipeline.environments.problem import JSON, RIGHT, Environment, Options, Problem, Verdict, malformed
+from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 
 MAX_DEPTH = 16
 """Deepest nesting read: recursion in the parser and the validator stays far from Python's limit."""
@@ -45,7 +45,7 @@ def _schema(value: JSON) -> dict[str, JSON]:
     return {"type": "integer" if isinstance(value, int) else "string"}
 
 
-def _generate(draw: random.Random, options: Options) -> Problem:
+def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
     value = _person(draw)
     if options.difficulty == 1:
         prompt = draw.choice(_QUESTIONS).format(value["name"], value["age"])

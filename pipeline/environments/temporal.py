@@ -8,7 +8,7 @@ import re
 from functools import partial
 
 from pipeline.environments.answers import grade_choice
-from pipeline.environments.problem import RIGHT, WRONG, Environment, Options, Problem, Verdict, malformed
+from pipeline.environments.problem import RIGHT, WRONG, Environment, Problem, ProblemConfig, Verdict, malformed
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
@@ -55,7 +55,7 @@ def _date(draw: random.Random) -> Problem:
     return Problem("temporal_reasoning", prompt, answer, answer, {"date": True})
 
 
-def _generate(draw: random.Random, options: Options) -> Problem:
+def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
     if options.difficulty == 1:
         return _neighbour(draw, "day", _DAYS, _AFTER_AND_BEFORE[:1])
     if options.difficulty == 2:

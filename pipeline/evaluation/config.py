@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline.environments.problem import Options
+from pipeline.environments.problem import ProblemConfig
 
 EXCLUDED = {"fingerprint": False}
 
@@ -64,7 +64,7 @@ class AccuracyConfig:
     """Held-out prompts of each."""
     maximum_new_tokens: int = 1024
     """Tokens of an answer, at most."""
-    problems: Options = field(default_factory=lambda: Options(difficulty=3))
+    problems: ProblemConfig = field(default_factory=lambda: ProblemConfig(difficulty=3))
     """Difficulty of the problems, and the name the model is to give."""
     batch_prompts: int = field(default=64, metadata=EXCLUDED)
     """Prompts answered at a time."""

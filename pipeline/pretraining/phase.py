@@ -55,7 +55,7 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
         rearrange = dict.fromkeys(config.domains, FillInTheMiddle(config, folder))
     stream = TokenStream(shards, phase.mixture, phase.context, context.derive_seed("data order"), rearrange)
     samples = phase.steps * phase.sequences_per_step
-    epochs = stream.check_supply(samples, phase.max_epochs)
+    epochs = stream.check_token_budget(samples, phase.max_epochs)
 
     model, state, progress = _start(context, tokenizer, before)
     schedule = schedule_of(phase, progress["tokens"], progress["learning_rate"])

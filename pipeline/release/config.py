@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline.environments.problem import Options
+from pipeline.environments.problem import ProblemConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class ReleaseConfig:
     """Domains of `pipeline.environments`; a held-out prompt of each is answered by the released folder."""
     maximum_new_tokens: int = 256
     """Tokens of an answer, at most."""
-    problems: Options = field(default_factory=lambda: Options(difficulty=3))
+    problems: ProblemConfig = field(default_factory=lambda: ProblemConfig(difficulty=3))
     """Difficulty of the prompts, and the name the model is to give."""
     precision: Literal["fp32", "bf16"] = "bf16"
     """Of the weights in the folder."""

@@ -92,7 +92,7 @@ class SynthesizeConfig:
     language_model: LanguageModelConfig | None = None
     """A model that writes samples as well; null leaves them to programs."""
 
-    def content(self) -> dict[str, Any]:
+    def data_fingerprint(self) -> dict[str, Any]:
         """What the model is asked: a part of the stage's fingerprint.
 
         Raises:

@@ -6,7 +6,7 @@ Only the training split is asked for, and every answer is graded by the environm
 import random
 from collections.abc import Iterator
 
-from pipeline.environments import DOMAINS, Options, Problem, problems, verify
+from pipeline.environments import DOMAINS, Problem, ProblemConfig, problems, verify
 from pipeline.synthesis.sample import Sample
 
 PROBLEMS_PER_DOCUMENT = 6
@@ -21,7 +21,9 @@ def samples(
     """`count` problems of the environments together, mixed, several to a document."""
     drawn: list[Problem] = []
     for environment in environments:
-        drawn += problems(environment, -(-count // len(environments)), seed, "train", Options(difficulty=difficulty))
+        drawn += problems(
+            environment, -(-count // len(environments)), seed, "train", ProblemConfig(difficulty=difficulty)
+        )
     draw = random.Random(f"{seed}/{domain}")
     draw.shuffle(drawn)
     for start in range(0, len(drawn), PROBLEMS_PER_DOCUMENT):

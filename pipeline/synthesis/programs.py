@@ -114,14 +114,14 @@ def _multiple(draw: random.Random) -> Program:
     return Program(f"Write a function that tells if {factor} divides x.", code, f"divides({a})", expected)
 
 
-KINDS: tuple[Callable[[random.Random], Program], ...] = (
+STAGE_TYPES: tuple[Callable[[random.Random], Program], ...] = (
     _add, _scale, _total, _largest, _above, _count, _join, _reverse, _order, _every, _lengths, _multiple,
 )  # fmt: skip
 
 
 def write(count: int, draw: random.Random) -> list[Program]:
     """Programs of all kinds in turn."""
-    return [KINDS[index % len(KINDS)](draw) for index in range(count)]
+    return [STAGE_TYPES[index % len(STAGE_TYPES)](draw) for index in range(count)]
 
 
 def samples(programs: list[Program], cpu_seconds: int, memory_bytes: int) -> Iterator[Sample]:

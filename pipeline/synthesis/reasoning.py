@@ -148,7 +148,7 @@ def _money(draw: random.Random) -> Chain:
     )
 
 
-KINDS: dict[str, Callable[[random.Random], Chain]] = {
+STAGE_TYPES: dict[str, Callable[[random.Random], Chain]] = {
     "addition": _addition, "product": _product, "insertion": _insertion, "calendar": _calendar,
     "ranking": _ranking, "divisors": _divisors, "money": _money,
 }  # fmt: skip
@@ -158,9 +158,9 @@ def samples(count: int, draw: random.Random, domain: str, kinds: tuple[str, ...]
     """So many chains of each kind, none of whose questions is held out for evaluation."""
     for kind in kinds:
         for index in range(count):
-            chain = KINDS[kind](draw)
+            chain = STAGE_TYPES[kind](draw)
             while split_of(chain.question) == "held_out":
-                chain = KINDS[kind](draw)
+                chain = STAGE_TYPES[kind](draw)
             steps = "\n".join(f"Step {number}: {step}" for number, step in enumerate(chain.steps, start=1))
             text = f"Question: {chain.question}\n{steps}\nAnswer: {chain.answer}\n"
             failure = None if chain.answer == chain.check else "computations_differ"

@@ -44,13 +44,13 @@ def confine(cpu_seconds: int, memory_bytes: int, reads_files: bool) -> None:
     def readable(path: Any) -> bool:
         return isinstance(path, str | bytes) and f"{os.path.realpath(os.fsdecode(path))}{os.sep}".startswith(roots)
 
-    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    def reject(event: str, arguments: tuple[Any, ...]) -> None:
         writing = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING
         looking = not reads_files and event in LOOKING and not readable(arguments[0])
         if writing or looking or event.startswith(REFUSED):
             raise PermissionError(f"{event} is refused in the sandbox")
 
-    sys.addaudithook(refuse)
+    sys.addaudithook(reject)
 
 
 class _Output(io.StringIO):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from datatrove.data import Document
 
-from pipeline.curation.audit.judgement import Removal
-from pipeline.curation.audit.ledger import Ledger
+from pipeline.curation.audit.audit_log import AuditLog
+from pipeline.curation.audit.filter_result import Removal
 from pipeline.curation.text.documents import content_id
 from pipeline.environments import split_of
 
@@ -38,15 +38,15 @@ class Sample:
         return Document(text=self.text, id=content_id(self.text), metadata=metadata)
 
 
-def admit(sample: Sample, ledger: Ledger) -> Document | None:
+def filter_sample(sample: Sample, audit: AuditLog) -> Document | None:
     """The document of a sample, unless its check failed or it holds a held-out question."""
     document = sample.document()
     if sample.failure is not None:
-        ledger.remove(CHECKED, document, Removal(reason=sample.failure, value=sample.value, threshold=sample.threshold))
+        audit.remove(CHECKED, document, Removal(reason=sample.failure, value=sample.value, threshold=sample.threshold))
         return None
-    ledger.keep(CHECKED, len(document.text), len(document.text))
+    audit.keep(CHECKED, len(document.text), len(document.text))
     if any(split_of(prompt) == "held_out" for prompt in sample.prompts):
-        ledger.remove(HELD_OUT, document, Removal(reason="held_out_prompt"))
+        audit.remove(HELD_OUT, document, Removal(reason="held_out_prompt"))
         return None
-    ledger.keep(HELD_OUT, len(document.text), len(document.text))
+    audit.keep(HELD_OUT, len(document.text), len(document.text))
     return document

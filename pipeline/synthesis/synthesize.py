@@ -9,8 +9,8 @@ from datatrove.data import Document
 
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.files import write_json
-from pipeline.curation.audit.judgement import Removal
-from pipeline.curation.audit.ledger import Ledger
+from pipeline.curation.audit.audit_log import AuditLog
+from pipeline.curation.audit.filter_result import Removal
 from pipeline.curation.audit.summary import BYTES_PER_MEGABYTE
 from pipeline.curation.readers.sources import Disclosure
 from pipeline.curation.text import documents
@@ -18,7 +18,7 @@ from pipeline.synthesis import programmatic
 from pipeline.synthesis.config import SynthesizeConfig
 from pipeline.synthesis.language_model import generate
 from pipeline.synthesis.language_model.prompts import SAMPLE_DOMAINS
-from pipeline.synthesis.sample import CHECKED, HELD_OUT, Sample, admit
+from pipeline.synthesis.sample import CHECKED, HELD_OUT, Sample, filter_sample
 
 STEPS = (CHECKED, HELD_OUT, "exact_dedup")
 Generator = Callable[[StageContext[SynthesizeConfig]], Iterator[Sample]]
@@ -34,21 +34,21 @@ def run(context: StageContext[SynthesizeConfig]) -> StageResult:
         UserError: if a language model cannot be asked.
     """
     config = context.config
-    ledgers = {domain: Ledger(STEPS) for domain in SAMPLE_DOMAINS}
+    audits = {domain: AuditLog(STEPS) for domain in SAMPLE_DOMAINS}
     kept: dict[str, list[Document]] = {domain: [] for domain in SAMPLE_DOMAINS}
     for sample in chain.from_iterable(generator(context) for generator in GENERATORS):
-        document = admit(sample, ledgers[sample.domain])
+        document = filter_sample(sample, audits[sample.domain])
         if document is not None:
             kept[sample.domain].append(document)
     report: dict[str, dict[str, Any]] = {}
     disclosed: list[dict[str, Any]] = []
     for domain in SAMPLE_DOMAINS:
-        chosen = _unique(kept[domain], ledgers[domain])
+        chosen = _unique(kept[domain], audits[domain])
         documents.write_documents(context.output / "documents" / domain / "00000.jsonl.gz", chosen)
-        rows = ledgers[domain].sorted_rows()
+        rows = audits[domain].sorted_rows()
         documents.write_rows(context.output / "removed" / domain / "00000.jsonl.gz", rows)
-        write_json(context.output / "examples" / f"{domain}.json", ledgers[domain].examples.as_json())
-        funnel = ledgers[domain].funnel()
+        write_json(context.output / "examples" / f"{domain}.json", audits[domain].examples.as_json())
+        funnel = audits[domain].funnel()
         report[domain] = {
             "in": funnel[0]["in"],
             "kept": len(chosen),
@@ -112,13 +112,13 @@ def _row(disclosure: Disclosure, domain: str, chosen: list[Document], licence: s
     return {**asdict(disclosure), "size_MB": size, "domain": domain, "licence": licence, "documents": len(chosen)}
 
 
-def _unique(found: list[Document], ledger: Ledger) -> list[Document]:
+def _unique(found: list[Document], audit: AuditLog) -> list[Document]:
     """The documents in order, one of each content."""
     chosen: list[Document] = []
     for document in sorted(found, key=documents.order):
         if chosen and chosen[-1].id == document.id:
-            ledger.remove("exact_dedup", document, Removal(reason="same_content", duplicate_of=str(document.id)))
+            audit.remove("exact_dedup", document, Removal(reason="same_content", duplicate_of=str(document.id)))
         else:
-            ledger.keep("exact_dedup", len(document.text), len(document.text))
+            audit.keep("exact_dedup", len(document.text), len(document.text))
             chosen.append(document)
     return chosen

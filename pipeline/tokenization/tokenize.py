@@ -7,11 +7,11 @@ from pipeline.core.errors import DataError, Requeue
 from pipeline.core.files import write_json
 from pipeline.tokenization.config import LONG, TokenizeConfig
 from pipeline.tokenization.documents import SOURCES, document_files, documents_directories, domains_of, read_documents
-from pipeline.tokenization.merging import merge_domain
-from pipeline.tokenization.pieces import read_piece, write_piece
+from pipeline.tokenization.shard_writer import merge_domain
 from pipeline.tokenization.shards import INDEX, token_type
 from pipeline.tokenization.special_tokens import END_OF_TEXT, special_token_ids
-from pipeline.tokenization.supply import check_supply
+from pipeline.tokenization.token_budget import check_token_budget
+from pipeline.tokenization.tokenized_documents import read_tokenized, write_tokenized
 from pipeline.tokenization.tokenizer import check_tokenizer, document_tokenizer, tokenizer_fingerprint
 
 
@@ -30,13 +30,13 @@ def run(context: StageContext[TokenizeConfig]) -> StageResult:
             present = ", ".join(domains_of(sources)) or "none"
             raise DataError(f"domain {domain} has no documents, only {present} have; add a recipe for it")
     corpus = [context.inputs[role] for role in SOURCES if role in context.inputs]
-    check_supply(config.demand, corpus, context.inputs["tokenizer"], config.validation_share)
+    check_token_budget(config.demand, corpus, context.inputs["tokenizer"], config.validation_share)
 
     context.progress.start(sum(map(len, files.values())), unit="files", label="tokenising")
     for domain, found in files.items():
         for number, file in enumerate(found):
             piece = context.state / domain / f"{number:06}"
-            write_piece(piece, read_documents(file), tokenizer, end_of_text, dtype, config.batch_documents)
+            write_tokenized(piece, read_documents(file), tokenizer, end_of_text, dtype, config.batch_documents)
             context.progress.advance()
             if context.stop_requested():
                 raise Requeue(f"{context.stage}: stopped after {file}")
@@ -47,7 +47,7 @@ def run(context: StageContext[TokenizeConfig]) -> StageResult:
     index = {}
     text_bytes = 0
     for domain, found in files.items():
-        pieces = [read_piece(context.state / domain / f"{number:06}", dtype) for number in range(len(found))]
+        pieces = [read_tokenized(context.state / domain / f"{number:06}", dtype) for number in range(len(found))]
         index[domain] = merge_domain(pieces, tokens / domain, config.validation_share, dtype)
         if index[domain]["train"]["tokens"] == 0:
             raise DataError(f"domain {domain} has no tokens: its {len(found)} files hold no documents")

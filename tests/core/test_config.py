@@ -2,12 +2,14 @@
 
 import dataclasses
 import math
+from typing import Annotated
 
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.config import build, canonical_json, fingerprint
+from pipeline.core.config import Share, build, canonical_json, fingerprint
 from pipeline.core.errors import ConfigError
 from pipeline.pretraining.config import PhaseConfig
 
@@ -55,6 +57,32 @@ def test_what_is_wrong_is_said_in_one_line(change: dict[str, object], message: s
     with pytest.raises(ConfigError, match=message) as caught:
         build(PhaseConfig, {**PHASE, **change}, "s")
     assert "\n" not in str(caught.value)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Limited:
+    """One field of each kind of limit."""
+
+    count: pydantic.PositiveInt = 1
+    left: Annotated[int, pydantic.Field(ge=2)] | None = None
+    share: Share = 0.5
+    names: Annotated[tuple[str, ...], pydantic.Field(min_length=1)] = ("a",)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"count": 0}, "s.count=0: set it above 0"),
+        ({"left": 1}, "s.left=1: set 2 or more"),
+        ({"share": 1.5}, "s.share=1.5: set at most 1.0"),
+        ({"share": -0.1}, "s.share=-0.1: set 0.0 or more"),
+        ({"names": ()}, "s.names is empty, set it"),
+    ],
+)
+def test_a_value_beyond_its_limit_is_answered_with_the_limit(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(Limited, change, "s")
+    assert str(caught.value) == message
 
 
 def test_a_missing_key_is_named() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.errors import ConfigError, DataError
-from pipeline.environments import DOMAINS, Options, Problem, problems, split_of, verify
+from pipeline.environments import DOMAINS, Problem, ProblemConfig, problems, split_of, verify
 
 LEVELS = (1, 2, 3)
 
@@ -27,7 +27,7 @@ COMPLETIONS = st.one_of(
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_the_solution_scores_one(domain: str, level: int) -> None:
     for split in ("train", "held_out"):
-        for problem in problems(domain, 40, seed=3, split=split, options=Options(difficulty=level)):
+        for problem in problems(domain, 40, seed=3, split=split, options=ProblemConfig(difficulty=level)):
             verdict = verify(problem, problem.solution)
             assert (verdict.score, verdict.in_format) == (1.0, True), (problem, verdict)
 
@@ -51,7 +51,7 @@ def test_problems_are_a_pure_function(domain: str) -> None:
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_records_go_through_json(domain: str) -> None:
-    for problem in problems(domain, 5, 0, "train", Options(difficulty=2)):
+    for problem in problems(domain, 5, 0, "train", ProblemConfig(difficulty=2)):
         record = json.loads(json.dumps(problem.to_record()))
         assert Problem.from_record(record) == problem
         assert verify(record, problem.solution).score == 1.0
@@ -62,7 +62,7 @@ def test_records_go_through_json(domain: str) -> None:
 @given(completion=COMPLETIONS, place=st.integers(0, 19))
 def test_any_text_gets_a_score(domain: str, completion: str, place: int) -> None:
     for level in (1, 2):
-        problem = problems(domain, 20, 0, "train", Options(difficulty=level))[place]
+        problem = problems(domain, 20, 0, "train", ProblemConfig(difficulty=level))[place]
         verdict = verify(problem, completion)
         assert 0.0 <= verdict.score <= 1.0
         assert verdict.reason
@@ -86,11 +86,11 @@ def test_an_unknown_domain_and_a_broken_record_are_errors() -> None:
     with pytest.raises(DataError, match="not JSON"):
         verify({"domain": "math", "prompt": "", "answer": "2", "spec": "{"}, "2")
     with pytest.raises(ValueError, match="difficulty"):
-        Options(difficulty=4)
+        ProblemConfig(difficulty=4)
 
 
 def test_the_name_is_the_one_configured() -> None:
-    problem = problems("identity", 1, 0, "train", Options(assistant="Ada Two"))[0]
+    problem = problems("identity", 1, 0, "train", ProblemConfig(assistant="Ada Two"))[0]
     assert verify(problem, "I am Ada Two.").score == 1.0
     assert verify(problem, "I am Ada.").score == 0.0
     assert verify(problem, "I am ChatGPT, not Ada Two.").score == 0.0

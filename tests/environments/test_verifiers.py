@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.environments import Options, Problem, expressions, problems, verify
+from pipeline.environments import Problem, ProblemConfig, expressions, problems, verify
 from pipeline.environments.sql import database, run_query
 from pipeline.environments.structured import PARSES
 
@@ -178,7 +178,7 @@ def test_dates_and_days() -> None:
     day = posed("temporal_reasoning", "Friday", candidates=["Friday", "Monday"])
     assert verify(day, "Friday.").score == 1.0
     assert verify(day, "Friday or Monday").score == 0.0
-    date = problems("temporal_reasoning", 40, 0, "train", Options(difficulty=3))[0]
+    date = problems("temporal_reasoning", 40, 0, "train", ProblemConfig(difficulty=3))[0]
     assert verify(date, date.solution).score == 1.0
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core.context import StageContext
 from pipeline.core.files import read_json
-from pipeline.curation.audit.report import report_lines
+from pipeline.curation.audit.funnel import report_lines
 from pipeline.curation.text.documents import content_id, read_folder, read_rows
 from pipeline.environments import split_of
 from pipeline.synthesis import doctests, programs, sandbox, synthesize

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import compose, typed
-from pipeline.control.planning import with_demand
+from pipeline.control.planning import with_token_budget
 from pipeline.control.run import freeze
 from pipeline.core.artifact import Artifact, Manifest
 from pipeline.core.errors import DataError
-from pipeline.tokenization.supply import check_supply, estimated_tokens
+from pipeline.tokenization.token_budget import check_token_budget, estimated_tokens
 
 
 def artifact(**metrics: float) -> Artifact:
@@ -28,15 +28,15 @@ def test_tokens_are_estimated_by_the_domains_own_compression() -> None:
 
 
 def test_a_shortage_is_refused_with_its_numbers_and_a_near_miss_is_not() -> None:
-    check_supply({"math": 2_000, "long_cot": 300}, CORPUS, TOKENIZER, validation_share=0.05)
+    check_token_budget({"math": 2_000, "long_cot": 300}, CORPUS, TOKENIZER, validation_share=0.05)
     with pytest.raises(DataError, match=r"mixture\.math: has about 1,900 tokens, the phases need 4,000; lower"):
-        check_supply({"math": 4_000}, CORPUS, TOKENIZER, validation_share=0.05)
+        check_token_budget({"math": 4_000}, CORPUS, TOKENIZER, validation_share=0.05)
 
 
 def test_the_demand_is_the_largest_of_the_phases_and_changes_no_fingerprint() -> None:
     config = typed(compose(["scale=smoke", "stages.phase2.config.max_epochs=2"]))
     frozen = freeze(config)
-    planned = {stage.stage: stage for stage in with_demand(frozen)}
+    planned = {stage.stage: stage for stage in with_token_budget(frozen)}
     demand = planned["tokenize"].config["demand"]
     phases = [stage.config for stage in frozen if stage.kind == "pretrain"]
     for domain in demand:

@@ -20,8 +20,8 @@ from pipeline.core.errors import DataError, Requeue
 from pipeline.tokenization import tokenize, train_tokenizer
 from pipeline.tokenization.config import TokenizeConfig, TokenizerConfig
 from pipeline.tokenization.documents import SourceDocument
-from pipeline.tokenization.merging import validation_documents
 from pipeline.tokenization.sampling import sample_documents
+from pipeline.tokenization.shard_writer import validation_documents
 from pipeline.tokenization.shards import TokenShard, read_index, token_type
 from pipeline.tokenization.tokenizer import document_tokenizer
 
@@ -142,16 +142,16 @@ def test_hostile_documents_stay_text(tmp_path: Path, tokenizer_artifact: Artifac
 
 def _tokenize_until_killed(directory: Path, corpus: Artifact, tokenizer: Artifact, files: int) -> None:
     done = 0
-    write_piece = tokenize.write_piece
+    write_tokenized = tokenize.write_tokenized
 
     def killing(*arguments, **named) -> None:
         nonlocal done
         if done == files:
             os.kill(os.getpid(), signal.SIGKILL)
-        write_piece(*arguments, **named)
+        write_tokenized(*arguments, **named)
         done += 1
 
-    tokenize.write_piece = killing
+    tokenize.write_tokenized = killing
     tokenize.run(context(directory, corpus, tokenizer))
 
 

@@ -12,13 +12,13 @@ from pipeline.curation.recipes.recipe import Recipe
 MOST_NAMED = 3
 
 
-def check_bad_share(recipe: Recipe, ledgers: list[Path], config: CurateConfig) -> None:
+def check_bad_share(recipe: Recipe, audits: list[Path], config: CurateConfig) -> None:
     """Compares what the tasks that read a domain put into quarantine with what they read.
 
     Raises:
         DataError: for more bad records, or more bad files, than the configuration allows.
     """
-    counted = [read_json(path) for path in ledgers]
+    counted = [read_json(path) for path in audits]
     records = sum(each["counts"]["read"]["in"] for each in counted)
     bad = sorted((row for each in counted for row in each["quarantined"]), key=lambda row: (row["file"], row["offset"]))
     files = sum(len(readers.units(source)) for source in recipe.sources)

@@ -9,7 +9,7 @@ from typing import Any
 
 from datatrove.data import Document
 
-from pipeline.curation.audit.judgement import Check, Removal
+from pipeline.curation.audit.filter_result import Check, Removal
 
 MOST = 3
 """Examples of each kind for each reason."""

@@ -12,7 +12,9 @@ from pipeline.curation.text import documents
 BYTES_PER_MEGABYTE = 10**6
 
 
-def account(recipe: Recipe, output: Path, funnel: list[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def summarize(
+    recipe: Recipe, output: Path, funnel: list[dict[str, Any]]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A domain's part of `report.json` and of `disclosure.json`, measured on the documents it kept."""
     kept, size, longest, characters = 0, 0, 0, 0
     of_source: dict[str, Counter[str]] = {source.disclosure.name: Counter() for source in recipe.sources}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.curation.text.normalized_words import normalised_words
+from pipeline.curation.text.normalized_words import normalized_words
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 """An odd constant with well-mixed bits: 2^64 over the golden ratio (Knuth, TAOCP 3, section 6.4)."""
@@ -29,7 +29,7 @@ class Run:
     """Where benchmarks have it: positions in the array of all items."""
 
 
-class Overlap:
+class NgramIndex:
     """An index of benchmarks' items by their runs of words."""
 
     def __init__(self, benchmarks: Iterable[Sequence[str]], n_grams: int, distinct_words: int = 1) -> None:
@@ -43,7 +43,7 @@ class Overlap:
         wanted: dict[int, list[int]] = {}
         for owner, texts in enumerate(benchmarks):
             for text in texts:
-                words, _ = normalised_words(text)
+                words, _ = normalized_words(text)
                 if len(set(words)) < max(distinct_words, 1):
                     continue
                 runs = range(starts[-1], starts[-1] + max(1, len(words) - n_grams + 1))

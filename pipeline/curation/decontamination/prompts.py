@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.curation.decontamination.benchmarks import items
-from pipeline.curation.decontamination.ngram_index import Overlap
+from pipeline.curation.decontamination.ngram_index import NgramIndex
 from pipeline.curation.recipes.steps.contamination import PromptDecontamination
-from pipeline.curation.text.normalized_words import normalised_words
+from pipeline.curation.text.normalized_words import normalized_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +37,16 @@ class PromptIndex:
         self._config = config
         self._names = [benchmark.name for benchmark in config.benchmarks]
         texts = [list(items(benchmark)) for benchmark in config.benchmarks]
-        self._overlap = Overlap(texts, config.n_grams)
+        self._overlap = NgramIndex(texts, config.n_grams)
         self._equal: dict[str, str] = {}
         for name, each in zip(self._names, texts, strict=True):
             for text in each:
-                if key := " ".join(normalised_words(text)[0]):
+                if key := " ".join(normalized_words(text)[0]):
                     self._equal.setdefault(key, name)
 
     def copied(self, prompt: str) -> Copy | None:
         """What a prompt copies, or None for one that may be trained on."""
-        words, _ = normalised_words(prompt)
+        words, _ = normalized_words(prompt)
         if (name := self._equal.get(" ".join(words))) is not None:
             return Copy(name, 1.0, _excerpt(words, 0))
         covered: dict[int, set[int]] = {}

@@ -16,7 +16,7 @@ AT_ONCE = 1024
 """Leaders whose bitmaps are compared with a document's in one call, of 8 MiB at most."""
 
 
-class Leaders:
+class Representatives:
     """Numbers of documents, none like another.
 
     Memory: for each leader as many bits as the longest document has characters, rounded up to a power of two, 8 KiB at

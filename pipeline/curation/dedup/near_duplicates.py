@@ -13,9 +13,9 @@ import numpy
 from datatrove.data import Document
 
 from pipeline.core.arrays import write_array
-from pipeline.curation.audit.judgement import Removal
-from pipeline.curation.audit.ledger import Ledger
-from pipeline.curation.dedup.bitmap_bound import Leaders
+from pipeline.curation.audit.audit_log import AuditLog
+from pipeline.curation.audit.filter_result import Removal
+from pipeline.curation.dedup.bitmap_bound import Representatives
 from pipeline.curation.dedup.buckets import groups_of_bucket
 from pipeline.curation.dedup.minhash import Signatures
 from pipeline.curation.dedup.shingles import shingles_of
@@ -76,7 +76,7 @@ class Clusters:
 
 
 def without(
-    shards: Sequence[Path], earlier: Sequence[Path], groups: Path, work: Path, step: MinHash, ledger: Ledger
+    shards: Sequence[Path], earlier: Sequence[Path], groups: Path, work: Path, step: MinHash, audit: AuditLog
 ) -> Iterator[Document]:
     """The documents of all shards but near duplicates, in the order of their ids.
 
@@ -106,7 +106,7 @@ def without(
 
     for group in _groups(groups):
         numbers = numpy.sort(rank[numpy.searchsorted(places, group)])
-        leaders = Leaders(shingles_at, int(texts.characters[ranking[numbers]].max()), step.minimum_jaccard)
+        leaders = Representatives(shingles_at, int(texts.characters[ranking[numbers]].max()), step.minimum_jaccard)
         for number in numbers.tolist():
             for leader in leaders.perhaps_like(number):
                 value = similarity_of(leader, number)
@@ -133,10 +133,10 @@ def without(
                     threshold=step.minimum_jaccard,
                     duplicate_of=texts.identity(int(ranking[first])),
                 )
-                ledger.remove(step.step, document, removal)
+                audit.remove(step.step, document, removal)
                 continue
             document.metadata[CLUSTER_SIZE] = int(sizes[number])
-        ledger.keep(step.step, len(document.text), len(document.text))
+        audit.keep(step.step, len(document.text), len(document.text))
         yield document
 
 

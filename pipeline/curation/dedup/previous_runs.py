@@ -92,7 +92,7 @@ class Signed:
     documents: tuple[Path, ...]
 
 
-def earlier_signatures(step: MinHash, domain: str) -> list[Signed]:
+def previous_signatures(step: MinHash, domain: str) -> list[Signed]:
     """Of every run that a step names and that has documents of the domain.
 
     Raises:
@@ -123,7 +123,7 @@ class Divided:
         return sorted((self.runs / f"{number:03d}").glob("*.npy"))
 
 
-def earlier_runs(step: SubstringDedup, domain: str) -> list[Divided]:
+def previous_runs(step: SubstringDedup, domain: str) -> list[Divided]:
     """Of every run that a step names and that has documents of the domain.
 
     Raises:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy
 from datatrove.data import Document
 
-from pipeline.curation.audit.judgement import Judgement, Removal
-from pipeline.curation.audit.ledger import Ledger
+from pipeline.curation.audit.audit_log import AuditLog
+from pipeline.curation.audit.filter_result import FilterResult, Removal
 from pipeline.curation.dedup.repeats import REPEAT, UNIT_BITS
 from pipeline.curation.dedup.text_store import CandidateTexts
 from pipeline.curation.dedup.units import Units, units_of
@@ -53,7 +53,7 @@ def without_copies(
     repeats: Sequence[Path],
     work: Path,
     step: SubstringDedup,
-    ledger: Ledger,
+    audit: AuditLog,
     before: Before = Before(),
 ) -> Iterator[Document]:
     """The documents without what stood before, and a row of evidence for each span taken out.
@@ -82,7 +82,7 @@ def without_copies(
             confirmed = _confirmed(found[begin:end], document, step, divide, words_of_first)
             copies = [copy for copy in confirmed if copy.source not in gone]
         if not copies:
-            ledger.keep(step.step, size, size)
+            audit.keep(step.step, size, size)
             yield document
             continue
         left, text = _cut(document.text, divide(document.text), copies, place)
@@ -94,7 +94,7 @@ def without_copies(
             }
             for copy in copies
         )  # fmt: skip
-        ledger.find(step.step, document, Judgement(counts={"copies": len(copies)}, matches=matches))
+        audit.find(step.step, document, FilterResult(counts={"copies": len(copies)}, matches=matches))
         if left < step.minimum_left:
             longest = max(copies, key=lambda copy: copy.count)
             removal = Removal(reason="copied", value=left, threshold=step.minimum_left, duplicate_of=longest.identity)
@@ -104,11 +104,11 @@ def without_copies(
             edited.add(identity)
             document.metadata[UNCUT] = str(document.id)
             document.text, document.id = text, identity
-            ledger.keep(step.step, size, len(text), edited=True)
+            audit.keep(step.step, size, len(text), edited=True)
             yield document
             continue
         gone.add(place)
-        ledger.remove(step.step, document, removal)
+        audit.remove(step.step, document, removal)
 
 
 def _placed(files: Sequence[Path], first: int = 0) -> Iterator[tuple[int, Document]]:

@@ -17,7 +17,12 @@ from pipeline.curation.config import LauncherConfig
 from pipeline.curation.executors.child_processes import tie_processes
 
 SLURM_POLL_SECONDS = 5.0
-PRELOADED = ["pipeline.curation.tasks.collect", "pipeline.curation.tasks.compare", "spacy.lang.en", "trafilatura"]
+PRELOADED = [
+    "pipeline.curation.tasks.read_and_filter",
+    "pipeline.curation.tasks.deduplicate",
+    "spacy.lang.en",
+    "trafilatura",
+]
 """Imported once, by the server that local workers are forked from: spaCy takes seconds."""
 
 

@@ -25,15 +25,15 @@ ERROR_FILE = "error.json"
 """What a user must change, from a task on another machine."""
 
 
-class Work(Protocol):
+class Task(Protocol):
     """One task. It must pickle, and give the same result when done again."""
 
-    def __call__(self, counter: "Counter") -> None:
+    def __call__(self, progress: "TaskProgress") -> None:
         """Does it."""
         ...
 
 
-class Counter:
+class TaskProgress:
     """Counts what a task has done, in a file that the parent watches; learns there that it is to stop."""
 
     def __init__(self, folder: Path, rank: int) -> None:
@@ -43,11 +43,11 @@ class Counter:
         self._documents = 0
         self._looked = time.monotonic()
 
-    def unit(self, count: int = 1) -> None:
+    def unit_done(self, count: int = 1) -> None:
         """Units of work are done, of those that the total counts."""
         self._units += count
 
-    def document(self) -> None:
+    def document_done(self) -> None:
         """A document has been looked at.
 
         Raises:
@@ -73,7 +73,7 @@ class _Tasks(PipelineStep):
     type = "TASK"
     name = "task"
 
-    def __init__(self, tasks: Sequence[Work], counters: Path) -> None:
+    def __init__(self, tasks: Sequence[Task], counters: Path) -> None:
         super().__init__()
         self.tasks = list(tasks)
         self.counters = counters
@@ -81,19 +81,19 @@ class _Tasks(PipelineStep):
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
         """Nothing to pass on."""
         tie_processes(os.getpid())
-        counter = Counter(self.counters, rank)
+        progress = TaskProgress(self.counters, rank)
         try:
-            self.tasks[rank](counter)
+            self.tasks[rank](progress)
         except Exception as error:
             if (user_error := as_user_error(error, where=f"task {rank}")) is not None:
                 write_json(self.counters / ERROR_FILE, {"message": str(user_error)})
             raise
-        counter.write()
+        progress.write()
         return iter(())
 
 
 def run_tasks(
-    tasks: Sequence[Work],
+    tasks: Sequence[Task],
     folder: Path,
     launcher: LauncherConfig,
     workers: int | None,

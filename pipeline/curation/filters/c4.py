@@ -8,8 +8,8 @@ import re
 
 from datatrove.data import Document
 
-from pipeline.curation.audit.judgement import Check, Judgement, refuse
-from pipeline.curation.filters.rule import Rule
+from pipeline.curation.audit.filter_result import Check, FilterResult, reject
+from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.filters.sentences import count_sentences
 from pipeline.curation.recipes import steps
 
@@ -18,24 +18,24 @@ ENDS = (".", "?", "!", '"', "'")
 POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 
 
-def c4_rule(step: steps.C4) -> Rule:
+def c4_filter(step: steps.C4) -> DocumentFilter:
     """Keeps lines that are sentences, and documents with enough of them."""
 
-    def rule(document: Document) -> Judgement:
+    def apply(document: Document) -> FilterResult:
         """What the step says."""
         lines = _kept(document.text, step)
         if isinstance(lines, str):
-            return refuse(lines)
+            return reject(lines)
         checks: tuple[Check, ...] = ()
         if len(lines) < 2 * step.minimum_sentences:
             count = sum(count_sentences(line, step.language) for line in lines)
             if count < step.minimum_sentences:
-                return refuse("too_few_sentences", count, step.minimum_sentences)
+                return reject("too_few_sentences", count, step.minimum_sentences)
             checks = (Check("too_few_sentences", count, step.minimum_sentences),)
         document.text = "\n".join(lines).strip()
-        return Judgement(checks=checks) if document.text else refuse("no_lines_left")
+        return FilterResult(checks=checks) if document.text else reject("no_lines_left")
 
-    return rule
+    return apply
 
 
 def _kept(text: str, step: steps.C4) -> list[str] | str:

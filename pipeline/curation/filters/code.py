@@ -6,24 +6,24 @@ import lxml.etree
 import lxml.html
 from datatrove.data import Document
 
-from pipeline.curation.audit.judgement import Judgement, Measured, judge, refuse
-from pipeline.curation.filters.rule import Rule
+from pipeline.curation.audit.filter_result import FilterResult, LimitCheck, check_limits, reject
+from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.recipes import steps
 
 
-def code_rule(step: steps.CodeRules) -> Rule:
+def code_filter(step: steps.CodeRules) -> DocumentFilter:
     """Keeps source files that are code."""
 
-    def rule(document: Document) -> Judgement:
+    def apply(document: Document) -> FilterResult:
         """What the step says."""
         if "<?xml version=" in document.text[: step.xml_prefix_characters]:
-            return refuse("xml")
-        return judge(_measured(document.text, document.metadata["origin"], step))
+            return reject("xml")
+        return check_limits(_measured(document.text, document.metadata["origin"], step))
 
-    return rule
+    return apply
 
 
-def _measured(text: str, name: str, step: steps.CodeRules) -> Iterator[Measured]:
+def _measured(text: str, name: str, step: steps.CodeRules) -> Iterator[LimitCheck]:
     yield "few_letters", sum(map(str.isalpha, text)) / len(text), ">=", step.minimum_alphabetic
     if name.endswith(step.data_suffixes):
         yield "data_too_short", len(text), ">=", step.minimum_data_characters

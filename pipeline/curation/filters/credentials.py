@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
-from pipeline.curation.filters.redaction import Sensitive, Span, redaction_rule
-from pipeline.curation.filters.rule import Rule
+from pipeline.curation.filters.filter_step import DocumentFilter
+from pipeline.curation.filters.redaction import Sensitive, Span, redaction_filter
 from pipeline.curation.recipes.steps import Secrets
 from pipeline.curation.recipes.steps.privacy import Redaction
 
@@ -138,13 +138,13 @@ _URL_PASSWORD = re.compile(r"://[^\s:/@\"'<>{}$]{1,64}:([^\s:/@\"'<>{}$]{6,64})@
 """RFC 3986, 3.2.1: user and password before the host."""
 
 
-def secrets_rule(step: Secrets) -> Rule:
+def secrets_filter(step: Secrets) -> DocumentFilter:
     """Replaces secrets, or refuses documents that hold one."""
     formats, assignments = (Redaction(replacement=step.replacement, action=a) for a in (step.formats, step.assignments))
     kinds = [Sensitive(each.kind, partial(_found, each), formats) for each in FORMATS]
     kinds.append(Sensitive("url_password", _url_passwords, assignments))
     kinds.append(Sensitive("assignment", partial(assigned, minimum=step.minimum_entropy), assignments))
-    return redaction_rule("secrets", kinds)
+    return redaction_filter("secrets", kinds)
 
 
 def _found(format: Format, text: str) -> Iterator[Span]:

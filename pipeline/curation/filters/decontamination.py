@@ -7,12 +7,12 @@ from functools import lru_cache
 from datatrove.data import Document
 
 from pipeline.core.errors import DataError
-from pipeline.curation.audit.judgement import KEEP, Judgement, Removal
+from pipeline.curation.audit.filter_result import KEEP, FilterResult, Removal
 from pipeline.curation.decontamination.benchmarks import items
-from pipeline.curation.decontamination.ngram_index import Overlap, Run
-from pipeline.curation.filters.rule import Rule
+from pipeline.curation.decontamination.ngram_index import NgramIndex, Run
+from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.recipes import steps
-from pipeline.curation.text.normalized_words import Span, normalised_words
+from pipeline.curation.text.normalized_words import Span, normalized_words
 
 EXCERPT_CHARACTERS = 200
 MOST_MATCHES = 10
@@ -21,26 +21,26 @@ Match = dict[str, str | int | float]
 
 
 @lru_cache(maxsize=8)
-def _index(step: steps.Decontaminate) -> Overlap:
+def _index(step: steps.Decontaminate) -> NgramIndex:
     """The benchmarks of a step, read once in a process."""
     texts = [list(items(benchmark)) for benchmark in step.benchmarks]
-    index = Overlap(texts, step.n_grams, step.minimum_distinct_words)
+    index = NgramIndex(texts, step.n_grams, step.minimum_distinct_words)
     for number, benchmark in enumerate(step.benchmarks):
         if number not in index.owners:
             raise DataError(f"{benchmark.path}: no item has enough words, set text_keys or minimum_distinct_words")
     return index
 
 
-def decontamination_rule(step: steps.Decontaminate) -> Rule:
+def decontamination_filter(step: steps.Decontaminate) -> DocumentFilter:
     """Refuses documents that share a run of words with a benchmark, or takes the place out.
 
     The rule raises nothing. Making it raises DataError for a benchmark that cannot be read.
     """
     index = _index(step)
 
-    def rule(document: Document) -> Judgement:
+    def apply(document: Document) -> FilterResult:
         """What the step says."""
-        words, spans = normalised_words(document.text)
+        words, spans = normalized_words(document.text)
         runs = list(index.runs(words))
         if not runs:
             return KEEP
@@ -54,7 +54,7 @@ def decontamination_rule(step: steps.Decontaminate) -> Rule:
         removal = Removal(reason=f"benchmark_{worst}", value=found[worst], threshold=0)
         if step.remove == "span":
             removal = cut(document, runs, spans)
-        return Judgement(removal=removal, counts=counts, matches=tuple(matches))
+        return FilterResult(removal=removal, counts=counts, matches=tuple(matches))
 
     def _names(run: Run) -> list[str]:
         owners = {int(index.owners[index.item_of(place)]) for place in run.places}
@@ -76,11 +76,11 @@ def decontamination_rule(step: steps.Decontaminate) -> Rule:
             if places > step.maximum_spans:
                 return Removal(reason="too_contaminated", value=places, threshold=step.maximum_spans)
             document.text = without(document.text, holes)
-            words, spans = normalised_words(document.text)
+            words, spans = normalized_words(document.text)
             runs = list(index.runs(words))
         return None if document.text.strip() else Removal(reason="nothing_left", value=0, threshold=0)
 
-    return rule
+    return apply
 
 
 def merged(runs: Sequence[Run], spans: Sequence[Span]) -> list[tuple[int, int, Run]]:

@@ -3,20 +3,20 @@
 import ftfy
 from datatrove.data import Document
 
-from pipeline.curation.audit.judgement import KEEP, Judgement
-from pipeline.curation.filters.rule import Rule
+from pipeline.curation.audit.filter_result import KEEP, FilterResult
+from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.recipes import steps
 
 
-def encoding_rule(step: steps.RepairEncoding) -> Rule:
+def encoding_filter(step: steps.RepairEncoding) -> DocumentFilter:
     """Keeps every document, repaired."""
     config = ftfy.TextFixerConfig(
         uncurl_quotes=step.uncurl_quotes, unescape_html="auto" if step.unescape_html else False, explain=False
     )
 
-    def rule(document: Document) -> Judgement:
+    def apply(document: Document) -> FilterResult:
         """What the step says."""
         document.text = ftfy.fix_text(document.text, config)
         return KEEP
 
-    return rule
+    return apply

@@ -6,8 +6,8 @@ from datatrove.data import Document
 from datatrove.pipeline.extractors import Trafilatura
 from datatrove.pipeline.extractors.base import BaseExtractor, ExtractorSandbox
 
-from pipeline.curation.audit.judgement import Removal
-from pipeline.curation.audit.ledger import Ledger
+from pipeline.curation.audit.audit_log import AuditLog
+from pipeline.curation.audit.filter_result import Removal
 from pipeline.curation.recipes import steps
 
 
@@ -47,10 +47,10 @@ def extractor_of(step: steps.Trafilatura | steps.Resiliparse) -> BaseExtractor:
 class Extraction:
     """An extractor with a row for every page that gives no text."""
 
-    def __init__(self, step: steps.Trafilatura | steps.Resiliparse, ledger: Ledger) -> None:
+    def __init__(self, step: steps.Trafilatura | steps.Resiliparse, audit: AuditLog) -> None:
         self.step = step
         self.extractor = extractor_of(step)
-        self.ledger = ledger
+        self.audit = audit
 
     def run(self, data: Iterable[Document]) -> Iterator[Document]:
         """The pages that have text, as that text."""
@@ -59,11 +59,11 @@ class Extraction:
                 page = document.text
                 removal = self._extract(sandbox, document)
                 if removal is None:
-                    self.ledger.keep(self.step.step, len(page), len(document.text))
+                    self.audit.keep(self.step.step, len(page), len(document.text))
                     yield document
                 else:
                     document.text = page
-                    self.ledger.remove(self.step.step, document, removal)
+                    self.audit.remove(self.step.step, document, removal)
 
     def _extract(self, sandbox: ExtractorSandbox, document: Document) -> Removal | None:
         if (refused := document.metadata.pop("refused", None)) is not None:

@@ -8,8 +8,8 @@ from datatrove.data import Document
 from tokenizers import Tokenizer
 
 from pipeline.core.errors import DataError
-from pipeline.curation.audit.judgement import Judgement, judge
-from pipeline.curation.filters.rule import Rule
+from pipeline.curation.audit.filter_result import FilterResult, check_limits
+from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.recipes import steps
 
 CHUNK_CHARACTERS = 20_000
@@ -42,19 +42,19 @@ def tokens_per_character(path: str) -> Measure:
     return measure
 
 
-def extreme_tokenized_rule(step: steps.ExtremeTokenized) -> Rule:
+def extreme_tokenized_filter(step: steps.ExtremeTokenized) -> DocumentFilter:
     """Writes tokens per character to the metadata; refuses what is outside of the bounds, which are allowed values."""
     measure = tokens_per_character(step.tokenizer)
 
-    def rule(document: Document) -> Judgement:
+    def apply(document: Document) -> FilterResult:
         """What the step says."""
         value = measure(document.text)
         document.metadata["tokens_per_character"] = value
-        return judge(
+        return check_limits(
             [
                 ("few_tokens_per_character", value, ">=", step.at_least),
                 ("many_tokens_per_character", value, "<=", step.at_most),
             ]
         )
 
-    return rule
+    return apply

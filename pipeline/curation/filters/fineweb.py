@@ -8,32 +8,32 @@ from collections.abc import Iterator
 from datatrove.data import Document
 from datatrove.utils.text import TERMINAL_PUNCTUATION
 
-from pipeline.curation.audit.judgement import Judgement, Measured, judge, refuse
+from pipeline.curation.audit.filter_result import FilterResult, LimitCheck, check_limits, reject
 from pipeline.curation.filters.features import Features, duplicates, features
-from pipeline.curation.filters.rule import Rule, per_language
+from pipeline.curation.filters.filter_step import DocumentFilter, per_language
 from pipeline.curation.recipes import steps
 
 ENDS = frozenset(TERMINAL_PUNCTUATION)
 
 
-def fineweb_rule(step: steps.FineWebQuality) -> Rule:
+def fineweb_filter(step: steps.FineWebQuality) -> DocumentFilter:
     """Keeps texts that are no lists and no navigation."""
     return per_language(step, _rule)
 
 
-def _rule(step: steps.FineWebQuality) -> Rule:
+def _rule(step: steps.FineWebQuality) -> DocumentFilter:
 
-    def rule(document: Document) -> Judgement:
+    def apply(document: Document) -> FilterResult:
         """What the step says."""
         lines = [line for line in document.text.split("\n") if line and not line.isspace()]
         if not lines:
-            return refuse("empty")
-        return judge(_measured(features(document.text, step.language), lines, step))
+            return reject("empty")
+        return check_limits(_measured(features(document.text, step.language), lines, step))
 
-    return rule
+    return apply
 
 
-def _measured(found: Features, lines: list[str], step: steps.FineWebQuality) -> Iterator[Measured]:
+def _measured(found: Features, lines: list[str], step: steps.FineWebQuality) -> Iterator[LimitCheck]:
     punctuated = sum(line[-1] in ENDS for line in lines)
     yield "line_punct_ratio", punctuated / len(lines), ">=", step.minimum_punctuated_lines
     if step.maximum_short_lines is not None:

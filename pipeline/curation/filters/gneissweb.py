@@ -7,14 +7,14 @@ from collections.abc import Mapping
 
 from datatrove.data import Document
 
-from pipeline.curation.audit.judgement import Check, Judgement, refuse
+from pipeline.curation.audit.filter_result import Check, FilterResult, reject
 from pipeline.curation.filters.extreme_tokenized import tokens_per_character
+from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.filters.readability import eflaw
-from pipeline.curation.filters.rule import Rule
 from pipeline.curation.recipes import steps
 
 
-def gneissweb_rule(step: steps.GneissWeb) -> Rule:
+def gneissweb_filter(step: steps.GneissWeb) -> DocumentFilter:
     """Keeps documents that pass; of one that does not, the number that came nearest to its limit is the reason.
 
     Making it raises DataError for a tokenizer that cannot be read. Tokens are only counted where readability does not
@@ -22,7 +22,7 @@ def gneissweb_rule(step: steps.GneissWeb) -> Rule:
     """
     tokens_of = tokens_per_character(step.tokenizer)
 
-    def rule(document: Document) -> Judgement:
+    def apply(document: Document) -> FilterResult:
         """What the step says."""
         scores: Mapping[str, float] = document.metadata.get("scores", {})
         assert all(name in scores for name in step.scores), "the recipe was checked for these scores"
@@ -36,17 +36,17 @@ def gneissweb_rule(step: steps.GneissWeb) -> Rule:
         counts = {"of_category": 1} if category else {}
         readability = Check(f"eflaw{name}", round(eflaw(document.text), 4), limits.readability_below)
         if readability.value < readability.threshold:
-            return Judgement(checks=(*passed, readability), counts=counts)
+            return FilterResult(checks=(*passed, readability), counts=counts)
         tokens = tokens_of(document.text)
         few = Check(f"few_tokens_per_character{name}", tokens, limits.tokens_at_least)
         many = Check(f"many_tokens_per_character{name}", tokens, limits.tokens_at_most)
         if few.threshold <= tokens <= many.threshold:
-            return Judgement(checks=(*passed, few, many), counts=counts)
+            return FilterResult(checks=(*passed, few, many), counts=counts)
         return _refuse([readability, few if tokens < few.threshold else many], counts)
 
-    return rule
+    return apply
 
 
-def _refuse(failed: list[Check], counts: Mapping[str, int] | None = None) -> Judgement:
+def _refuse(failed: list[Check], counts: Mapping[str, int] | None = None) -> FilterResult:
     nearest = min(failed, key=lambda check: (check.distance, check.reason))
-    return Judgement(refuse(nearest.reason, nearest.value, nearest.threshold).removal, counts=counts or {})
+    return FilterResult(reject(nearest.reason, nearest.value, nearest.threshold).removal, counts=counts or {})

@@ -8,33 +8,33 @@ from collections.abc import Iterator
 
 from datatrove.data import Document
 
-from pipeline.curation.audit.judgement import Judgement, Measured, judge, refuse
+from pipeline.curation.audit.filter_result import FilterResult, LimitCheck, check_limits, reject
 from pipeline.curation.filters.features import Features, features
-from pipeline.curation.filters.rule import Rule, per_language
+from pipeline.curation.filters.filter_step import DocumentFilter, per_language
 from pipeline.curation.recipes import steps
 
 BULLETS = ("•", "-")
 ELLIPSES = ("...", "…")
 
 
-def gopher_quality_rule(step: steps.GopherQuality) -> Rule:
+def gopher_quality_filter(step: steps.GopherQuality) -> DocumentFilter:
     """Keeps texts that read like prose."""
     return per_language(step, _rule)
 
 
-def _rule(step: steps.GopherQuality) -> Rule:
+def _rule(step: steps.GopherQuality) -> DocumentFilter:
 
-    def rule(document: Document) -> Judgement:
+    def apply(document: Document) -> FilterResult:
         """What the step says."""
         found = features(document.text, step.language)
         if found.vocabulary.symbols[found.words].all():
-            return refuse("gopher_short_doc", 0, step.minimum_words)
-        return judge(_measured(found, step))
+            return reject("gopher_short_doc", 0, step.minimum_words)
+        return check_limits(_measured(found, step))
 
-    return rule
+    return apply
 
 
-def _measured(found: Features, step: steps.GopherQuality) -> Iterator[Measured]:
+def _measured(found: Features, step: steps.GopherQuality) -> Iterator[LimitCheck]:
     text, words, known = found.text, found.words, found.vocabulary
     lengths = found.word_lengths[~known.symbols[words]]
     yield "gopher_short_doc", len(lengths), ">=", step.minimum_words

@@ -8,32 +8,32 @@ from collections.abc import Iterator
 
 from datatrove.data import Document
 
-from pipeline.curation.audit.judgement import Judgement, Measured, judge, refuse
+from pipeline.curation.audit.filter_result import FilterResult, LimitCheck, check_limits, reject
 from pipeline.curation.filters.features import Features, RepeatedNGrams, duplicates, features
-from pipeline.curation.filters.rule import Rule, per_language
+from pipeline.curation.filters.filter_step import DocumentFilter, per_language
 from pipeline.curation.recipes import steps
 
 TOP_N_GRAMS = {2: 0.20, 3: 0.18, 4: 0.16}
 DUPLICATE_N_GRAMS = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
 
 
-def gopher_repetition_rule(step: steps.GopherRepetition) -> Rule:
+def gopher_repetition_filter(step: steps.GopherRepetition) -> DocumentFilter:
     """Keeps texts that do not repeat themselves."""
     return per_language(step, _rule)
 
 
-def _rule(step: steps.GopherRepetition) -> Rule:
+def _rule(step: steps.GopherRepetition) -> DocumentFilter:
 
-    def rule(document: Document) -> Judgement:
+    def apply(document: Document) -> FilterResult:
         """What the step says."""
         if not document.text:
-            return refuse("empty")
-        return judge(_measured(features(document.text, step.language), step))
+            return reject("empty")
+        return check_limits(_measured(features(document.text, step.language), step))
 
-    return rule
+    return apply
 
 
-def _measured(found: Features, step: steps.GopherRepetition) -> Iterator[Measured]:
+def _measured(found: Features, step: steps.GopherRepetition) -> Iterator[LimitCheck]:
     length = len(found.text)
     count, characters = duplicates(found.paragraphs)
     yield "dup_para_frac", count / len(found.paragraphs), "<=", step.duplicate_paragraphs

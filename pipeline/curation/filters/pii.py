@@ -12,8 +12,8 @@ from functools import lru_cache, partial
 import phonenumbers
 from tldextract import TLDExtract
 
-from pipeline.curation.filters.redaction import Sensitive, Span, redaction_rule
-from pipeline.curation.filters.rule import Rule
+from pipeline.curation.filters.filter_step import DocumentFilter
+from pipeline.curation.filters.redaction import Sensitive, Span, redaction_filter
 from pipeline.curation.recipes.steps import Pii
 
 _EMAIL = re.compile(
@@ -64,11 +64,11 @@ ISSUERS: tuple[tuple[range, tuple[int, ...]], ...] = (
 """First six digits and lengths by issuer (ISO/IEC 7812; ranges as the issuers publish them)."""
 
 
-def pii_rule(step: Pii) -> Rule:
+def pii_filter(step: Pii) -> DocumentFilter:
     """Replaces personal data, or refuses documents that hold some."""
     phone = partial(phones, regions=step.phone_regions)
     finders = (("email", emails), ("ipv4", ipv4), ("ipv6", ipv6), ("card", cards), ("phone", phone))
-    return redaction_rule("pii", [Sensitive(kind, find, getattr(step, kind)) for kind, find in finders])
+    return redaction_filter("pii", [Sensitive(kind, find, getattr(step, kind)) for kind, find in finders])
 
 
 @lru_cache

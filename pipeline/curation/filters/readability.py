@@ -9,8 +9,8 @@ import re
 
 from datatrove.data import Document
 
-from pipeline.curation.audit.judgement import Check, Judgement, refuse
-from pipeline.curation.filters.rule import Rule
+from pipeline.curation.audit.filter_result import Check, FilterResult, reject
+from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.recipes import steps
 
 MINI_WORD_LETTERS = 3
@@ -33,15 +33,15 @@ def eflaw(text: str) -> float:
     return (len(words) + mini_words) / max(1, sentences)
 
 
-def readability_rule(step: steps.Readability) -> Rule:
+def readability_filter(step: steps.Readability) -> DocumentFilter:
     """Writes the score to `eflaw` in the metadata; refuses what is not below the limit."""
 
-    def rule(document: Document) -> Judgement:
+    def apply(document: Document) -> FilterResult:
         """What the step says."""
         score = round(eflaw(document.text), 4)
         if score >= step.below:
-            return refuse("eflaw", score, step.below)
+            return reject("eflaw", score, step.below)
         document.metadata["eflaw"] = score
-        return Judgement(checks=(Check("eflaw", score, step.below),))
+        return FilterResult(checks=(Check("eflaw", score, step.below),))
 
-    return rule
+    return apply

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from datatrove.data import Document
 
-from pipeline.curation.audit.judgement import KEEP, Judgement, Removal
-from pipeline.curation.filters.rule import Rule
+from pipeline.curation.audit.filter_result import KEEP, FilterResult, Removal
+from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.recipes.steps.privacy import Redaction
 
 Span = tuple[int, int]
@@ -24,13 +24,13 @@ class Sensitive:
     redaction: Redaction
 
 
-def redaction_rule(step: str, kinds: Iterable[Sensitive]) -> Rule:
+def redaction_filter(step: str, kinds: Iterable[Sensitive]) -> DocumentFilter:
     """A rule that looks for several kinds of things; where two overlap, the one named first counts."""
     wanted = [kind for kind in kinds if kind.redaction.action != "off"]
     refused = {kind.kind for kind in wanted if kind.redaction.action == "remove_document"}
     replacements = {kind.kind: kind.redaction.replacement for kind in wanted}
 
-    def rule(document: Document) -> Judgement:
+    def apply(document: Document) -> FilterResult:
         """What the step says."""
         found = located(document.text, wanted)
         if not found:
@@ -38,11 +38,11 @@ def redaction_rule(step: str, kinds: Iterable[Sensitive]) -> Rule:
         counts = Counter(kind for _, _, kind in found)
         for kind in replacements:
             if kind in refused and counts[kind]:
-                return Judgement(Removal(reason=f"{step}_{kind}", value=counts[kind], threshold=0), counts=counts)
+                return FilterResult(Removal(reason=f"{step}_{kind}", value=counts[kind], threshold=0), counts=counts)
         document.text = "".join(_pieces(document.text, found, replacements))
-        return Judgement(counts=counts)
+        return FilterResult(counts=counts)
 
-    return rule
+    return apply
 
 
 def located(text: str, kinds: Iterable[Sensitive]) -> list[tuple[int, int, str]]:

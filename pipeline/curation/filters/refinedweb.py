@@ -4,8 +4,8 @@ import re
 
 from datatrove.data import Document
 
-from pipeline.curation.audit.judgement import Judgement, judge, refuse
-from pipeline.curation.filters.rule import Rule
+from pipeline.curation.audit.filter_result import FilterResult, check_limits, reject
+from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.recipes import steps
 
 COUNTER = re.compile(
@@ -19,10 +19,10 @@ ENDS = ("read more...", "read more…")
 CONTAINS = ("items in cart", "item in cart")
 
 
-def refinedweb_rule(step: steps.RefinedWebLines) -> Rule:
+def refinedweb_filter(step: steps.RefinedWebLines) -> DocumentFilter:
     """Takes out lines, and refuses documents that lose much."""
 
-    def rule(document: Document) -> Judgement:
+    def apply(document: Document) -> FilterResult:
         """What the step says."""
         kept, removed_words, all_words = [], 0, 0
         for line in document.text.split("\n"):
@@ -33,13 +33,13 @@ def refinedweb_rule(step: steps.RefinedWebLines) -> Rule:
             else:
                 kept.append(line)
         if not all_words:
-            return refuse("empty")
-        judgement = judge([("removed_words", removed_words / all_words, "<=", step.maximum_removed_words)])
-        if judgement.removal is None and removed_words:
+            return reject("empty")
+        result = check_limits([("removed_words", removed_words / all_words, "<=", step.maximum_removed_words)])
+        if result.removal is None and removed_words:
             document.text = "\n".join(kept)
-        return judgement
+        return result
 
-    return rule
+    return apply
 
 
 def _is_no_text(line: str, words: int, step: steps.RefinedWebLines) -> bool:

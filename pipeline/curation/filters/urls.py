@@ -7,12 +7,12 @@ from datatrove.pipeline.filters import URLFilter
 from tldextract import TLDExtract
 
 from pipeline.core.errors import RecipeError
-from pipeline.curation.audit.judgement import KEEP, Judgement, refuse
-from pipeline.curation.filters.rule import Rule
+from pipeline.curation.audit.filter_result import KEEP, FilterResult, reject
+from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.recipes import steps
 
 
-def url_rule(step: steps.UrlFilter) -> Rule:
+def url_filter(step: steps.UrlFilter) -> DocumentFilter:
     """Keeps documents whose address is on no list.
 
     Raises:
@@ -30,14 +30,14 @@ def url_rule(step: steps.UrlFilter) -> Rule:
     # Its own would fetch the list of suffixes.
     filtering.tldextractor = TLDExtract(suffix_list_urls=(), cache_dir=None)
 
-    def rule(document: Document) -> Judgement:
+    def apply(document: Document) -> FilterResult:
         """What the step says."""
         if not document.metadata.get("url"):
-            return refuse("no_url")
+            return reject("no_url")
         decision = filtering.filter(document)
-        return refuse(f"url_{decision[1]}") if isinstance(decision, tuple) else KEEP
+        return reject(f"url_{decision[1]}") if isinstance(decision, tuple) else KEEP
 
-    return rule
+    return apply
 
 
 def _lines(path: str | None) -> list[str]:

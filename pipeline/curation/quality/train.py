@@ -18,8 +18,8 @@ from pathlib import Path
 import orjson
 
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR, ConfigError, DataError, UserError
-from pipeline.curation.quality.card import Example
-from pipeline.curation.quality.training import train_and_save
+from pipeline.curation.quality.fit import train_and_save
+from pipeline.curation.quality.model_card import Example
 from pipeline.curation.recipes.steps.classifiers import ClassifierTraining
 from pipeline.curation.text.documents import content_id
 

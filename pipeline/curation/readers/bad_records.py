@@ -24,7 +24,7 @@ class Place:
     """What the offset counts, in the file without its compression."""
 
 
-def put_down(document: Document, place: Place) -> Document:
+def attach_place(document: Document, place: Place) -> Document:
     """Notes where a document was read."""
     document.metadata[PLACE] = place
     return document
@@ -36,7 +36,7 @@ def bad_record(place: Place, reason: str, content: bytes | str) -> Document:
     return Document(text=text[:EXCERPT_CHARACTERS] or " ", id="", metadata={PLACE: place, BAD: reason})
 
 
-def picked_up(document: Document) -> tuple[Place | None, str | None]:
+def pop_place(document: Document) -> tuple[Place | None, str | None]:
     """Where a document was read, if it was in a file, and the reason if it is none; takes both out of the metadata."""
     return document.metadata.pop(PLACE, None), document.metadata.pop(BAD, None)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datatrove.data import Document
 from datatrove.pipeline.readers.base import BaseDiskReader
 
-from pipeline.curation.readers.bad_records import Place, bad_record, put_down
+from pipeline.curation.readers.bad_records import Place, attach_place, bad_record
 from pipeline.curation.readers.read_errors import READ_ERRORS, reason_of
 from pipeline.curation.text.charsets import decode_page
 
@@ -35,4 +35,4 @@ class HtmlFiles(BaseDiskReader):
         row = {"text": text if text.strip() else " ", **({} if text.strip() else {"refused": "empty"})}
         document = self.get_document_from_dict(row, filepath, 0)
         assert document is not None, filepath
-        yield put_down(document, place)
+        yield attach_place(document, place)

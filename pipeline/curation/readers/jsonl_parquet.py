@@ -9,7 +9,7 @@ import pyarrow.parquet
 from datatrove.data import Document
 from datatrove.pipeline.readers import JsonlReader, ParquetReader
 
-from pipeline.curation.readers.bad_records import Place, bad_record, put_down
+from pipeline.curation.readers.bad_records import Place, attach_place, bad_record
 from pipeline.curation.readers.columns import NoTextError, adapter
 from pipeline.curation.readers.read_errors import READ_ERRORS, reason_of
 from pipeline.curation.readers.sources import JsonlSource, ParquetSource
@@ -53,7 +53,7 @@ class JsonLines(JsonlReader):
         except NoTextError as error:
             return bad_record(place, str(error), line)
         assert document is not None, place
-        return put_down(document, place)
+        return attach_place(document, place)
 
 
 def _lines(file: IO[bytes], most: int) -> Iterator[tuple[int, bytes, int]]:
@@ -116,4 +116,4 @@ class ParquetRows(ParquetReader):
         assert document is not None, place
         if len(document.text) > self.source.maximum_record_bytes:
             return bad_record(place, "too_long", document.text)
-        return put_down(document, place)
+        return attach_place(document, place)

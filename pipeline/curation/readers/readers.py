@@ -15,7 +15,7 @@ from datatrove.data import Document
 from datatrove.pipeline.readers import HuggingFaceDatasetReader
 from datatrove.pipeline.readers.base import BaseDiskReader
 
-from pipeline.curation.readers.bad_records import PLACE, Place, put_down
+from pipeline.curation.readers.bad_records import PLACE, Place, attach_place
 from pipeline.curation.readers.columns import tolerant_adapter
 from pipeline.curation.readers.html import HtmlFiles
 from pipeline.curation.readers.jsonl_parquet import NO_LIMIT, JsonLines, ParquetRows
@@ -146,6 +146,8 @@ def _read_hub(source: HuggingFaceSource, names: list[str], done: Callable[[int],
         for index, document in enumerate(reader.run(rank=int(name), world_size=source.shards)):
             origin = f"{name}#{index:09d}"
             yield _labelled(
-                put_down(document, Place(f"{source.dataset}#{name}", index, "record")), source.disclosure.name, origin
+                attach_place(document, Place(f"{source.dataset}#{name}", index, "record")),
+                source.disclosure.name,
+                origin,
             )
         done(1)

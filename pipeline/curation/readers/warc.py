@@ -12,7 +12,7 @@ from warcio.recordloader import ArcWarcRecord
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from pipeline.curation.readers.bad_records import Place, bad_record, put_down
+from pipeline.curation.readers.bad_records import Place, attach_place, bad_record
 from pipeline.curation.readers.embedded.text import EmbeddedText
 from pipeline.curation.readers.gzip_members import GzipMembers
 from pipeline.curation.readers.read_errors import READ_ERRORS, reason_of
@@ -94,7 +94,7 @@ class WarcPages(WarcReader):
             return bad_record(place, "cut_short", content)
         document = self.get_document_from_dict(_page(record, content), place.file, place.offset)
         assert document is not None, place
-        return put_down(document, place)
+        return attach_place(document, place)
 
 
 def _page(record: ArcWarcRecord, content: bytes) -> dict[str, str]:

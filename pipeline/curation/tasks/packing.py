@@ -8,8 +8,8 @@ from pathlib import Path
 import xxhash
 from datatrove.data import Document
 
-from pipeline.curation.audit.judgement import Removal
-from pipeline.curation.audit.ledger import Ledger
+from pipeline.curation.audit.audit_log import AuditLog
+from pipeline.curation.audit.filter_result import Removal
 from pipeline.curation.recipes.steps import PackRepositories
 from pipeline.curation.text.documents import content_id, read_documents, write_documents
 
@@ -18,7 +18,7 @@ FLUSHED = 1000
 """Documents in memory before they are appended to their parts."""
 
 
-def packed(stream: Iterable[Document], work: Path, step: PackRepositories, ledger: Ledger) -> Iterator[Document]:
+def packed(stream: Iterable[Document], work: Path, step: PackRepositories, audit: AuditLog) -> Iterator[Document]:
     """Documents of whole repositories, and as they were those that are in none.
 
     Of a repository the first file counts as kept and the others as removed, with the id of the document they are in.
@@ -40,10 +40,10 @@ def packed(stream: Iterable[Document], work: Path, step: PackRepositories, ledge
         )
         for repository, members in itertools.groupby(documents, key=lambda each: _repository(each, step)):
             if repository[1]:
-                yield from _joined(list(members), step, ledger)
+                yield from _joined(list(members), step, audit)
                 continue
             for document in members:
-                yield from _long_enough(document, len(document.text), False, step, ledger)
+                yield from _long_enough(document, len(document.text), False, step, audit)
 
 
 def _batches(stream: Iterable[Document]) -> Iterator[list[Document]]:
@@ -56,40 +56,40 @@ def _repository(document: Document, step: PackRepositories) -> tuple[str, str]:
     return str(document.metadata.get("source", "")), str(document.metadata.get(step.repository_key) or "")
 
 
-def _joined(files: list[Document], step: PackRepositories, ledger: Ledger) -> Iterator[Document]:
+def _joined(files: list[Document], step: PackRepositories, audit: AuditLog) -> Iterator[Document]:
     chosen: list[Document] = []
     size = 0
     for file in files:
         length = len(file.text) + len(_header(file, step)) + len(BETWEEN) + 1
         if chosen and size + length > step.maximum_characters:
-            yield from _one(chosen, step, ledger)
+            yield from _one(chosen, step, audit)
             chosen, size = [], 0
         chosen.append(file)
         size += length
-    yield from _one(chosen, step, ledger)
+    yield from _one(chosen, step, audit)
 
 
-def _one(files: list[Document], step: PackRepositories, ledger: Ledger) -> Iterator[Document]:
+def _one(files: list[Document], step: PackRepositories, audit: AuditLog) -> Iterator[Document]:
     text = BETWEEN.join(f"{_header(file, step)}\n{file.text.strip()}" for file in files)
     first, identity = files[0], content_id(text)
     for file in files[1:]:
-        ledger.remove(step.step, file, Removal(reason="packed", duplicate_of=identity))
+        audit.remove(step.step, file, Removal(reason="packed", duplicate_of=identity))
     before = len(first.text)
     # What is the same in all files, as a path is not.
     common = set(first.metadata).intersection(*(file.metadata for file in files))
     shared = {key for key in common if all(file.metadata[key] == first.metadata[key] for file in files)}
     first.metadata = {**{key: value for key, value in first.metadata.items() if key in shared}, "files": len(files)}
     first.text, first.id = text, identity
-    yield from _long_enough(first, before, True, step, ledger)
+    yield from _long_enough(first, before, True, step, audit)
 
 
 def _long_enough(
-    document: Document, before: int, edited: bool, step: PackRepositories, ledger: Ledger
+    document: Document, before: int, edited: bool, step: PackRepositories, audit: AuditLog
 ) -> Iterator[Document]:
     if (size := len(document.text)) < step.minimum_characters:
-        ledger.remove(step.step, document, Removal(reason="short", value=size, threshold=step.minimum_characters))
+        audit.remove(step.step, document, Removal(reason="short", value=size, threshold=step.minimum_characters))
         return
-    ledger.keep(step.step, before, size, edited=edited)
+    audit.keep(step.step, before, size, edited=edited)
     yield document
 
 

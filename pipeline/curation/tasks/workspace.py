@@ -12,7 +12,7 @@ from pathlib import Path
 from datatrove.data import Document
 
 from pipeline.core.files import write_json
-from pipeline.curation.audit.ledger import Ledger
+from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.recipes.recipe import Recipe
 from pipeline.curation.recipes.steps import MinHash, PackRepositories, SubstringDedup
 from pipeline.curation.text import documents
@@ -23,7 +23,7 @@ SHARD_BITS = 32
 
 
 @dataclass(frozen=True)
-class Workplace:
+class DomainWorkspace:
     """Where the parts of a domain lie while it is made, and how it is divided."""
 
     folder: Path
@@ -38,7 +38,7 @@ class Workplace:
         """A range of ids without exact duplicates."""
         return self.folder / "unique" / f"{shard:05d}.jsonl.gz"
 
-    def ledger(self, name: str) -> Path:
+    def audit(self, name: str) -> Path:
         """What a task counted."""
         return self.folder / "ledgers" / f"{name}.json"
 
@@ -79,9 +79,9 @@ class Workplace:
         """Runs that occurred before."""
         return self.folder / "repeats" / f"{bucket:03d}.npy"
 
-    def new_ledger(self) -> Ledger:
+    def new_audit(self) -> AuditLog:
         """An empty account with the recipe's steps."""
-        return Ledger([READ, *(step.step for step in self.recipe.steps)])
+        return AuditLog([READ, *(step.step for step in self.recipe.steps)])
 
     def shard_of(self, identity: str) -> int:
         """The range that an id lies in."""
@@ -89,7 +89,7 @@ class Workplace:
 
 
 def write_domain(
-    output: Path, recipe: Recipe, stream: Iterable[Document], ledger: Ledger, documents_per_file: int
+    output: Path, recipe: Recipe, stream: Iterable[Document], audit: AuditLog, documents_per_file: int
 ) -> None:
     """Writes documents and removal rows of a domain; an empty domain has one empty file."""
     iterator = iter(stream)
@@ -101,11 +101,11 @@ def write_domain(
         if len(chosen) < documents_per_file:
             break
     fingerprint = recipe.fingerprint
-    removed = ({**row, "recipe": fingerprint} for row in ledger.sorted_rows())
+    removed = ({**row, "recipe": fingerprint} for row in audit.sorted_rows())
     documents.write_rows(output / "removed" / recipe.domain / "00000.jsonl.gz", removed)
-    write_json(output / "examples" / f"{recipe.domain}.json", ledger.examples.as_json())
-    if ledger.quarantined:
-        rows = sorted(ledger.quarantined, key=lambda row: (row["file"], row["offset"], row["reason"], row["excerpt"]))
+    write_json(output / "examples" / f"{recipe.domain}.json", audit.examples.as_json())
+    if audit.quarantined:
+        rows = sorted(audit.quarantined, key=lambda row: (row["file"], row["offset"], row["reason"], row["excerpt"]))
         documents.write_rows(output / "quarantine" / recipe.domain / "00000.jsonl.gz", rows)
-    if ledger.matches:
-        documents.write_rows(output / "matches" / recipe.domain / "00000.jsonl.gz", ledger.sorted_matches())
+    if audit.matches:
+        documents.write_rows(output / "matches" / recipe.domain / "00000.jsonl.gz", audit.sorted_matches())

@@ -17,7 +17,7 @@ from datatrove.data import Document
 COMPRESSION_LEVEL = 5
 
 
-def normalise(text: str) -> str:
+def normalize(text: str) -> str:
     """The form in which texts are compared: NFC, `\\n` line ends, no trailing white space."""
     text = unicodedata.normalize("NFC", text)
     if "\r" in text:
@@ -27,7 +27,7 @@ def normalise(text: str) -> str:
 
 def content_id(text: str) -> str:
     """The identity of a document: SHA-256 of its normalised text, in hexadecimal."""
-    return hashlib.sha256(normalise(text).encode()).hexdigest()
+    return hashlib.sha256(normalize(text).encode()).hexdigest()
 
 
 def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> int:

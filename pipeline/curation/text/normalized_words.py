@@ -18,7 +18,7 @@ _JOINING = (("\u1160", "\u11ff"), ("\uff9e", "\uff9f"), ("\uffa0", "\uffdc"))
 Span = tuple[int, int]
 
 
-def normalised_words(text: str) -> tuple[list[str], list[Span]]:
+def normalized_words(text: str) -> tuple[list[str], list[Span]]:
     """The words of a text in NFKC and without case, and where each lies in the text as given."""
     if text.isascii():
         return _found(text.lower(), 0)

@@ -21,23 +21,7 @@ def _share(owner: object, *names: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProblemConfig:
-    """Which problems the environments pose."""
-
-    difficulty: int = 3
-    """1 for a million parameters, 2 for some hundred million, 3 for billions."""
-    assistant: str = "Fivephase"
-    """The name the model is to give when asked who it is."""
-
-    def __post_init__(self) -> None:
-        if self.difficulty not in (1, 2, 3):
-            raise ValueError(f"difficulty is {self.difficulty}, set it to 1, 2 or 3")
-        if not self.assistant.strip():
-            raise ValueError("assistant is empty, set it to the name the model shall give")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProbeConfig:
+class EvalSamplingConfig:
     """The measurement before and after a stage: held-out prompts, several sampled replies to each."""
 
     prompts_per_domain: int = 64

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer
 
-from pipeline.environments import Options, Problem, Verdict, problems, verify
+from pipeline.environments import Problem, ProblemConfig, Verdict, problems, verify
 from pipeline.environments.problem import malformed
 from pipeline.posttraining.common.chat import encode, load_model, render
-from pipeline.posttraining.common.config import ProbeConfig, ProblemConfig
+from pipeline.posttraining.common.config import EvalSamplingConfig
 
-PROBE_SEED = 20_260_429
+EVAL_SAMPLING_SEED = 20_260_429
 """Seed of held-out prompts and of sampling, the same before and after every stage."""
 
 Scorer = Callable[[Sequence[Problem], Sequence[str]], list[float]]
@@ -44,13 +44,12 @@ def grade(problem: Problem, text: str, ended: bool) -> Verdict:
     return verify(problem, text) if ended else malformed("did not end within the limit")
 
 
-def probe_problems(domains: Sequence[str], probe: ProbeConfig, options: ProblemConfig) -> list[Problem]:
+def eval_problems(domains: Sequence[str], probe: EvalSamplingConfig, options: ProblemConfig) -> list[Problem]:
     """The held-out problems of a measurement: a pure function of the configuration."""
-    chosen = Options(difficulty=options.difficulty, assistant=options.assistant)
     return [
         problem
         for domain in domains
-        for problem in problems(domain, probe.prompts_per_domain, PROBE_SEED, "held_out", chosen)
+        for problem in problems(domain, probe.prompts_per_domain, EVAL_SAMPLING_SEED, "held_out", options)
     ]
 
 
@@ -60,7 +59,9 @@ def _split_by_rank(count: int) -> range:
     return range(torch.distributed.get_rank(), count, torch.distributed.get_world_size())
 
 
-def sample_replies(checkpoint: Path, posed: Sequence[Problem], probe: ProbeConfig, max_new_tokens: int) -> list[Reply]:
+def sample_replies(
+    checkpoint: Path, posed: Sequence[Problem], probe: EvalSamplingConfig, max_new_tokens: int
+) -> list[Reply]:
     """Replies of the model in a checkpoint folder, `samples_per_prompt` to each problem, the same every time.
 
     Ranks share the prompts; every rank gets all replies. The random state of the caller is left as it is.
@@ -73,7 +74,7 @@ def sample_replies(checkpoint: Path, posed: Sequence[Problem], probe: ProbeConfi
     wanted.sort(key=lambda place: (len(posed[place].prompt), place))
     replies: list[tuple[int, Reply]] = []
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
-        torch.manual_seed(PROBE_SEED)
+        torch.manual_seed(EVAL_SAMPLING_SEED)
         for first in range(0, len(wanted), probe.batch_size):
             places = wanted[first : first + probe.batch_size]
             answers = _generate(model, tokenizer, [posed[place].prompt for place in places], max_new_tokens)
@@ -130,7 +131,7 @@ class Measurement:
 def measure(
     checkpoint: Path,
     posed: Sequence[Problem],
-    probe: ProbeConfig,
+    probe: EvalSamplingConfig,
     max_new_tokens: int,
     scorers: dict[str, Scorer] | None = None,
 ) -> Measurement:

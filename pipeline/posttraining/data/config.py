@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.curation.recipes.steps.contamination import PromptDecontamination
-from pipeline.posttraining.common.config import ProblemConfig, _positive, _share, benchmark_content, check_weights
+from pipeline.environments.problem import ProblemConfig
+from pipeline.posttraining.common.config import _positive, _share, benchmark_content, check_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +35,12 @@ class SftDataConfig:
     """Preference pairs for training the reward model."""
     preference_validation_pairs: int = 2_000
     """Preference pairs on held-out prompts."""
-    problems: ProblemConfig = field(default_factory=ProblemConfig)
+    problems: ProblemConfig = field(default_factory=lambda: ProblemConfig(difficulty=3))
     """Which problems the environments pose."""
     decontamination: PromptDecontamination = field(default_factory=PromptDecontamination)
     """Benchmarks whose items no question may copy."""
 
-    def content(self) -> dict[str, Any]:
+    def data_fingerprint(self) -> dict[str, Any]:
         """What the benchmarks' files hold: a part of the stage's fingerprint.
 
         Raises:

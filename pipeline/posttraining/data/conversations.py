@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import accumulate, cycle
 
-from pipeline.environments import DOMAINS, Options, Problem, problems, split_of
+from pipeline.environments import DOMAINS, Problem, problems, split_of
 from pipeline.environments.answers import DOES_NOT_KNOW
 from pipeline.posttraining.data.config import SftDataConfig
 
@@ -62,7 +62,7 @@ def raw_conversations(config: SftDataConfig, seed: int, draw: random.Random) -> 
     """The raw conversations, faults and all: a pure function of settings, seed and stream."""
     counts = _counts(config)
     made: list[Conversation] = []
-    options = Options(difficulty=config.problems.difficulty, assistant=config.problems.assistant)
+    options = config.problems
     for domain in DOMAINS:
         posed = problems(domain, counts.get(domain, 0), seed, "train", options)
         position = 0

@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from pipeline.environments import DOMAINS, Options, Problem, problems
+from pipeline.environments import DOMAINS, Problem, ProblemConfig, problems
 from pipeline.environments.chat import RUDE
 from pipeline.environments.registry import Split
-from pipeline.posttraining.common.config import ProblemConfig
 from pipeline.posttraining.data.conversations import Message, terse_reply
 
 Pair = dict[str, list[Message]]
@@ -62,12 +61,11 @@ REJECTIONS: dict[str, Callable[[Problem, Problem, random.Random], str]] = {
 
 def preference_pairs(count: int, split: Split, config: ProblemConfig, seed: int, draw: random.Random) -> list[Pair]:
     """Pairs on prompts of the split, kinds of rejection by turns; a pure function of its arguments."""
-    options = Options(difficulty=config.difficulty, assistant=config.assistant)
-    chat = problems("general_chat", round(count * CHAT_SHARE), seed, split, options)
+    chat = problems("general_chat", round(count * CHAT_SHARE), seed, split, config)
     others = [domain for domain in DOMAINS if domain != "general_chat"]
     rest = count - len(chat)
     each = -(-rest // len(others))
-    posed = chat + [problem for domain in others for problem in problems(domain, each, seed, split, options)][:rest]
+    posed = chat + [problem for domain in others for problem in problems(domain, each, seed, split, config)][:rest]
     draw.shuffle(posed)
     kinds = tuple(REJECTIONS.values())
     pairs = []

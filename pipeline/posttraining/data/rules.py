@@ -43,7 +43,7 @@ def identity_of(messages: list[Message]) -> str:
     return hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def normalise(text: str) -> str:
+def normalize(text: str) -> str:
     """NFC, Unix line ends, no invisible or control characters, no white space at ends of lines and text."""
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
     lines = _INVISIBLE.sub("", text).split("\n")
@@ -123,7 +123,7 @@ def curate(
     benchmarks, least = PromptIndex(config.decontamination), config.decontamination.minimum_coverage
     for conversation in raw:
         original = identity_of(conversation.messages)
-        messages = [{**message, "content": normalise(message["content"])} for message in conversation.messages]
+        messages = [{**message, "content": normalize(message["content"])} for message in conversation.messages]
         clean = Conversation(messages, conversation.source, conversation.problems)
         identity = identity_of(messages)
         removal = (

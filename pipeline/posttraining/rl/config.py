@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipeline.curation.recipes.steps.contamination import PromptDecontamination
+from pipeline.environments.problem import ProblemConfig
 from pipeline.posttraining.common.config import (
-    ProbeConfig,
-    ProblemConfig,
+    EvalSamplingConfig,
     TrainingConfig,
     benchmark_content,
     check_weights,
@@ -61,14 +61,14 @@ class RlConfig(TrainingConfig):
         "token_truncate"
     )
     """How the difference between vLLM's probabilities and the trainer's is corrected."""
-    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    probe: EvalSamplingConfig = field(default_factory=EvalSamplingConfig)
     """The measurement before and after."""
-    problems: ProblemConfig = field(default_factory=ProblemConfig)
+    problems: ProblemConfig = field(default_factory=lambda: ProblemConfig(difficulty=3))
     """Which problems the environments pose."""
     decontamination: PromptDecontamination = field(default_factory=PromptDecontamination)
     """Benchmarks whose items no prompt may copy."""
 
-    def content(self) -> dict[str, Any]:
+    def data_fingerprint(self) -> dict[str, Any]:
         """What the benchmarks' files hold: a part of the stage's fingerprint.
 
         Raises:

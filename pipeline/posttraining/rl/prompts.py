@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from pipeline.core.errors import DataError
 from pipeline.curation.decontamination.prompts import PromptIndex
-from pipeline.environments import Options, Problem, problems
+from pipeline.environments import Problem, problems
 from pipeline.posttraining.common.chat import render
 from pipeline.posttraining.rl.config import RlConfig
 
@@ -33,7 +33,7 @@ def stage_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenizerBa
     Raises DataError when a domain has no prompt left.
     """
     order = interleave(config.domain_weights, config.prompts)
-    options = Options(difficulty=config.problems.difficulty, assistant=config.problems.assistant)
+    options = config.problems
     benchmarks = PromptIndex(config.decontamination)
     streams = {}
     for domain in dict.fromkeys(order):

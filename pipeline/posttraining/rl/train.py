@@ -13,7 +13,7 @@ from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import ConfigError
 from pipeline.posttraining.common.callbacks import StageCallback
 from pipeline.posttraining.common.checkpoints import export_model, last_complete_checkpoint, measured_once, tokens_seen
-from pipeline.posttraining.common.sampling import Scorer, measure, probe_problems
+from pipeline.posttraining.common.sampling import Scorer, eval_problems, measure
 from pipeline.posttraining.common.trainer_arguments import accumulation_steps, common_arguments
 from pipeline.posttraining.reward.scoring import RewardModel
 from pipeline.posttraining.rl.config import RlConfig
@@ -86,7 +86,7 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     arguments = trainer_arguments(context)
     domains = [domain for domain, weight in config.domain_weights.items() if weight > 0]
     scorers = reward_model_scorers(context)
-    posed = probe_problems(domains, config.probe, config.problems)
+    posed = eval_problems(domains, config.probe, config.problems)
     limit = config.max_completion_length
     before = measured_once(
         context.state / "before.json",

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from pipeline.posttraining.common.config import ProbeConfig, ProblemConfig, TrainingConfig, _positive
+from pipeline.environments.problem import ProblemConfig
+from pipeline.posttraining.common.config import EvalSamplingConfig, TrainingConfig, _positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +22,9 @@ class SftConfig(TrainingConfig):
     """Pack conversations into one sequence. Needs an attention that keeps them apart (flash_attention_2)."""
     max_completion_length: int = 8_192
     """Tokens a sampled reply may take in the measurement."""
-    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    probe: EvalSamplingConfig = field(default_factory=EvalSamplingConfig)
     """The measurement before and after."""
-    problems: ProblemConfig = field(default_factory=ProblemConfig)
+    problems: ProblemConfig = field(default_factory=lambda: ProblemConfig(difficulty=3))
     """Which problems the environments pose."""
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from pipeline.environments import DOMAINS
 from pipeline.posttraining.common.callbacks import StageCallback
 from pipeline.posttraining.common.chat import Messages, assistant_loss, load_model
 from pipeline.posttraining.common.checkpoints import export_model, last_complete_checkpoint, measured_once, tokens_seen
-from pipeline.posttraining.common.sampling import measure, probe_problems
+from pipeline.posttraining.common.sampling import eval_problems, measure
 from pipeline.posttraining.common.trainer_arguments import accumulation_steps, common_arguments
 from pipeline.posttraining.data.sft_data import read_rows
 from pipeline.posttraining.sft.config import SftConfig
@@ -74,7 +74,7 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     del trainer
     gc.collect()
     after = held_out_loss(checkpoint, held_out, config)["loss"]
-    posed = probe_problems(DOMAINS, config.probe, config.problems)
+    posed = eval_problems(DOMAINS, config.probe, config.problems)
     measured = measure(checkpoint, posed, config.probe, config.max_completion_length)
     shown = measured.replies[:: len(measured.replies) // 3][:3]
     return StageResult(

@@ -94,7 +94,9 @@ class Mixture:
         return generator.permutation(order)
 
 
-def check_supply(mixture: Mixture, samples: int, available: Mapping[str, int], max_epochs: float) -> dict[str, float]:
+def check_token_budget(
+    mixture: Mixture, samples: int, available: Mapping[str, int], max_epochs: float
+) -> dict[str, float]:
     """Epochs of each source that `samples` samples need.
 
     Args:

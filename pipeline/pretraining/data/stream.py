@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy
 
 from pipeline.core.errors import DataError
-from pipeline.pretraining.data.mixture import Mixture, check_supply
+from pipeline.pretraining.data.mixture import Mixture, check_token_budget
 from pipeline.pretraining.data.permutation import FeistelPermutation
 from pipeline.tokenization.shards import TokenShard, read_index
 
@@ -48,7 +48,7 @@ class Place:
     """Number of the sequence in the domain's shard: its tokens begin at sequence × context."""
 
 
-class Sequences:
+class PackedDataset:
     """One source cut into sequences of a fixed length; the cut ignores document borders."""
 
     def __init__(self, shard: TokenShard, context: int, rearrange: Rearrange | None = None) -> None:
@@ -111,17 +111,17 @@ class TokenStream:
         self._context, self._seed = context, seed
         self._shards = [TokenShard.open(directory / name / "train.ds") for name in self.mixture.sources]
         changes = [(rearrange or {}).get(name) for name in self.mixture.sources]
-        self._sources = [Sequences(shard, context, each) for shard, each in zip(self._shards, changes, strict=True)]
+        self._sources = [PackedDataset(shard, context, each) for shard, each in zip(self._shards, changes, strict=True)]
 
     @property
     def fingerprints(self) -> dict[str, str]:
         """What each source's shard was when it was written."""
         return {name: shard.fingerprint for name, shard in zip(self.mixture.sources, self._shards, strict=True)}
 
-    def check_supply(self, samples: int, max_epochs: float) -> dict[str, float]:
+    def check_token_budget(self, samples: int, max_epochs: float) -> dict[str, float]:
         """Epochs per source that `samples` samples take; refuses what cannot be met (`mixture.check_supply`)."""
         available = {name: len(each) for name, each in zip(self.mixture.sources, self._sources, strict=True)}
-        return check_supply(self.mixture, samples, available, max_epochs)
+        return check_token_budget(self.mixture, samples, available, max_epochs)
 
     def read(self, start: int, count: int) -> Batch:
         """Samples start..start+count−1."""
@@ -164,7 +164,7 @@ class TokenStream:
 
 def validation_batch(directory: Path, domain: str, context: int, sequences: int) -> Batch | None:
     """The first sequences of a domain's held-out split; None if it fills none."""
-    source = Sequences(TokenShard.open(directory / domain / "validation.ds"), context)
+    source = PackedDataset(TokenShard.open(directory / domain / "validation.ds"), context)
     rows = [source.read(number) for number in range(min(sequences, len(source)))]
     if not rows:
         return None

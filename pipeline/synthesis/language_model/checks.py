@@ -6,9 +6,9 @@ from typing import Any
 
 from datatrove.data import Document
 
-from pipeline.curation.audit.judgement import Measured, judge
+from pipeline.curation.audit.filter_result import LimitCheck, check_limits
 from pipeline.curation.text.language_id import identify
-from pipeline.curation.text.normalized_words import normalised_words
+from pipeline.curation.text.normalized_words import normalized_words
 from pipeline.environments import verify
 from pipeline.synthesis.language_model.prompts import ChainOfThought, Prompt, QuestionAnswers, Rephrase
 from pipeline.synthesis.language_model.rollouts import Draft
@@ -62,7 +62,7 @@ def _answered(prompt: QuestionAnswers, origin: str, page: str, reply: str) -> Sa
     page_words = _spaced(page)
     kept: dict[str, str] = {}
     for question, answer in pairs:
-        answer_words = normalised_words(answer)[0]
+        answer_words = normalized_words(answer)[0]
         stands_there = f" {' '.join(answer_words)} " in page_words
         given_away = f" {' '.join(answer_words)} " in _spaced(question)
         if (
@@ -100,27 +100,27 @@ def _pairs(reply: str) -> list[tuple[str, str]] | None:
 
 
 def _spaced(text: str) -> str:
-    return f" {' '.join(normalised_words(text)[0])} "
+    return f" {' '.join(normalized_words(text)[0])} "
 
 
 def _rephrased(prompt: Rephrase, origin: str, page: str, reply: str) -> Sample:
     """The reply, if it says what the page says, in other words, and nothing else."""
-    page_words, words = normalised_words(page)[0], normalised_words(reply)[0]
+    page_words, words = normalized_words(page)[0], normalized_words(reply)[0]
     if SPEAKS_OF_TASK.search(reply):
         return Sample(prompt.domain, origin, reply, "none", failure="speaks_of_the_task")
     if identify(reply)[0] != identify(page)[0]:
         return Sample(prompt.domain, origin, reply, "none", failure="another_language")
     vocabulary = set(page_words)
-    names = [normalised_words(name)[0] for name in INNER_CAPITAL.findall(reply)]
+    names = [normalized_words(name)[0] for name in INNER_CAPITAL.findall(reply)]
     numbers, page_numbers = NUMBER.findall(reply), set(NUMBER.findall(page))
-    measured: tuple[Measured, ...] = (
+    measured: tuple[LimitCheck, ...] = (
         ("too_short", len(words) / max(len(page_words), 1), ">=", prompt.minimum_length),
         ("too_long", len(words) / max(len(page_words), 1), "<=", prompt.maximum_length),
         ("copied", _share([run in _runs(page_words) for run in _runs(words)], 0.0), "<=", prompt.maximum_copied),
         ("numbers_not_in_the_page", _share([each in page_numbers for each in numbers]), ">=", prompt.minimum_numbers),
         ("names_not_in_the_page", _share([set(each) <= vocabulary for each in names]), ">=", prompt.minimum_names),
     )
-    removal = judge(measured).removal
+    removal = check_limits(measured).removal
     if removal is None:
         return Sample(prompt.domain, origin, reply, "held against the page")
     return Sample(

@@ -21,8 +21,8 @@ from pipeline.synthesis.language_model.checks import check
 from pipeline.synthesis.language_model.code_checks import check_code
 from pipeline.synthesis.language_model.endpoint import EndpointRunner
 from pipeline.synthesis.language_model.prompts import CodeWithTests, Prompt
-from pipeline.synthesis.language_model.replies import Replies
-from pipeline.synthesis.language_model.rollouts import Asker, Draft, rollout_of
+from pipeline.synthesis.language_model.response_cache import ResponseCache
+from pipeline.synthesis.language_model.rollouts import ChatClient, Draft, rollout_of
 from pipeline.synthesis.language_model.seeds import seeds_of
 from pipeline.synthesis.sample import Sample
 
@@ -42,15 +42,15 @@ def samples(context: StageContext[SynthesizeConfig]) -> Iterator[Sample]:
     settings = context.config.language_model
     if settings is None:
         return
-    with Replies(Path(settings.cache)) as replies:
-        asker = Asker(settings, replies, context.seed, context.stop_requested)
+    with ResponseCache(Path(settings.cache)) as replies:
+        client = ChatClient(settings, replies, context.seed, context.stop_requested)
         for name, prompt in settings.load().items():
             seeds = seeds_of(context, name, prompt)
             context.progress.start(len(seeds), "seeds", name)
-            drafts = _drafts(context, settings, name, prompt, asker, seeds)
+            drafts = _drafts(context, settings, name, prompt, client, seeds)
             yield from _checked(context, settings, name, prompt, seeds, drafts)
-        asker.check_failures()
-    write_json(context.output / REQUESTS, asker.counts())
+        client.check_failures()
+    write_json(context.output / REQUESTS, client.counts())
 
 
 def requests(context: StageContext[SynthesizeConfig]) -> dict[str, float]:
@@ -70,7 +70,7 @@ def _drafts(
     settings: LanguageModelConfig,
     name: str,
     prompt: Prompt,
-    asker: Asker,
+    client: ChatClient,
     seeds: list[Document],
 ) -> dict[str, list[Draft]]:
     """What came of each seed, by its id."""
@@ -79,12 +79,12 @@ def _drafts(
     shutil.rmtree(folder, ignore_errors=True)
 
     def done() -> None:
-        context.progress.note(tokens=asker.tokens, failed=asker.failed)
+        context.progress.note(tokens=client.tokens, failed=client.failed)
         context.progress.advance()
 
     runner = EndpointRunner(
         settings,
-        rollout_fn=rollout_of(prompt, asker, done),
+        rollout_fn=rollout_of(prompt, client, done),
         config=InferenceConfig(
             server_type="endpoint",
             model_name_or_path=settings.model,

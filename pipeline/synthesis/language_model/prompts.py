@@ -183,7 +183,7 @@ class CodeWithTests(PagePrompt):
     """Assertions in the tests."""
 
 
-KINDS: dict[str, type[Prompt]] = {
+STAGE_TYPES: dict[str, type[Prompt]] = {
     "rephrase": Rephrase,
     "question_answers": QuestionAnswers,
     "chain_of_thought": ChainOfThought,
@@ -219,10 +219,10 @@ def load_prompt(path: Path) -> Prompt:
     if not isinstance(mapping, dict) or not all(isinstance(key, str) for key in mapping):
         raise RecipeError(f"{path}: not a mapping, start it with `kind:`")
     kind = mapping.get("kind")
-    if kind not in KINDS:
-        raise RecipeError(f"{path}: kind={kind}: unknown kind, {nearest(str(kind), KINDS)}")
+    if kind not in STAGE_TYPES:
+        raise RecipeError(f"{path}: kind={kind}: unknown kind, {nearest(str(kind), STAGE_TYPES)}")
     try:
-        return build(KINDS[kind], mapping, str(path))
+        return build(STAGE_TYPES[kind], mapping, str(path))
     except ConfigError as error:
         raise RecipeError(str(error)) from None
 

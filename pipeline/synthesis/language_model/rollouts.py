@@ -10,10 +10,10 @@ from datatrove.pipeline.inference.types import GenerateFunction, InferenceError
 
 from pipeline.core.context import derive_seed
 from pipeline.core.errors import DataError, Requeue, as_user_error
-from pipeline.curation.audit.judgement import judge
+from pipeline.curation.audit.filter_result import check_limits
 from pipeline.synthesis.config import LanguageModelConfig
 from pipeline.synthesis.language_model.prompts import ChainOfThought, CodeWithTests, Prompt, QuestionAnswers, Rephrase
-from pipeline.synthesis.language_model.replies import Replies, Reply
+from pipeline.synthesis.language_model.response_cache import Reply, ResponseCache
 from pipeline.synthesis.language_model.seeds import EXAMPLE
 
 THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
@@ -43,11 +43,11 @@ class Draft:
     threshold: float | None = None
 
 
-class Asker:
+class ChatClient:
     """The one way to the model: counts tokens and failures, and asks nothing twice."""
 
     def __init__(
-        self, settings: LanguageModelConfig, replies: Replies, seed: int, stop_requested: Callable[[], bool]
+        self, settings: LanguageModelConfig, replies: ResponseCache, seed: int, stop_requested: Callable[[], bool]
     ) -> None:
         """Every request has a seed of its own, derived from `seed` and from what it is about."""
         self._settings, self._replies, self._seed, self._stop_requested = settings, replies, seed, stop_requested
@@ -132,18 +132,18 @@ class Asker:
 Rollout = Callable[[Document, GenerateFunction], Awaitable[list[dict[str, Any]]]]
 
 
-def rollout_of(prompt: Prompt, asker: Asker, done: Callable[[], None]) -> Rollout:
+def rollout_of(prompt: Prompt, client: ChatClient, done: Callable[[], None]) -> Rollout:
     """The function that datatrove's runner calls with each seed; gives drafts as plain values."""
 
     async def rollout(document: Document, generate: GenerateFunction) -> list[dict[str, Any]]:
-        drafts = await _drafts(prompt, asker, document, generate)
+        drafts = await _drafts(prompt, client, document, generate)
         done()
         return [asdict(draft) for draft in drafts]
 
     return rollout
 
 
-async def _drafts(prompt: Prompt, asker: Asker, document: Document, generate: GenerateFunction) -> list[Draft]:
+async def _drafts(prompt: Prompt, client: ChatClient, document: Document, generate: GenerateFunction) -> list[Draft]:
     identity = str(document.id)
     match prompt:
         case Rephrase() | QuestionAnswers():
@@ -152,16 +152,18 @@ async def _drafts(prompt: Prompt, asker: Asker, document: Document, generate: Ge
             example = document.metadata[EXAMPLE]
             text = prompt.prompt.format(problem=document.text, example=example["prompt"], solution=example["solution"])
         case CodeWithTests():
-            return await _solved(prompt, asker, document, generate)
+            return await _solved(prompt, client, document, generate)
         case _:
             raise AssertionError(prompt)
     try:
-        return [Draft(await asker.ask(generate, prompt, text, identity))]
+        return [Draft(await client.ask(generate, prompt, text, identity))]
     except Unanswered as reason:
         return [Draft(document.text, failure=str(reason))]
 
 
-async def _solved(prompt: CodeWithTests, asker: Asker, document: Document, generate: GenerateFunction) -> list[Draft]:
+async def _solved(
+    prompt: CodeWithTests, client: ChatClient, document: Document, generate: GenerateFunction
+) -> list[Draft]:
     """Instructions, each round from the last one that passed the gates, and a solution to each that passed."""
     drafts: list[Draft] = []
     passed: list[str] = []
@@ -172,7 +174,7 @@ async def _solved(prompt: CodeWithTests, asker: Asker, document: Document, gener
             text = prompt.prompt.format(page=document.text)
         identity = f"{document.id}/instruction/{number}"
         try:
-            instruction = await asker.ask(generate, prompt, text, identity)
+            instruction = await client.ask(generate, prompt, text, identity)
         except Unanswered as reason:
             drafts.append(Draft(document.text, failure=str(reason)))
             continue
@@ -184,7 +186,7 @@ async def _solved(prompt: CodeWithTests, asker: Asker, document: Document, gener
     for number, instruction in enumerate(passed):
         text = prompt.solve_prompt.format(instruction=instruction)
         try:
-            reply = await asker.ask(generate, prompt, text, f"{document.id}/solution/{number}")
+            reply = await client.ask(generate, prompt, text, f"{document.id}/solution/{number}")
         except Unanswered as reason:
             drafts.append(Draft(instruction, instruction, failure=str(reason)))
         else:
@@ -199,7 +201,7 @@ def _gate(prompt: CodeWithTests, instruction: str, before: list[str]) -> Draft |
     if " ".join(instruction.split()) in (" ".join(each.split()) for each in before):
         return Draft(instruction, failure="not_evolved")
     words = len(instruction.split())
-    refused = judge(
+    refused = check_limits(
         (
             ("instruction_too_short", words, ">=", prompt.minimum_instruction_words),
             ("instruction_too_long", words, "<=", prompt.maximum_instruction_words),

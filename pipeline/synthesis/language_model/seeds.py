@@ -9,7 +9,7 @@ from datatrove.data import Document
 from pipeline.core.context import StageContext
 from pipeline.core.errors import DataError
 from pipeline.curation.text.documents import read_folder
-from pipeline.environments import Options, problems
+from pipeline.environments import ProblemConfig, problems
 from pipeline.synthesis.config import SynthesizeConfig
 from pipeline.synthesis.language_model.prompts import ChainOfThought, CodeWithTests, PagePrompt, Prompt
 
@@ -31,7 +31,7 @@ def seeds_of(context: StageContext[SynthesizeConfig], name: str, prompt: Prompt)
 
 
 def _problems(prompt: ChainOfThought, seed: int) -> list[Document]:
-    options = Options(difficulty=prompt.difficulty)
+    options = ProblemConfig(difficulty=prompt.difficulty)
     per_environment = -(-prompt.count // len(prompt.environments))
     found: list[Document] = []
     for environment in prompt.environments:

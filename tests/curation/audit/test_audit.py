@@ -9,7 +9,7 @@ from pipeline.core.config import fingerprint
 from pipeline.core.errors import RecipeError
 from pipeline.core.files import read_json
 from pipeline.curation.audit.examples import MOST
-from pipeline.curation.audit.report import report_lines
+from pipeline.curation.audit.funnel import report_lines
 from pipeline.curation.config import CurateConfig
 from pipeline.curation.recipes.recipe import load_recipe, load_recipes
 from pipeline.curation.text.documents import content_id, read_folder, read_rows

@@ -17,16 +17,16 @@ from pyarrow import parquet
 from pipeline.core.config import build
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.files import read_json
-from pipeline.curation.audit.judgement import Judgement
+from pipeline.curation.audit.filter_result import FilterResult
 from pipeline.curation.config import CurateConfig
 from pipeline.curation.decontamination import ngram_index as overlap
 from pipeline.curation.decontamination.benchmarks import items
-from pipeline.curation.decontamination.ngram_index import Overlap
-from pipeline.curation.filters import rule_of
+from pipeline.curation.decontamination.ngram_index import NgramIndex
+from pipeline.curation.filters import filter_of
 from pipeline.curation.recipes.steps import Decontaminate
 from pipeline.curation.recipes.steps.contamination import Benchmark
 from pipeline.curation.text.documents import read_folder, read_rows
-from pipeline.curation.text.normalized_words import normalised_words
+from pipeline.curation.text.normalized_words import normalized_words
 from tests.curation.conftest import Curate
 from tests.curation.recipe_files import hashes, recipe, write_lines, write_recipe
 
@@ -51,10 +51,10 @@ def farm(tmp_path: Path) -> Benchmark:
     return benchmark(tmp_path / "farm.jsonl", [QUESTION, SHORT, ONE_WORD])
 
 
-def judged(text: str, *benchmarks: Benchmark, **settings: Any) -> tuple[Judgement, str]:
+def judged(text: str, *benchmarks: Benchmark, **settings: Any) -> tuple[FilterResult, str]:
     document = Document(text=text, id="0", metadata={"origin": "test"})
-    judgement = rule_of(Decontaminate(step="decontaminate", benchmarks=benchmarks, **settings))(document)
-    return judgement, document.text
+    result = filter_of(Decontaminate(step="decontaminate", benchmarks=benchmarks, **settings))(document)
+    return result, document.text
 
 
 CHANGED = {
@@ -74,15 +74,15 @@ CHANGED = {
 @pytest.mark.parametrize("planted", CHANGED.values(), ids=CHANGED.keys())
 @pytest.mark.parametrize("before", ["", "nothing else ", "x " * 9_999, "日本語é " * 3_333])
 def test_a_planted_item_is_found(farm: Benchmark, planted: str, before: str) -> None:
-    judgement, _ = judged(f"{before}{planted} and more", farm)
-    assert judgement.removal is not None
-    assert judgement.removal.reason == "benchmark_farm"
-    assert judgement.removal.value is not None
-    assert judgement.removal.value > 0
-    assert judgement.counts["farm_documents"] == 1
-    (match,) = judgement.matches
+    result, _ = judged(f"{before}{planted} and more", farm)
+    assert result.removal is not None
+    assert result.removal.reason == "benchmark_farm"
+    assert result.removal.value is not None
+    assert result.removal.value > 0
+    assert result.counts["farm_documents"] == 1
+    (match,) = result.matches
     assert match["benchmark"] == "farm"
-    assert normalised_words(str(match["text"]))[0][0] in normalised_words(planted)[0]
+    assert normalized_words(str(match["text"]))[0][0] in normalized_words(planted)[0]
 
 
 @pytest.mark.parametrize(
@@ -97,42 +97,44 @@ def test_a_planted_item_is_found(farm: Benchmark, planted: str, before: str) -> 
     ],
 )
 def test_less_than_a_run_is_no_match(farm: Benchmark, text: str) -> None:
-    judgement, after = judged(text, farm)
-    assert (judgement.removal, judgement.counts, judgement.matches, after) == (None, {}, (), text)
+    result, after = judged(text, farm)
+    assert (result.removal, result.counts, result.matches, after) == (None, {}, (), text)
 
 
 def test_a_clean_corpus_has_no_match(tmp_path: Path) -> None:
     draw = random.Random(0)
     texts = [words(draw, 60) for _ in range(300)]
-    rule = rule_of(Decontaminate(step="decontaminate", benchmarks=(benchmark(tmp_path / "b.jsonl", texts),)))
+    document_filter = filter_of(
+        Decontaminate(step="decontaminate", benchmarks=(benchmark(tmp_path / "b.jsonl", texts),))
+    )
     for _ in range(100):
         document = Document(text=words(draw, 1_000), id="0", metadata={"origin": "test"})
-        assert rule(document) == Judgement()
+        assert document_filter(document) == FilterResult()
 
 
 def test_a_span_is_cut_out_with_its_surroundings(farm: Benchmark) -> None:
     before, after = "one two three " * 40, "four five six " * 40
-    judgement, text = judged(f"{before}{QUESTION} {after}", farm, remove="span", window_characters=30)
-    assert judgement.removal is None
+    result, text = judged(f"{before}{QUESTION} {after}", farm, remove="span", window_characters=30)
+    assert result.removal is None
     assert text.startswith("one two three one")
     assert text.endswith("five six")
     assert "farmer" not in text
     assert len(text) == pytest.approx(len(before) + len(after) - 60, abs=4)
-    judgement, _ = judged(QUESTION, farm, remove="span")
-    assert judgement.removal is not None
-    assert judgement.removal.reason == "nothing_left"
+    result, _ = judged(QUESTION, farm, remove="span")
+    assert result.removal is not None
+    assert result.removal.reason == "nothing_left"
     many = ("filler " * 100 + QUESTION + " ") * 4
-    judgement, _ = judged(many, farm, remove="span", maximum_spans=3)
-    assert judgement.removal is not None
-    assert (judgement.removal.value, judgement.removal.threshold) == (4, 3)
+    result, _ = judged(many, farm, remove="span", maximum_spans=3)
+    assert result.removal is not None
+    assert (result.removal.value, result.removal.threshold) == (4, 3)
 
 
 def test_what_meets_after_a_cut_is_cut_as_well(farm: Benchmark) -> None:
     middle = len(QUESTION.split()) // 2
     halves = " ".join(QUESTION.split()[:middle]), " ".join(QUESTION.split()[middle:])
     text = f"start {halves[0]} {SHORT} {halves[1].rstrip('?')} end"
-    judgement, after = judged(text, farm, remove="span", window_characters=0, n_grams=20)
-    assert judgement.removal is None
+    result, after = judged(text, farm, remove="span", window_characters=0, n_grams=20)
+    assert result.removal is None
     assert after == "start\n\nend"
 
 
@@ -141,11 +143,11 @@ def test_matches_are_counted_for_each_benchmark(tmp_path: Path) -> None:
     one, two, both = words(draw, 20), words(draw, 14), words(draw, 13)
     first = benchmark(tmp_path / "one.jsonl", [one, both], "one")
     second = benchmark(tmp_path / "two.jsonl", [two, both], "two")
-    judgement, _ = judged(f"{one} | {two} | {both} | {both}", first, second)
-    assert judgement.counts == {"one_documents": 1, "one_runs": 10, "two_documents": 1, "two_runs": 4}
-    assert judgement.removal is not None
-    assert (judgement.removal.reason, judgement.removal.value) == ("benchmark_one", 10)
-    assert [match["benchmark"] for match in judgement.matches] == ["one", "two", "one", "two", "one", "two"]
+    result, _ = judged(f"{one} | {two} | {both} | {both}", first, second)
+    assert result.counts == {"one_documents": 1, "one_runs": 10, "two_documents": 1, "two_runs": 4}
+    assert result.removal is not None
+    assert (result.removal.reason, result.removal.value) == ("benchmark_one", 10)
+    assert [match["benchmark"] for match in result.matches] == ["one", "two", "one", "two", "one", "two"]
 
 
 def test_equal_hashes_alone_make_no_match(farm: Benchmark, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,11 +155,11 @@ def test_equal_hashes_alone_make_no_match(farm: Benchmark, monkeypatch: pytest.M
         return np.zeros(max(0, len(numbers) - length + 1), dtype=np.uint64)
 
     monkeypatch.setattr(overlap, "run_hashes", same)
-    index = Overlap([[QUESTION, SHORT]], 13)
+    index = NgramIndex([[QUESTION, SHORT]], 13)
     shuffled = QUESTION.split()
     random.Random(0).shuffle(shuffled)
-    assert not list(index.runs(normalised_words(" ".join(shuffled))[0]))
-    assert len(list(index.runs(normalised_words(QUESTION)[0]))) == len(normalised_words(QUESTION)[0]) - 12
+    assert not list(index.runs(normalized_words(" ".join(shuffled))[0]))
+    assert len(list(index.runs(normalized_words(QUESTION)[0]))) == len(normalized_words(QUESTION)[0]) - 12
 
 
 LETTERS = st.text("abc ,.-\nÄé日本ﬁ①", max_size=60)
@@ -166,14 +168,14 @@ LETTERS = st.text("abc ,.-\nÄé日本ﬁ①", max_size=60)
 @given(st.lists(LETTERS, min_size=1, max_size=4), LETTERS, st.integers(2, 4))
 def test_runs_are_those_of_a_plain_search(texts: list[str], text: str, n_grams: int) -> None:
     benchmarks = [[each] for each in texts]
-    got = normalised_words(text)[0]
+    got = normalized_words(text)[0]
     wanted = set()
     for owner, each in enumerate(texts):
-        item = normalised_words(each)[0]
+        item = normalized_words(each)[0]
         length = min(len(item), n_grams)
         grams = {tuple(item[at : at + length]) for at in range(len(item) - length + 1)} if length else set()
         wanted |= {(at, length, owner) for at in range(len(got)) if tuple(got[at : at + length]) in grams}
-    index = Overlap(benchmarks, n_grams)
+    index = NgramIndex(benchmarks, n_grams)
     found = {
         (run.first, run.length, int(index.owners[index.item_of(place)]))
         for run in index.runs(got)
@@ -184,11 +186,11 @@ def test_runs_are_those_of_a_plain_search(texts: list[str], text: str, n_grams: 
 
 @given(st.text() | LETTERS, st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
 def test_words_do_not_depend_on_the_form_of_unicode(text: str, form: Literal["NFC", "NFD", "NFKC", "NFKD"]) -> None:
-    got, spans = normalised_words(text)
+    got, spans = normalized_words(text)
     assert len(got) == len(spans)
     assert all(0 <= start < end <= len(text) for start, end in spans)
     if form in ("NFC", "NFD"):
-        assert normalised_words(unicodedata.normalize(form, text))[0] == got
+        assert normalized_words(unicodedata.normalize(form, text))[0] == got
     if text.isascii():
         assert [text[start:end].lower() for start, end in spans] == got
 
@@ -204,9 +206,9 @@ def test_after_cutting_nothing_matches(
         window_characters=w, maximum_spans=1_000,
     )  # fmt: skip
     document = Document(text=f"{a} {b} a b {c}", id="0", metadata={"origin": "test"})
-    rule = rule_of(step)
-    if rule(document).removal is None:
-        assert rule(document) == Judgement()
+    document_filter = filter_of(step)
+    if document_filter(document).removal is None:
+        assert document_filter(document) == FilterResult()
 
 
 @pytest.mark.parametrize("text", ["a" * 10**6, "é" * 10**6, "e\u0301" * 300_000, "\u0301" * 300_000, "日" * 10**6,
@@ -276,7 +278,7 @@ def test_the_stage_reports_matches_however_the_work_is_divided(tmp_path: Path, r
     output, result = run_curate(recipes, "one", tasks=1)
     assert result.counts == {"in": 12, "kept": 11 + (remove == "span"), "removed": int(remove == "document")}
     funnel = {step["step"]: step for step in read_json(output / "report.json")["technical"]["steps"]}
-    runs = len(normalised_words(QUESTION)[0]) - 12
+    runs = len(normalized_words(QUESTION)[0]) - 12
     assert funnel["decontaminate"]["found"] == {"farm_documents": 1, "farm_runs": runs}
     assert funnel["decontaminate"]["edited"] == (remove == "span")
     assert funnel["pii"]["found"] == {}
@@ -289,11 +291,11 @@ def test_the_stage_reports_matches_however_the_work_is_divided(tmp_path: Path, r
 
 def test_the_benchmark_is_part_of_the_fingerprint(tmp_path: Path) -> None:
     config = CurateConfig(recipes=str(stage(tmp_path, "document")))
-    before = config.content()
-    assert config.content() == before
+    before = config.data_fingerprint()
+    assert config.data_fingerprint() == before
     # As long as before: the content counts, not the size.
     write_lines(tmp_path / "farm.jsonl", [QUESTION.replace("hens", "cows")])
-    assert config.content() != before
+    assert config.data_fingerprint() != before
     (tmp_path / "farm.jsonl").unlink()
     with pytest.raises(DataError, match=r"benchmark farm: no file .*farm\.jsonl"):
-        config.content()
+        config.data_fingerprint()

@@ -4,14 +4,14 @@ import numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.curation.dedup.bitmap_bound import AT_ONCE, Leaders
+from pipeline.curation.dedup.bitmap_bound import AT_ONCE, Representatives
 from pipeline.curation.dedup.near_duplicates import jaccard
 
 SETS = st.lists(st.frozensets(st.integers(0, 300), max_size=40), min_size=1, max_size=30)
 
 
-def leaders_of(shingles: list[numpy.ndarray], characters: int, minimum: float) -> Leaders:
-    leaders = Leaders(shingles.__getitem__, characters, minimum)
+def leaders_of(shingles: list[numpy.ndarray], characters: int, minimum: float) -> Representatives:
+    leaders = Representatives(shingles.__getitem__, characters, minimum)
     for number in range(len(shingles) - 1):
         leaders.append(number)
     return leaders

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.arrays import write_array
-from pipeline.curation.audit.ledger import Ledger
+from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.dedup.bitmap_bound import FEW
 from pipeline.curation.dedup.near_duplicates import jaccard, without
 from pipeline.curation.recipes.steps import MinHash
-from pipeline.curation.text.documents import content_id, normalise, order, read_folder, read_rows, write_documents
+from pipeline.curation.text.documents import content_id, normalize, order, read_folder, read_rows, write_documents
 from tests.curation.conftest import Curate
 from tests.curation.recipe_files import hashes, recipe, write_lines, write_recipe
 
@@ -40,7 +40,7 @@ def corpus() -> list[str]:
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_the_id_is_that_of_the_normalised_text(text: str) -> None:
-    assert content_id(text) == content_id(normalise(text))
+    assert content_id(text) == content_id(normalize(text))
     assert content_id(f"{text}\r\n") == content_id(text)
 
 
@@ -107,8 +107,8 @@ def test_among_many_pages_of_one_template_in_a_bucket_only_copies_go(tmp_path: P
     write_documents(tmp_path / "all", sorted(all_of_them, key=order))
     write_array(tmp_path / "groups" / "000.places.npy", numpy.arange(len(texts)))
     write_array(tmp_path / "groups" / "000.sizes.npy", numpy.array([len(texts)]))
-    ledger, step = Ledger(["minhash"]), MinHash(step="minhash")
-    kept = list(without([tmp_path / "all"], [], tmp_path / "groups", tmp_path / "work", step, ledger))
+    audit, step = AuditLog(["minhash"]), MinHash(step="minhash")
+    kept = list(without([tmp_path / "all"], [], tmp_path / "groups", tmp_path / "work", step, audit))
     assert {" ".join(document.text.split()[:-8]) for document in kept} == {" ".join(page[:-8]) for page in pages}
     assert len(kept) == len(pages) > 2 * FEW
-    assert ledger.counts["minhash"].reasons == {"near_duplicate": len(copies)}
+    assert audit.counts["minhash"].reasons == {"near_duplicate": len(copies)}

@@ -71,7 +71,7 @@ def cut(texts: list[str], setting: SubstringDedup, folder: Path, earlier: int = 
     """What the step makes of texts in this order, by way of files; of the first some if they are an earlier run's."""
     from datatrove.data import Document
 
-    from pipeline.curation.audit.ledger import Ledger
+    from pipeline.curation.audit.audit_log import AuditLog
     from pipeline.curation.text.documents import write_documents
 
     half = earlier or len(texts) // 2
@@ -87,12 +87,12 @@ def cut(texts: list[str], setting: SubstringDedup, folder: Path, earlier: int = 
     for bucket in range(setting.buckets):
         files = [folder / "runs" / f"{bucket:03d}" / f"{shard:05d}.npy" for shard in (0, 1)]
         find_repeats([(path, 0) for path in files], folder / "repeats" / f"{bucket}.npy", earlier)
-    ledger = Ledger(["substring_dedup"])
+    audit = AuditLog(["substring_dedup"])
     repeats = [folder / "repeats" / f"{bucket}.npy" for bucket in range(setting.buckets)]
     before = substrings.Before(paths[:1], earlier) if earlier else substrings.Before()
     shards = paths[1:] if earlier else paths
-    kept = list(substrings.without_copies(shards, repeats, folder / "work", setting, ledger, before))
-    return {"kept": kept, "ledger": ledger}
+    kept = list(substrings.without_copies(shards, repeats, folder / "work", setting, audit, before))
+    return {"kept": kept, "ledger": audit}
 
 
 @settings(max_examples=60, deadline=None)

@@ -13,7 +13,7 @@ from datatrove.data import Document
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.curation.filters import rule_of
+from pipeline.curation.filters import filter_of
 from pipeline.curation.filters.credentials import entropy
 from pipeline.curation.recipes.steps import Secrets
 
@@ -67,8 +67,8 @@ AROUND = {
 
 def judged(text: str, step: Secrets = STEP) -> tuple[str, dict[str, int]]:
     document = Document(text=text, id="0", metadata={"origin": "test"})
-    judgement = rule_of(step)(document)
-    return document.text, dict(judgement.counts)
+    result = filter_of(step)(document)
+    return document.text, dict(result.counts)
 
 
 @pytest.mark.parametrize(("kind", "key"), KEYS, ids=[f"{kind}-{number}" for number, (kind, _) in enumerate(KEYS)])
@@ -129,9 +129,9 @@ def test_actions() -> None:
     aws, assigned = f"k = {KEYS[0][1]}", f"secret = '{drawn(40)}'"
     refusing = Secrets(step="secrets", formats="remove_document", assignments="off")
     document = Document(text=aws, id="0", metadata={"origin": "test"})
-    judgement = rule_of(refusing)(document)
-    assert judgement.removal is not None
-    assert (judgement.removal.reason, judgement.removal.value, document.text) == ("secrets_aws_key", 1, aws)
+    result = filter_of(refusing)(document)
+    assert result.removal is not None
+    assert (result.removal.reason, result.removal.value, document.text) == ("secrets_aws_key", 1, aws)
     assert judged(assigned, refusing) == (assigned, {})
     assert judged(assigned, Secrets(step="secrets", minimum_entropy=8)) == (assigned, {})
 

@@ -12,8 +12,8 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from pipeline.core.errors import DataError
-from pipeline.curation.audit.judgement import Judgement
-from pipeline.curation.filters import rule_of
+from pipeline.curation.audit.filter_result import FilterResult
+from pipeline.curation.filters import filter_of
 from pipeline.curation.filters.extreme_tokenized import CHUNK_CHARACTERS, tokens_per_character
 from pipeline.curation.filters.readability import eflaw
 from pipeline.curation.recipes.steps import ExtremeTokenized, GneissWeb, Readability
@@ -94,11 +94,11 @@ def test_a_file_that_is_no_tokenizer_is_named(tmp_path: Path) -> None:
 
 
 def test_readability_alone() -> None:
-    rule = rule_of(Readability(step="readability"))
+    document_filter = filter_of(Readability(step="readability"))
     document = Document(text=sentence(29, 29, 200), id="0", metadata={})
-    assert rule(document).removal is None
+    assert document_filter(document).removal is None
     assert document.metadata == {"eflaw": 29}
-    removal = rule(Document(text=sentence(30, 30, 200), id="0", metadata={})).removal
+    removal = document_filter(Document(text=sentence(30, 30, 200), id="0", metadata={})).removal
     assert removal is not None
     assert (removal.reason, removal.value, removal.threshold) == ("eflaw", 30, 30)
 
@@ -108,9 +108,9 @@ def test_readability_alone() -> None:
     [(219, "few_tokens_per_character"), (220, None), (280, None), (281, "many_tokens_per_character")],
 )
 def test_tokens_per_character_alone(tokenizer: str, tokens: int, reason: str | None) -> None:
-    rule = rule_of(ExtremeTokenized(step="extreme_tokenized", tokenizer=tokenizer))
+    document_filter = filter_of(ExtremeTokenized(step="extreme_tokenized", tokenizer=tokenizer))
     document = Document(text=sentence(20, tokens, 1000), id="0", metadata={})
-    removal = rule(document).removal
+    removal = document_filter(document).removal
     assert document.metadata == {"tokens_per_character": tokens / 1000}
     if reason is None:
         assert removal is None
@@ -119,10 +119,10 @@ def test_tokens_per_character_alone(tokenizer: str, tokens: int, reason: str | N
         assert (removal.reason, removal.value) == (reason, tokens / 1000)
 
 
-def judged(tokenizer: str, text: str, scores: dict[str, float], **changes: Any) -> Judgement:
+def judged(tokenizer: str, text: str, scores: dict[str, float], **changes: Any) -> FilterResult:
     """What the filter says of a text with these scores."""
     step = GneissWeb(step="gneissweb", tokenizer=tokenizer, **changes)
-    return rule_of(step)(Document(text=text, id="0", metadata={"scores": {**NO_SCORES, **scores}}))
+    return filter_of(step)(Document(text=text, id="0", metadata={"scores": {**NO_SCORES, **scores}}))
 
 
 GOLDEN = {
@@ -185,10 +185,10 @@ def test_the_decision_is_the_published_formula(
     readable = words < (70 if category else 30)
     low, high = (0.10, 0.50) if category else (0.22, 0.28)
     tokens = low <= (words + marks) / 1000 <= high
-    judgement = judged(tokenizer, text, scores)
-    assert (judgement.removal is None) == (quality and (readable or tokens))
-    if judgement.removal is None:
-        assert judgement.checks
+    result = judged(tokenizer, text, scores)
+    assert (result.removal is None) == (quality and (readable or tokens))
+    if result.removal is None:
+        assert result.checks
     else:
-        assert judgement.removal.value is not None
-        assert judgement.removal.threshold is not None
+        assert result.removal.value is not None
+        assert result.removal.threshold is not None

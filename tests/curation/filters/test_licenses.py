@@ -7,19 +7,19 @@ from hypothesis import strategies as st
 
 from pipeline.core.config import build
 from pipeline.core.errors import ConfigError
-from pipeline.curation.filters import rule_of
-from pipeline.curation.filters.licences import allows
-from pipeline.curation.recipes.steps import Licences
+from pipeline.curation.filters import filter_of
+from pipeline.curation.filters.licenses import allows
+from pipeline.curation.recipes.steps import Licenses
 
-STEP = Licences(step="licences")
+STEP = Licenses(step="licences")
 ALLOWED = frozenset({"mit", "apache-2.0", "gpl-2.0-only"})
 MIT = "# Permission is hereby granted, free of charge, to any person\n# obtaining a copy of this software\n"
 GPL = "/* This program is free software under the terms of the GNU General\n * Public License */\n"
 
 
-def reason(text: str, step: Licences = STEP, **metadata: object) -> str | None:
+def reason(text: str, step: Licenses = STEP, **metadata: object) -> str | None:
     document = Document(text=text, id="0", metadata={"origin": "test", **metadata})
-    removal = rule_of(step)(document).removal
+    removal = filter_of(step)(document).removal
     return None if removal is None else removal.reason
 
 
@@ -76,11 +76,11 @@ def test_metadata_and_text_must_both_be_allowed() -> None:
 
 
 def test_settings() -> None:
-    assert reason("code", build(Licences, {"step": "licences", "keep_unknown": True}, "steps[0]")) is None
-    only = build(Licences, {"step": "licences", "allow": ["Apache-2.0"]}, "steps[0]")
+    assert reason("code", build(Licenses, {"step": "licences", "keep_unknown": True}, "steps[0]")) is None
+    only = build(Licenses, {"step": "licences", "allow": ["Apache-2.0"]}, "steps[0]")
     assert reason(MIT, only) == "licence_MIT"
     with pytest.raises(ConfigError, match="allow is empty"):
-        build(Licences, {"step": "licences", "allow": []}, "steps[0]")
+        build(Licenses, {"step": "licences", "allow": []}, "steps[0]")
 
 
 @given(st.text(max_size=60) | st.text("()ANDORWITH MIT", max_size=60))
@@ -92,4 +92,4 @@ def test_total(text: str) -> None:
 @pytest.mark.parametrize("text", ["SPDX-License-Identifier:" * 40_000, "(" * 10**6, "MIT " * 250_000, "A-" * 500_000])
 def test_hostile_text_takes_bounded_time(text: str) -> None:
     reason(text, license=text)
-    reason("SPDX-License-Identifier: " + text, Licences(step="licences", header_characters=10**6))
+    reason("SPDX-License-Identifier: " + text, Licenses(step="licences", header_characters=10**6))

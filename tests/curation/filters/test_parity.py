@@ -17,7 +17,7 @@ from datatrove.pipeline.filters.base_filter import BaseFilter, get_filter_result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.curation.filters import rule_of
+from pipeline.curation.filters import filter_of
 from pipeline.curation.recipes import steps
 
 STOCK: dict[str, BaseFilter] = {
@@ -27,7 +27,7 @@ STOCK: dict[str, BaseFilter] = {
     "fineweb_quality": FineWebQualityFilter(char_duplicates_ratio=0.1),
     "mc4_paragraphs": C4ParagraphFilter(),
 }
-RULES = {name: rule_of(steps.STEPS[name](step=name)) for name in STOCK}  # type: ignore[call-arg]
+RULES = {name: filter_of(steps.STEPS[name](step=name)) for name in STOCK}  # type: ignore[call-arg]
 
 WORDS = "the of and cat dog walked 12 # ... … - • Hello. { javascript x's lorem ipsum U.S. , !"
 WORD = st.sampled_from(WORDS.split(" "))
@@ -51,10 +51,10 @@ def stock(name: str, text: str) -> tuple[bool, str | None, str]:
 def ours(name: str, text: str) -> tuple[bool, str | None, str]:
     """The same of this project's rule."""
     document = Document(text, "0")
-    judgement = RULES[name](document)
-    if judgement.removal is None:
+    result = RULES[name](document)
+    if result.removal is None:
         return True, None, document.text
-    return False, judgement.removal.reason, text
+    return False, result.removal.reason, text
 
 
 def assert_alike(name: str, text: str) -> None:

@@ -7,7 +7,7 @@ from datatrove.data import Document
 
 from pipeline.core.config import build
 from pipeline.core.errors import ConfigError
-from pipeline.curation.filters import rule_of
+from pipeline.curation.filters import filter_of
 from pipeline.curation.recipes import steps
 
 GERMAN = "Der Hund und der Kater sitzen vor der Tür und warten auf die Leute."
@@ -24,8 +24,8 @@ def gopher(**changes: Any) -> steps.GopherQuality:
 @pytest.mark.parametrize(("language", "limit"), [("de", None), ("fr", 50), (None, 50)])
 def test_a_document_is_held_to_the_settings_of_its_language(language: str | None, limit: int | None) -> None:
     metadata = {} if language is None else {"language": language}
-    judgement = rule_of(gopher())(Document(text=GERMAN, id="0", metadata=metadata))
-    assert (judgement.removal and judgement.removal.threshold) == limit
+    result = filter_of(gopher())(Document(text=GERMAN, id="0", metadata=metadata))
+    assert (result.removal and result.removal.threshold) == limit
 
 
 def test_what_is_not_named_for_a_language_is_as_for_all() -> None:
@@ -48,10 +48,10 @@ def test_settings_of_a_language_are_checked_with_the_recipe(changes: dict[str, A
 
 def test_a_score_for_a_language() -> None:
     settings = {"step": "language", "keep": ["de", "en"], "minimum_scores": {"de": 1.0}}
-    rule = rule_of(build(steps.Language, settings, ""))
-    refused = rule(Document(text=GERMAN, id="0")).removal
+    document_filter = filter_of(build(steps.Language, settings, ""))
+    refused = document_filter(Document(text=GERMAN, id="0")).removal
     assert refused is not None
     assert (refused.reason, refused.threshold) == ("language_score", 1.0)
-    assert rule(Document(text="The dog and the cat wait at the door of the house.", id="1")).removal is None
+    assert document_filter(Document(text="The dog and the cat wait at the door of the house.", id="1")).removal is None
     with pytest.raises(ConfigError, match="minimum_scores names fr"):
         build(steps.Language, settings | {"minimum_scores": {"fr": 0.5}}, "")

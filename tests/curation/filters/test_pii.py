@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.config import build
 from pipeline.core.errors import ConfigError
-from pipeline.curation.filters import rule_of
+from pipeline.curation.filters import filter_of
 from pipeline.curation.filters.pii import cards, emails, ipv4, ipv6, issued, luhn, phones
 from pipeline.curation.recipes.steps import Pii
 
@@ -90,21 +90,21 @@ TEXT = "Ask jane@site.org or +1 650-253-0000, host 93.184.216.34, card 4111 1111
 
 def test_replacements_are_counted_and_nothing_is_left() -> None:
     it = document(TEXT)
-    judgement = rule_of(PII)(it)
-    assert judgement.removal is None
-    assert judgement.counts == {"email": 1, "phone": 1, "ipv4": 1, "card": 1}
+    result = filter_of(PII)(it)
+    assert result.removal is None
+    assert result.counts == {"email": 1, "phone": 1, "ipv4": 1, "card": 1}
     assert it.text == "Ask email@example.com or 555-0100, host 192.0.2.1, card 0000 0000 0000 0000."
-    assert not judgement.matches
+    assert not result.matches
 
 
 def test_each_kind_has_its_action() -> None:
     step = build(Pii, {"step": "pii", "email": {"action": "remove_document", "replacement": ""}}, "steps[0]")
     it = document(TEXT)
-    judgement = rule_of(step)(it)
-    assert judgement.removal is not None
-    assert (judgement.removal.reason, judgement.removal.value) == ("pii_email", 1)
+    result = filter_of(step)(it)
+    assert result.removal is not None
+    assert (result.removal.reason, result.removal.value) == ("pii_email", 1)
     off = {kind: {"action": "off", "replacement": ""} for kind in FINDERS}
-    assert rule_of(build(Pii, {"step": "pii", **off}, "steps[0]"))(it).counts == {}
+    assert filter_of(build(Pii, {"step": "pii", **off}, "steps[0]"))(it).counts == {}
     assert it.text == TEXT
     with pytest.raises(ConfigError, match="phone_regions names 'usa'"):
         build(Pii, {"step": "pii", "phone_regions": ["usa"]}, "steps[0]")
@@ -118,8 +118,8 @@ def test_total_and_idempotent(text: str) -> None:
             assert behind <= start < end <= len(text)
             behind = end
     it = document(text)
-    rule = rule_of(PII)
-    rule(it)
+    document_filter = filter_of(PII)
+    document_filter(it)
     once = it.text
     for kind in ("email", "ipv6", "card"):
         assert found(kind, once) == []
@@ -133,4 +133,4 @@ HOSTILE = ["a" * 10**6, "a@" * 500_000, "a." * 500_000, "1" * 10**6, "1 " * 500_
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:8]))
 def test_hostile_text_takes_linear_time(text: str) -> None:
-    rule_of(PII)(document(text))
+    filter_of(PII)(document(text))

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from datatrove.data import Document
 
-from pipeline.curation.audit.judgement import Judgement
-from pipeline.curation.filters import rule_of
+from pipeline.curation.audit.filter_result import FilterResult
+from pipeline.curation.filters import filter_of
 from pipeline.curation.filters.gopher_repetition import DUPLICATE_N_GRAMS, TOP_N_GRAMS
 from pipeline.curation.recipes import steps
 
@@ -101,10 +101,10 @@ CASES: dict[str, tuple[str, dict[str, Any], Callable[[int], str], int, int]] = {
 }  # fmt: skip
 
 
-def judged(step: str, settings: dict[str, Any], text: str) -> Judgement:
+def judged(step: str, settings: dict[str, Any], text: str) -> FilterResult:
     """What a step says of a text."""
-    rule = rule_of(steps.STEPS[step](step=step, **settings))  # type: ignore[call-arg]
-    return rule(Document(text, "0", metadata={"origin": "page.html" if "<html>" in text else "file.py"}))
+    document_filter = filter_of(steps.STEPS[step](step=step, **settings))  # type: ignore[call-arg]
+    return document_filter(Document(text, "0", metadata={"origin": "page.html" if "<html>" in text else "file.py"}))
 
 
 @pytest.mark.parametrize("reason", CASES)
@@ -115,9 +115,9 @@ def test_both_sides_of_a_threshold(reason: str) -> None:
     assert removal.reason == reason
     assert removal.value is not None
     assert removal.threshold is not None
-    judgement = judged(step, settings, family(kept))
-    assert judgement.removal is None, judgement.removal
-    check = next(check for check in judgement.checks if check.reason == reason)
+    result = judged(step, settings, family(kept))
+    assert result.removal is None, result.removal
+    check = next(check for check in result.checks if check.reason == reason)
     assert check.threshold == removal.threshold
     # The limit lies between the two, or on the one that is kept.
     low, high = sorted((removal.value, check.value))

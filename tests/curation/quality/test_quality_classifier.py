@@ -15,15 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.errors import DataError
-from pipeline.curation.audit.ledger import Ledger
-from pipeline.curation.filters import rule_of
-from pipeline.curation.quality.card import Example, average_precision, is_held_out, measure
+from pipeline.curation.audit.audit_log import AuditLog
+from pipeline.curation.filters import filter_of
 from pipeline.curation.quality.classifier import BATCH, BagOfGrams, load_bag_of_grams, load_scorer
+from pipeline.curation.quality.fit import train, train_and_save
 from pipeline.curation.quality.hashing import Hashing
-from pipeline.curation.quality.training import train, train_and_save
+from pipeline.curation.quality.model_card import Example, average_precision, is_held_out, measure
 from pipeline.curation.recipes.steps import Classifier
 from pipeline.curation.recipes.steps.classifiers import ClassifierFile, ClassifierTraining
-from pipeline.curation.tasks.select import select
+from pipeline.curation.tasks.high_quality import select
 from tests.curation.quality.fasttext_files import END, write_model
 from tests.curation.recipe_files import hashes
 
@@ -84,10 +84,10 @@ def test_a_low_limit_refuses_documents_that_the_likelier_labels_probability_lets
 ) -> None:
     path, good, _ = fasttext_file
     file = ClassifierFile(name="quality", path=str(path), label=good, minimum_score=0.03)
-    rule = rule_of(Classifier(step="classifier", models=(file,)))
-    judged = [rule(Document(text=text, id="0", metadata={})) for text in [*GOOD, *BAD]]
-    assert all(judgement.removal is None for judgement in judged[: len(GOOD)])
-    refused = [judgement.removal for judgement in judged[len(GOOD) :] if judgement.removal is not None]
+    document_filter = filter_of(Classifier(step="classifier", models=(file,)))
+    judged = [document_filter(Document(text=text, id="0", metadata={})) for text in [*GOOD, *BAD]]
+    assert all(result.removal is None for result in judged[: len(GOOD)])
+    refused = [result.removal for result in judged[len(GOOD) :] if result.removal is not None]
     assert len(refused) == len(BAD)
     assert all(each.reason == "score_quality" and each.value < 0.03 == each.threshold for each in refused if each.value)
     # The mistake this guards against: of two labels the likelier one is never below one half.
@@ -153,7 +153,7 @@ def test_a_classifier_is_files_that_another_run_can_read(tmp_path: Path) -> None
     assert load_scorer(tmp_path / "one", "high")(GOOD) == model.scores(GOOD, "high")
     file = ClassifierFile(name="books", path=str(tmp_path / "one"), label="high")
     document = Document(text=GOOD[0], id="0", metadata={"scores": {"other": 0.5}})
-    assert rule_of(Classifier(step="classifier", models=(file,)))(document).removal is None
+    assert filter_of(Classifier(step="classifier", models=(file,)))(document).removal is None
     assert document.metadata["scores"] == {"other": 0.5, "books": model.scores(GOOD[:1], "high")[0]}
 
 
@@ -219,21 +219,21 @@ def test_files_that_are_no_classifier_are_named(tmp_path: Path, fasttext_file: t
 def test_the_share_is_kept_and_the_rest_has_rows() -> None:
     candidates = [Document(text="t", id=f"{index:02d}", metadata={"origin": "o", "source": "s"}) for index in range(10)]
     scores = [100_000, 900_000, 500_000, 900_000, 200_000, 300_000, 500_000, 800_000, 0, 500_000]
-    ledger = Ledger(["quality_classifier"])
-    kept = list(select(candidates, scores, 0.4, "quality_classifier", ledger))
+    audit = AuditLog(["quality_classifier"])
+    kept = list(select(candidates, scores, 0.4, "quality_classifier", audit))
     assert [document.id for document in kept] == ["01", "02", "03", "07"]
     assert [document.metadata["quality"] for document in kept] == [0.9, 0.5, 0.9, 0.8]
-    assert [row["value"] for row in ledger.rows] == [0.1, 0.2, 0.3, 0.5, 0.0, 0.5]
-    assert {row["threshold"] for row in ledger.rows} == {0.5}
+    assert [row["value"] for row in audit.rows] == [0.1, 0.2, 0.3, 0.5, 0.0, 0.5]
+    assert {row["threshold"] for row in audit.rows} == {0.5}
 
 
 @given(st.lists(st.integers(0, 5), max_size=40), st.floats(0.01, 1))
 @settings(max_examples=100, deadline=None, derandomize=True)
 def test_exactly_the_share_is_kept_and_none_below_one_removed(scores: list[int], share: float) -> None:
     candidates = [Document(text="t", id=f"{place:02d}", metadata={"origin": "", "source": ""}) for place in range(40)]
-    ledger = Ledger(["step"])
-    kept = list(select(candidates[: len(scores)], scores, share, "step", ledger))
+    audit = AuditLog(["step"])
+    kept = list(select(candidates[: len(scores)], scores, share, "step", audit))
     assert len(kept) == (max(1, round(share * len(scores))) if scores else 0)
-    assert len(kept) + len(ledger.rows) == len(scores)
+    assert len(kept) + len(audit.rows) == len(scores)
     best = sorted(range(len(scores)), key=lambda place: (-scores[place], place))[: len(kept)]
     assert [int(str(document.id)) for document in kept] == sorted(best)

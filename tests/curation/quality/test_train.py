@@ -131,14 +131,14 @@ def test_another_classifier_is_another_fingerprint(classifier: Path, tmp_path: P
     lines = write_lines(tmp_path / "web.jsonl", ["text"])
     write_recipe(tmp_path / "recipes", recipe(lines, [models(classifier, "dclm")]))
     config = CurateConfig(recipes=str(tmp_path / "recipes"))
-    before = config.content()
-    assert config.content() == before
+    before = config.data_fingerprint()
+    assert config.data_fingerprint() == before
     files = ["--class", f"cc={tmp_path / 'casual'}", "--class", f"hq={tmp_path / 'formal.jsonl'}"]
     assert main([*files, "--positive", "hq", "--output", str(classifier), *SMALL, "--seed", "1"]) == 0
-    assert config.content() != before
+    assert config.data_fingerprint() != before
     (classifier / "config.json").unlink()
     with pytest.raises(DataError, match="no file"):
-        config.content()
+        config.data_fingerprint()
 
 
 def test_mistakes_on_the_command_line_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.curation.readers.bad_records import Place, picked_up
+from pipeline.curation.readers.bad_records import Place, pop_place
 from pipeline.curation.readers.embedded.text import EmbeddedText
 from pipeline.curation.readers.gzip_members import CutShort, GzipMembers
 from pipeline.curation.readers.warc import WarcPages, write_warc
@@ -57,7 +57,7 @@ def test_damage_in_an_archive_costs_the_record_that_it_lies_in(tmp_path: Path, d
     (tmp_path / "all.warc.gz").write_bytes(b"".join(parts))
     good, bad = [], []
     for document in WarcPages(str(tmp_path), -1, 10**6).read_file("all.warc.gz"):
-        place, reason = picked_up(document)
+        place, reason = pop_place(document)
         if reason is None:
             good.append(document.text)
         else:

@@ -84,10 +84,10 @@ def test_missing_folder_and_missing_domain(lines: Path, tmp_path: Path) -> None:
 def test_a_changed_source_changes_the_fingerprint(lines: Path, tmp_path: Path) -> None:
     write_recipe(tmp_path / "recipes", recipe(lines, EXACT))
     config = CurateConfig(recipes=str(tmp_path / "recipes"))
-    before = config.content()
-    assert config.content() == before
+    before = config.data_fingerprint()
+    assert config.data_fingerprint() == before
     write_lines(lines, ["a text", "another"])
-    assert config.content() != before
+    assert config.data_fingerprint() != before
 
 
 @pytest.mark.parametrize("folder", ["smoke", "granite"])

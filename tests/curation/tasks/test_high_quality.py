@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.curation.executors.parallel import Counter
+from pipeline.curation.executors.parallel import TaskProgress
 from pipeline.curation.recipes.recipe import load_recipe
-from pipeline.curation.tasks.select import SelectHighQuality
+from pipeline.curation.tasks.high_quality import SelectHighQuality
 from tests import ROOT
 from tests.curation.conftest import Curate
 from tests.curation.recipe_files import DISCLOSURE, hashes, recipe, write_lines, write_recipe
@@ -30,7 +30,7 @@ def select(recipes: Path, output: Path) -> None:
     folder = output.parent / f"{output.name}-counts"
     folder.mkdir(exist_ok=True)
     chosen = load_recipe(recipes / "common_crawl_hq.yaml")
-    SelectHighQuality(chosen, output, folder / "funnel.json", 50)(Counter(folder, 0))
+    SelectHighQuality(chosen, output, folder / "funnel.json", 50)(TaskProgress(folder, 0))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pipeline.posttraining.data import conversations as raw
 from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.conversations import Conversation, documentation, raw_conversations, turn
 from pipeline.posttraining.data.preferences import preference_pairs
-from pipeline.posttraining.data.rules import curate, normalise
+from pipeline.posttraining.data.rules import curate, normalize
 from pipeline.posttraining.data.sft_data import read_rows, run
 from tests.curation.recipe_files import write_lines
 from tests.posttraining.tiny import DATA, data_config
@@ -53,8 +53,8 @@ def test_what_can_be_repaired_is_repaired_and_told() -> None:
     kept, removed, repaired = curate(untidy, data_config())
     assert (kept, removed) == (conversations, [])
     assert len(repaired) == len(conversations)
-    assert normalise("a\u0301 \r\n\x00b\u200b ") == "á\nb"
-    assert normalise(normalise("  x \r y ")) == normalise("  x \r y ")
+    assert normalize("a\u0301 \r\n\x00b\u200b ") == "á\nb"
+    assert normalize(normalize("  x \r y ")) == normalize("  x \r y ")
 
 
 def test_duplicates_are_removed_once() -> None:
@@ -75,12 +75,12 @@ def test_questions_of_a_benchmark_are_removed_and_change_the_fingerprint(tmp_pat
     assert [each for each in conversations if each.messages[0]["content"] != planted] == kept
     assert {(row["step"], row["value"], row["threshold"]) for row in removed} == {("decontamination", 1.0, 0.5)}
     assert str(removed[0]["reason"]).startswith("copies planted: ")
-    content = config.content()
+    content = config.data_fingerprint()
     write_lines(path, ["other"])
-    assert config.content() != content
+    assert config.data_fingerprint() != content
     path.unlink()
     with pytest.raises(DataError, match="no file"):
-        config.content()
+        config.data_fingerprint()
 
 
 def test_the_stage_accounts_for_every_conversation(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from pipeline.core.artifact import load
 from pipeline.core.config import build
 from pipeline.core.errors import EXIT_DONE, ConfigError
+from pipeline.environments import ProblemConfig
 from pipeline.posttraining.common.chat import assistant_loss
 from pipeline.posttraining.common.checkpoints import is_complete, last_complete_checkpoint, mark_complete
-from pipeline.posttraining.common.config import ProbeConfig, ProblemConfig
-from pipeline.posttraining.common.sampling import probe_problems, sample_replies
+from pipeline.posttraining.common.config import EvalSamplingConfig
+from pipeline.posttraining.common.sampling import eval_problems, sample_replies
 from pipeline.posttraining.common.trainer_arguments import accumulation_steps, deepspeed_arguments
 from pipeline.posttraining.sft.config import SftConfig
 from tests.posttraining.tiny import PROBE, PROBLEMS, TRAINING, write_data, write_model
@@ -75,12 +76,12 @@ def test_the_held_out_loss_is_a_mean_over_tokens(run: Path) -> None:
 
 
 def test_sampling_is_the_same_every_time_and_leaves_the_random_state(run: Path) -> None:
-    posed = probe_problems(["math", "identity"], ProbeConfig(**PROBE), ProblemConfig(**PROBLEMS))
+    posed = eval_problems(["math", "identity"], EvalSamplingConfig(**PROBE), ProblemConfig(**PROBLEMS))
     state = torch.get_rng_state()
-    first = sample_replies(run / "base/checkpoint", posed, ProbeConfig(**PROBE), 8)
+    first = sample_replies(run / "base/checkpoint", posed, EvalSamplingConfig(**PROBE), 8)
     assert torch.equal(state, torch.get_rng_state())
     torch.manual_seed(5)
-    assert sample_replies(run / "base/checkpoint", posed, ProbeConfig(**PROBE), 8) == first
+    assert sample_replies(run / "base/checkpoint", posed, EvalSamplingConfig(**PROBE), 8) == first
     assert [reply.problem for reply in first] == [problem for problem in posed for _ in range(2)]
     assert all(reply.verdict.score == 0 for reply in first if not reply.ended)
 

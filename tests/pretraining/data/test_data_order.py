@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from pipeline.core.errors import DataError
 from pipeline.core.files import write_json
-from pipeline.pretraining.data.mixture import Mixture, check_supply
+from pipeline.pretraining.data.mixture import Mixture, check_token_budget
 from pipeline.pretraining.data.permutation import FeistelPermutation
-from pipeline.pretraining.data.stream import IGNORED, Sequences, TokenStream
+from pipeline.pretraining.data.stream import IGNORED, PackedDataset, TokenStream
 from pipeline.tokenization.shards import TokenShard
 from tests.shards import write_shards
 
@@ -69,7 +69,7 @@ def test_mixture_assignment_is_a_function_of_the_sample_number(
 
 def test_mixture_refuses_what_would_run_out() -> None:
     with pytest.raises(DataError, match=r"mixture\.b: needs 64 sequences, has 10: 6\.4 epochs"):
-        check_supply(Mixture({"a": 1, "b": 1}, 0), 128, {"a": 100, "b": 10}, max_epochs=4)
+        check_token_budget(Mixture({"a": 1, "b": 1}, 0), 128, {"a": 100, "b": 10}, max_epochs=4)
     with pytest.raises(DataError, match=r"mixture\.tiny"):
         Mixture({"a": 1e6, "tiny": 1e-3}, 0)
 
@@ -85,7 +85,7 @@ def test_sequences_know_their_documents(
     """Positions restart with each document, and no label comes from another document."""
     directory = tmp_path_factory.mktemp("shards")
     write_shards(directory, {"code": documents})
-    stream_of = Sequences(TokenShard.open(directory / "code" / "train.ds"), context)
+    stream_of = PackedDataset(TokenShard.open(directory / "code" / "train.ds"), context)
     whole = [(token, number) for number, document in enumerate(documents) for token in [*document, 0]]
     for number in range(len(stream_of)):
         tokens, positions, labels = stream_of.read(number)
@@ -110,7 +110,7 @@ def test_tokens_beyond_four_gibibytes_are_where_the_index_says(tmp_path: Path) -
     write_json(tmp_path / "index.json", {"dtype": "uint32", "domains": {"code": {"train": split}}})
     shard = TokenShard.open(tmp_path / "code" / "train.ds")
     assert shard.document(1).tolist() == last[2:]
-    sequences = Sequences(shard, 4)
+    sequences = PackedDataset(shard, 4)
     tokens, positions, labels = sequences.read(len(sequences) - 1)
     assert len(sequences) == (far + 4) // 4
     assert tokens.tolist() == [0, *last[:3]]

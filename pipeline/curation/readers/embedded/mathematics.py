@@ -136,7 +136,7 @@ def _story(draw: random.Random) -> tuple[str, str, bool]:
     return question, f"{a} + {b} = {a + b}. {name} has {a + b} {thing}.", len([*range(a), *range(b)]) == a + b
 
 
-KINDS: dict[str, Callable[[random.Random], tuple[str, str, bool]]] = {
+STAGE_TYPES: dict[str, Callable[[random.Random], tuple[str, str, bool]]] = {
     "sums": _sum, "differences": _difference, "products": _product, "column sums": _column_sum,
     "long products": _long_product, "divisions": _division, "comparisons": _comparison, "orders": _order,
     "sequences": _sequence, "even and odd": _even, "conversions": _conversion, "equations": _equation,
@@ -147,7 +147,7 @@ KINDS: dict[str, Callable[[random.Random], tuple[str, str, bool]]] = {
 
 def units(source: EmbeddedSource) -> list[str]:
     """Names of documents: a kind and a number."""
-    kinds = list(KINDS)
+    kinds = list(STAGE_TYPES)
     return [f"{kinds[index % len(kinds)]}/{index:06d}" for index in range(source.limit or DEFAULT_UNITS)]
 
 
@@ -159,7 +159,7 @@ def read(source: EmbeddedSource, names: list[str]) -> Iterator[EmbeddedText]:
     """
     for name in names:
         draw = random.Random(f"{source.seed}/{name}")
-        kind = KINDS[name.partition("/")[0]]
+        kind = STAGE_TYPES[name.partition("/")[0]]
         lines: list[str] = []
         while len(lines) < PROBLEMS_PER_DOCUMENT:
             question, answer, agrees = kind(draw)

@@ -14,7 +14,7 @@ from pipeline.curation.recipes.steps.classifiers import (
 )
 from pipeline.curation.recipes.steps.contamination import Decontaminate
 from pipeline.curation.recipes.steps.duplicates import ExactDedup, MinHash, SubstringDedup
-from pipeline.curation.recipes.steps.licences import Licences
+from pipeline.curation.recipes.steps.licenses import Licenses
 from pipeline.curation.recipes.steps.packing import PackRepositories
 from pipeline.curation.recipes.steps.pages import EXTRACTORS, Resiliparse, Trafilatura, UrlFilter
 from pipeline.curation.recipes.steps.privacy import Pii, Secrets
@@ -47,7 +47,7 @@ __all__ = [
     "GopherRepetition",
     "Language",
     "Length",
-    "Licences",
+    "Licenses",
     "MC4Paragraphs",
     "MinHash",
     "PackRepositories",
@@ -68,7 +68,7 @@ __all__ = [
 Step = (
     UrlFilter | Trafilatura | Resiliparse
     | RepairEncoding | Language | Length | CodeRules | GopherRepetition | GopherQuality | C4 | FineWebQuality
-    | MC4Paragraphs | RefinedWebLines | Decontaminate | Pii | Secrets | Licences
+    | MC4Paragraphs | RefinedWebLines | Decontaminate | Pii | Secrets | Licenses
     | Classifier | Readability | ExtremeTokenized | GneissWeb
     | ExactDedup | MinHash | SubstringDedup | PackRepositories | QualityClassifier
 )  # fmt: skip

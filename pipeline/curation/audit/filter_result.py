@@ -1,4 +1,4 @@
-"""pipeline/curation/audit/judgement.py"""
+"""pipeline/curation/audit/filter_result.py"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class FilterResult:
     """What a rule says of a document. It may have changed the text."""
 
     removal: Removal | None = None
@@ -47,25 +47,25 @@ class Judgement:
     """Evidence to write beside the removals, such as text shared with a benchmark. Never what had to be hidden."""
 
 
-KEEP = Judgement()
+KEEP = FilterResult()
 
 
-def refuse(
+def reject(
     reason: str, value: float | None = None, threshold: float | None = None, duplicate_of: str | None = None
-) -> Judgement:
+) -> FilterResult:
     """The judgement on a document that does not stay."""
-    return Judgement(Removal(reason=reason, value=value, threshold=threshold, duplicate_of=duplicate_of))
+    return FilterResult(Removal(reason=reason, value=value, threshold=threshold, duplicate_of=duplicate_of))
 
 
-Measured = tuple[str, float, Literal["<=", ">="], float]
+LimitCheck = tuple[str, float, Literal["<=", ">="], float]
 """Reason if it fails, value, and the side of the limit on which it must be."""
 
 
-def judge(measured: Iterable[Measured]) -> Judgement:
+def check_limits(measured: Iterable[LimitCheck]) -> FilterResult:
     """Holds values against limits, one after the other, and stops at the first that fails."""
     checks = []
     for reason, value, side, limit in measured:
         if (value > limit) if side == "<=" else (value < limit):
-            return refuse(reason, value, limit)
+            return reject(reason, value, limit)
         checks.append(Check(reason, value, limit))
-    return Judgement(checks=tuple(checks))
+    return FilterResult(checks=tuple(checks))

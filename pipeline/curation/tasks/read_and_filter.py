@@ -6,61 +6,61 @@ from dataclasses import dataclass
 from datatrove.data import Document
 
 from pipeline.core.files import write_json
-from pipeline.curation.audit.judgement import Removal
-from pipeline.curation.audit.ledger import Ledger
-from pipeline.curation.executors.parallel import Counter
-from pipeline.curation.filters import rule_of
+from pipeline.curation.audit.audit_log import AuditLog
+from pipeline.curation.audit.filter_result import Removal
+from pipeline.curation.executors.parallel import TaskProgress
+from pipeline.curation.filters import filter_of
 from pipeline.curation.filters.extraction import Extraction
-from pipeline.curation.filters.recorded import Recorded
+from pipeline.curation.filters.filter_step import FilterStep
 from pipeline.curation.readers import readers
-from pipeline.curation.readers.bad_records import picked_up, quarantine_row
+from pipeline.curation.readers.bad_records import pop_place, quarantine_row
 from pipeline.curation.recipes.steps import EXTRACTORS
-from pipeline.curation.tasks.workspace import READ, Workplace
+from pipeline.curation.tasks.workspace import READ, DomainWorkspace
 from pipeline.curation.text import documents
 
 EMPTY = "empty"
 
 
 @dataclass(frozen=True)
-class Collect:
+class ReadAndFilter:
     """Reads every n-th unit of a domain's sources and applies the steps that look at one document."""
 
-    workplace: Workplace
+    workspace: DomainWorkspace
     task: int
 
-    def __call__(self, counter: Counter) -> None:
+    def __call__(self, progress: TaskProgress) -> None:
         """Writes the part and what was counted."""
-        ledger = self.workplace.new_ledger()
-        stream: Iterator[Document] = self._read(ledger, counter)
-        for step in self.workplace.recipe.steps:
+        audit = self.workspace.new_audit()
+        stream: Iterator[Document] = self._read(audit, progress)
+        for step in self.workspace.recipe.steps:
             if isinstance(step, EXTRACTORS):
-                stream = self._checked(Extraction(step, ledger).run(stream), step.step, ledger)
+                stream = self._checked(Extraction(step, audit).run(stream), step.step, audit)
             elif step.scope != "domain":
-                stream = Recorded(step.step, rule_of(step), ledger).run(stream)
+                stream = FilterStep(step.step, filter_of(step), audit).run(stream)
         collected = sorted(stream, key=documents.order)
-        documents.write_documents(self.workplace.part(self.task), collected)
-        write_json(self.workplace.ledger(f"collect-{self.task:05d}"), ledger.as_json())
+        documents.write_documents(self.workspace.part(self.task), collected)
+        write_json(self.workspace.audit(f"collect-{self.task:05d}"), audit.as_json())
 
-    def _read(self, ledger: Ledger, counter: Counter) -> Iterator[Document]:
-        for source in self.workplace.recipe.sources:
-            names = readers.units(source)[self.task :: self.workplace.tasks]
-            for document in readers.read(source, names, counter.unit):
-                counter.document()
-                place, reason = picked_up(document)
+    def _read(self, audit: AuditLog, progress: TaskProgress) -> Iterator[Document]:
+        for source in self.workspace.recipe.sources:
+            names = readers.units(source)[self.task :: self.workspace.tasks]
+            for document in readers.read(source, names, progress.unit_done):
+                progress.document_done()
+                place, reason = pop_place(document)
                 reason = reason or _unfit(document)
                 document.text = document.text if reason is None else document.text.encode(errors="replace").decode()
                 document.id = documents.content_id(document.text)
                 if reason is None:
-                    ledger.keep(READ, len(document.text), len(document.text))
+                    audit.keep(READ, len(document.text), len(document.text))
                     yield document
                     continue
-                ledger.remove(READ, document, Removal(reason=reason))
+                audit.remove(READ, document, Removal(reason=reason))
                 if reason != EMPTY:
                     row = quarantine_row(place, document.metadata["origin"], reason, document.text)
-                    ledger.quarantined.append(row)
+                    audit.quarantined.append(row)
 
     @staticmethod
-    def _checked(stream: Iterable[Document], step: str, ledger: Ledger) -> Iterator[Document]:
+    def _checked(stream: Iterable[Document], step: str, audit: AuditLog) -> Iterator[Document]:
         for document in stream:
             document.id = documents.content_id(document.text)
             yield document

@@ -9,8 +9,8 @@ from datatrove.pipeline.tokens.tokenizer import TokenizedFile
 
 from pipeline.core.errors import DataError
 from pipeline.core.files import sync
-from pipeline.tokenization.pieces import Piece
 from pipeline.tokenization.shards import DOCUMENT_TYPE, SOURCE_TYPE, TOKEN_TYPES
+from pipeline.tokenization.tokenized_documents import TokenizedDocuments
 
 SPLITS = ("train", "validation")
 
@@ -31,7 +31,7 @@ def validation_documents(split_keys: numpy.ndarray, share: float) -> numpy.ndarr
 
 
 def merge_domain(
-    pieces: list[Piece], directory: Path, share: float, dtype: str, minimum_tokens: int = 0
+    pieces: list[TokenizedDocuments], directory: Path, share: float, dtype: str, minimum_tokens: int = 0
 ) -> dict[str, dict[str, Any]]:
     """Writes `train.ds` and `validation.ds` with their indexes and documents; gives their part of the index.
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from datatrove.data import Document
 
-from pipeline.curation.audit.judgement import KEEP, Judgement, refuse
-from pipeline.curation.filters.rule import Rule
-from pipeline.curation.recipes.steps import Licences
-from pipeline.curation.text.normalized_words import normalised_words
+from pipeline.curation.audit.filter_result import KEEP, FilterResult, reject
+from pipeline.curation.filters.filter_step import DocumentFilter
+from pipeline.curation.recipes.steps import Licenses
+from pipeline.curation.text.normalized_words import normalized_words
 
 _SPDX_LINE = re.compile(r"SPDX-License-Identifier:[ \t]{0,8}([A-Za-z0-9.+() \t-]{1,200})")
 """SPDX specification, annex on short-form identifiers."""
@@ -52,28 +52,28 @@ A BSD licence's clauses come after these words, so two and three clauses are not
 """
 
 
-def licence_rule(step: Licences) -> Rule:
+def license_filter(step: Licenses) -> DocumentFilter:
     """Keeps documents of which every licence that is named is allowed; writes what was found into the metadata."""
     allowed = frozenset(identifier.lower() for identifier in step.allow)
     known = {identifier.lower(): identifier for identifier in (*step.allow, *(name for name, _ in HEADERS))}
 
-    def rule(document: Document) -> Judgement:
+    def apply(document: Document) -> FilterResult:
         """What the step says."""
         named = list(dict.fromkeys(_named(document, step)))
         for expression in named:
             if not allows(expression, allowed):
                 # Only names of a fixed list are reasons: a text cannot fill the report with its own.
-                return refuse(f"licence_{known.get(expression.lower(), 'other')}")
+                return reject(f"licence_{known.get(expression.lower(), 'other')}")
         if not named and not step.keep_unknown:
-            return refuse("licence_unknown")
+            return reject("licence_unknown")
         if named:
             document.metadata["licences_found"] = named
         return KEEP
 
-    return rule
+    return apply
 
 
-def _named(document: Document, step: Licences) -> Iterator[str]:
+def _named(document: Document, step: Licenses) -> Iterator[str]:
     """SPDX expressions that are said of a document, whatever says them."""
     for key in step.metadata_keys:
         value = document.metadata.get(key)
@@ -84,7 +84,7 @@ def _named(document: Document, step: Licences) -> Iterator[str]:
     for match in _SPDX_LINE.finditer(beginning):
         if match.group(1).strip().lower() not in UNKNOWN:
             yield match.group(1).strip(" \t-")
-    words = f" {' '.join(normalised_words(beginning)[0])} "
+    words = f" {' '.join(normalized_words(beginning)[0])} "
     for identifier, notice in HEADERS:
         if f" {notice} " in words:
             yield identifier

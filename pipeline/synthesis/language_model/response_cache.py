@@ -22,7 +22,7 @@ class Reply:
     completion_tokens: int
 
 
-class Replies:
+class ResponseCache:
     """A cache of replies by everything that was asked: model, messages, sampling, seed."""
 
     def __init__(self, folder: Path) -> None:
@@ -32,7 +32,7 @@ class Replies:
         self._connection = sqlite3.connect(folder / FILE, isolation_level=None, timeout=60)
         self._connection.execute("CREATE TABLE IF NOT EXISTS replies (request TEXT PRIMARY KEY, reply TEXT NOT NULL)")
 
-    def __enter__(self) -> "Replies":
+    def __enter__(self) -> "ResponseCache":
         """The cache."""
         return self
 

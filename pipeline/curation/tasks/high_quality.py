@@ -16,9 +16,9 @@ from datatrove.data import Document
 
 from pipeline.core.errors import DataError
 from pipeline.core.files import write_json
-from pipeline.curation.audit.judgement import Removal
-from pipeline.curation.audit.ledger import Ledger
-from pipeline.curation.executors.parallel import Counter
+from pipeline.curation.audit.audit_log import AuditLog
+from pipeline.curation.audit.filter_result import Removal
+from pipeline.curation.executors.parallel import TaskProgress
 from pipeline.curation.readers.sources import DomainSource
 from pipeline.curation.recipes.recipe import Recipe
 from pipeline.curation.recipes.steps import QualityClassifier
@@ -40,7 +40,7 @@ class SelectHighQuality:
     funnel: Path
     documents_per_file: int
 
-    def __call__(self, counter: Counter) -> None:
+    def __call__(self, progress: TaskProgress) -> None:
         """Writes the domain, and the classifier with its card to `classifiers/<domain>`."""
         source, step = self.recipe.sources[0], self.recipe.steps[0]
         assert isinstance(source, DomainSource)
@@ -48,19 +48,21 @@ class SelectHighQuality:
         # A killed attempt may have left files that were not whole under names of its own.
         for kind in ("classifiers", "documents", "removed"):
             shutil.rmtree(self.output / kind / self.recipe.domain, ignore_errors=True)
-        ledger = Ledger([READ, step.step])
-        scores = self._scores(source, step, ledger, counter)
-        kept = select(self._documents(source.domain), scores, step.keep_share, step.step, ledger)
-        write_domain(self.output, self.recipe, kept, ledger, self.documents_per_file)
-        write_json(self.funnel, ledger.funnel())
-        counter.unit()
+        audit = AuditLog([READ, step.step])
+        scores = self._scores(source, step, audit, progress)
+        kept = select(self._documents(source.domain), scores, step.keep_share, step.step, audit)
+        write_domain(self.output, self.recipe, kept, audit, self.documents_per_file)
+        write_json(self.funnel, audit.funnel())
+        progress.unit_done()
 
     def _documents(self, domain: str) -> Iterator[Document]:
         return documents.read_folder(self.output / "documents" / domain)
 
-    def _scores(self, source: DomainSource, step: QualityClassifier, ledger: Ledger, counter: Counter) -> Sequence[int]:
-        from pipeline.curation.quality.card import Example
-        from pipeline.curation.quality.training import train_and_save
+    def _scores(
+        self, source: DomainSource, step: QualityClassifier, audit: AuditLog, progress: TaskProgress
+    ) -> Sequence[int]:
+        from pipeline.curation.quality.fit import train_and_save
+        from pipeline.curation.quality.model_card import Example
 
         def sample(domain: str, label: str, count: int) -> list[Example]:
             # Documents are in the order of hashes of their content: the first of them are a random sample.
@@ -80,14 +82,14 @@ class SelectHighQuality:
         stream = self._documents(source.domain)
         while batch := list(islice(stream, BATCH)):
             for document, score in zip(batch, model.scores([each.text for each in batch], HIGH), strict=True):
-                ledger.keep(READ, len(document.text), len(document.text))
+                audit.keep(READ, len(document.text), len(document.text))
                 scores.append(round(score * UNIT))
-                counter.document()
+                progress.document_done()
         return scores
 
 
 def select(
-    candidates: Iterable[Document], scores: Sequence[int], share: float, step: str, ledger: Ledger
+    candidates: Iterable[Document], scores: Sequence[int], share: float, step: str, audit: AuditLog
 ) -> Iterator[Document]:
     """The share of documents with the highest scores, in their order; of equal scores, those that come first.
 
@@ -107,9 +109,9 @@ def select(
     for document, score in zip(candidates, scores, strict=True):
         if score > threshold or (score == threshold and equal > 0):
             equal -= score == threshold
-            ledger.keep(step, len(document.text), len(document.text))
+            audit.keep(step, len(document.text), len(document.text))
             document.metadata["quality"] = score / UNIT
             yield document
         else:
             removal = Removal(reason="low_score", value=score / UNIT, threshold=threshold / UNIT)
-            ledger.remove(step, document, removal)
+            audit.remove(step, document, removal)

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import DataError
-from pipeline.curation.quality.card import Example, describe_training, is_held_out, write_card
 from pipeline.curation.quality.classifier import BagOfGrams
 from pipeline.curation.quality.hashing import Hashing
+from pipeline.curation.quality.model_card import Example, describe_training, is_held_out, write_card
 from pipeline.curation.recipes.steps.classifiers import ClassifierTraining
 
 BATCH = 64

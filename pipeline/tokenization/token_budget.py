@@ -16,7 +16,7 @@ def estimated_tokens(domain: str, sources: Iterable[Artifact], tokenizer: Artifa
     return text_bytes / known.get(f"bytes_per_token/{domain}", known["bytes_per_token"])
 
 
-def check_supply(
+def check_token_budget(
     demand: Mapping[str, int], sources: list[Artifact], tokenizer: Artifact, validation_share: float
 ) -> None:
     """Refuses a corpus that is too small for the phases.

@@ -9,7 +9,7 @@ from typing import Any
 from datatrove.data import Document
 
 from pipeline.curation.audit.examples import Examples
-from pipeline.curation.audit.judgement import Judgement, Removal
+from pipeline.curation.audit.filter_result import FilterResult, Removal
 
 
 @dataclass
@@ -35,7 +35,7 @@ class StepCount:
         return {"in": row.pop("into"), **row, "reasons": reasons, "found": found}
 
 
-class Ledger:
+class AuditLog:
     """Counts per step, in the order of the steps, and one row per document removed."""
 
     def __init__(self, steps: Iterable[str]) -> None:
@@ -66,11 +66,11 @@ class Ledger:
             {"id": str(document.id), "step": step, "origin": document.metadata["origin"], **asdict(removal)}
         )
 
-    def find(self, step: str, document: Document, judgement: Judgement) -> None:
+    def find(self, step: str, document: Document, result: FilterResult) -> None:
         """Counts what a step found in a document, and notes the evidence under the id it came with."""
-        self.counts[step].found.update(judgement.counts)
+        self.counts[step].found.update(result.counts)
         place = {"id": str(document.id), "step": step, "origin": document.metadata["origin"]}
-        self.matches += [{**place, **match} for match in judgement.matches]
+        self.matches += [{**place, **match} for match in result.matches]
 
     def add(self, other: dict[str, Any]) -> None:
         """Adds what another process counted and wrote down."""

@@ -17,7 +17,7 @@ The Stack v2 (arXiv 2402.19173), and Creative Commons' licences that ask for att
 
 
 @dataclass(frozen=True, kw_only=True)
-class Licences:
+class Licenses:
     """Keeps documents under licences of a list: everything that is said of a document's licence must be allowed.
 
     The policy of The Stack (arXiv 2211.15533) and Granite Code (arXiv 2405.04324): permissive licences only.

@@ -15,7 +15,7 @@ from pipeline.tokenization.shards import END_TYPE, SOURCE_TYPE, TOKEN_TYPES
 
 
 @dataclass(frozen=True)
-class Piece:
+class TokenizedDocuments:
     """One file's tokens, in its order, with what decides each document's place and split."""
 
     tokens: numpy.ndarray
@@ -34,7 +34,7 @@ class Piece:
     """Names of datasets."""
 
 
-def write_piece(
+def write_tokenized(
     directory: Path,
     documents: Iterable[SourceDocument],
     tokenizer: Tokenizer,
@@ -76,14 +76,14 @@ def write_piece(
     beside.rename(directory)
 
 
-def read_piece(directory: Path, dtype: str) -> Piece:
+def read_tokenized(directory: Path, dtype: str) -> TokenizedDocuments:
     """Opens what `write_piece` wrote."""
     description = read_json(directory / "piece.json")
     keys = numpy.load(directory / "keys.npy")
     kind, length = TOKEN_TYPES[dtype], description["tokens"]
     mapped = numpy.memmap(directory / "tokens", kind, mode="r") if length else numpy.empty(0, kind)
     ends = numpy.load(directory / "ends.npy")
-    return Piece(
+    return TokenizedDocuments(
         mapped,
         ends,
         keys[:, 0],
