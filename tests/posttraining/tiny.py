@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer, GenerationConfig, GraniteConfig, GraniteForCausalLM
 
-from pipeline.environments import DOMAINS, problems
-from pipeline.posttraining.common.config import ProblemConfig
+from pipeline.environments import DOMAINS, ProblemConfig, problems
 from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.conversations import raw_conversations
 from pipeline.posttraining.data.preferences import preference_pairs
