@@ -65,7 +65,7 @@ def main() -> None:
                 start = time.perf_counter()
                 checkpoints.save(engine, save + 1, {})
                 seconds[kind].append(time.perf_counter() - start)
-                checkpoints.finish()
+                checkpoints.finalize()
         size = sum(path.stat().st_size for path in files_below(Path(name) / "staged" / "state" / "steps" / str(SAVES)))
     step = statistics.median(seconds["step"])
     lines = [

@@ -61,7 +61,7 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
     schedule = schedule_of(phase, progress["tokens"], progress["learning_rate"])
     start_communication()
     resumable = StepCheckpoints(context.state / "steps", phase, context.local_rank)
-    engine = start_engine(training_model(model, phase), phase, context.world_size, resumable.converted)
+    engine = start_engine(training_model(model, phase), phase, context.world_size, resumable.universal)
     border = progress["context"] or phase.context
 
     def held_out() -> HeldOutLoss:

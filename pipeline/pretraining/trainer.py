@@ -16,7 +16,8 @@ from pipeline.pretraining.config import PhaseConfig
 from pipeline.pretraining.data.stream import IGNORED, Batch, TokenStream
 from pipeline.pretraining.engine import logits_check as logits
 from pipeline.pretraining.engine import optimizer_state as moments
-from pipeline.pretraining.engine.engine import any_rank, device, sum_over_ranks, update_norm
+from pipeline.pretraining.engine.distributed import any_rank, device, sum_over_ranks
+from pipeline.pretraining.engine.engine import update_norm
 from pipeline.pretraining.engine.step_checkpoints import StepCheckpoints
 from pipeline.pretraining.engine.step_guard import GuardedAdamW
 from pipeline.pretraining.model.model import set_learning_rate
@@ -69,11 +70,11 @@ class Trainer:
             stop = any_rank(self.context.stop_requested())
             if stop or ((step + 1) % phase.save_every_steps == 0 and step + 1 < phase.steps):
                 self._save(step + 1, tokens)
-            self.checkpoints.poll()
+            self.checkpoints.finalize_if_copied()
             if stop:
-                self.checkpoints.finish()
+                self.checkpoints.finalize()
                 raise Requeue(f"stopped by a signal, saved at step {step + 1} of {phase.steps}")
-        self.checkpoints.finish()
+        self.checkpoints.finalize()
 
     @property
     def optimizer(self) -> GuardedAdamW:

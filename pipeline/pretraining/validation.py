@@ -8,7 +8,7 @@ import deepspeed
 import torch
 
 from pipeline.pretraining.data.stream import IGNORED, Batch, domains_with_validation, validation_batch
-from pipeline.pretraining.engine.engine import device, sum_over_ranks
+from pipeline.pretraining.engine.distributed import device, sum_over_ranks
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from transformers import AutoModelForCausalLM, GraniteForCausalLM
 from pipeline.core.artifact import load
 from pipeline.core.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR
 from pipeline.core.files import read_json, sha256_of
+from pipeline.core.verified_folder import newest_verified_step
 from pipeline.pretraining.engine import logits_check as logits
-from pipeline.pretraining.engine.step_checkpoints import newest_step
 from tests.runs import (
     VOCABULARY,
     finished,
@@ -142,20 +142,20 @@ def test_killed_or_stopped_it_ends_with_the_same_bytes(run: Path) -> None:
     wait_until(lambda: (steps / "20" / "manifest.json").exists(), worker)
     os.killpg(worker.pid, signal.SIGKILL)
     worker.communicate()
-    newest = newest_step(steps)
+    newest = newest_verified_step(steps)
     assert newest is not None
     largest = max((newest / "state").iterdir(), key=lambda path: path.stat().st_size)
     with largest.open("r+b") as file:
         file.truncate(100)
     # The one before may still be there, if the kill came before it was removed.
-    assert newest_step(steps) != newest
+    assert newest_verified_step(steps) != newest
 
     worker = start_worker(stage)
-    wait_until(lambda: newest_step(steps) == newest, worker)
+    wait_until(lambda: newest_verified_step(steps) == newest, worker)
     worker.send_signal(signal.SIGUSR1)
     worker.communicate(timeout=120)
     assert worker.returncode == EXIT_REQUEUE
-    stopped_at = newest_step(steps)
+    stopped_at = newest_verified_step(steps)
     assert stopped_at is not None
     assert 20 <= int(stopped_at.name) < 60
 
@@ -205,7 +205,7 @@ def test_twenty_kills_leave_no_trace(run: Path, ranks: int) -> None:
         for worker in moments.sample(workers, ranks):
             os.killpg(worker.pid, signal.SIGKILL)
             worker.communicate()
-        newest = newest_step(steps)
+        newest = newest_verified_step(steps)
         assert newest is not None
         assert int(newest.name) > reached
         reached = int(newest.name)

@@ -72,7 +72,7 @@ def trainer(
     prepare_process_group()
     start_communication()
     resumable = StepCheckpoints(directory / "state" / "steps", settings, context.local_rank)
-    engine = start_engine(training_model(model, settings), settings, context.world_size, resumable.converted)
+    engine = start_engine(training_model(model, settings), settings, context.world_size, resumable.universal)
     stream = TokenStream(tokens, settings.mixture, settings.context, seed=3)
 
     def held_out() -> HeldOutLoss:

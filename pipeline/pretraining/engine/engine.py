@@ -8,11 +8,10 @@ from typing import Any
 import deepspeed
 import torch
 from deepspeed import comm
-from deepspeed.accelerator import get_accelerator
-from torch import Tensor
 
 from pipeline.pretraining.config import PhaseConfig, accumulation_steps
 from pipeline.pretraining.engine import optimizer_state as moments
+from pipeline.pretraining.engine.distributed import device, sum_over_ranks
 from pipeline.pretraining.engine.step_guard import GuardedAdamW, StepGuard
 from pipeline.pretraining.model.model import TrainingModel, parameter_groups
 
@@ -111,21 +110,3 @@ def end_communication() -> None:
     """Waits for the other ranks and leaves them: one that exits while its peers still talk to it can abort."""
     comm.barrier()
     comm.destroy_process_group()
-
-
-def sum_over_ranks(value: Tensor) -> Tensor:
-    """The sum of a tensor over all ranks."""
-    total = value.clone()
-    comm.all_reduce(total)
-    return total
-
-
-def any_rank(flag: bool) -> bool:
-    """True on every rank if the flag is set on one: how ranks agree to stop at the same step."""
-    return bool(sum_over_ranks(torch.tensor([int(flag)], device=device())).item())
-
-
-def device() -> torch.device:
-    """This rank's device."""
-    accelerator: Any = get_accelerator()
-    return torch.device(accelerator.current_device_name())

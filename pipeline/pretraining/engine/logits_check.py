@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.core.errors import CheckpointError
-from pipeline.pretraining.engine.engine import device, sum_over_ranks
+from pipeline.pretraining.engine.distributed import device, sum_over_ranks
 
 TOKENS = 16
 KEPT = 64

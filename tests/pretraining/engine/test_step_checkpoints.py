@@ -10,10 +10,10 @@ import torch
 
 from pipeline.core.errors import CheckpointError
 from pipeline.core.files import read_json, write_json
+from pipeline.core.verified_folder import MANIFEST, newest_verified_step
 from pipeline.pretraining.engine import logits_check as logits
 from pipeline.pretraining.engine import optimizer_state as moments
 from pipeline.pretraining.engine.engine import end_communication
-from pipeline.pretraining.engine.step_checkpoints import MANIFEST, newest_step
 from tests.distributed import run_on_ranks, save
 from tests.pretraining.training import Recorded, phase, trainer
 from tests.runs import write_counting_tokens
@@ -51,7 +51,7 @@ def go_on(tokens: Path, work: Path, path: Path) -> None:
         trained = trainer(phase(stage, STEPS, save_every_steps=1000), tokens, work / str(stage))
         recorded = Recorded(trained)
         trained.train()
-        found[stage] = {"losses": recorded.losses, "converted": trained.checkpoints.converted}
+        found[stage] = {"losses": recorded.losses, "universal": trained.checkpoints.universal}
         assert (steps / str(FIRST)).exists()
         trained.engine.destroy()
     save(path, found)
@@ -79,7 +79,7 @@ def test_another_number_of_ranks_goes_on_with_equal_losses(
     whole = torch.load(tmp_path / "whole.pt", weights_only=True)
     rest = torch.load(tmp_path / "rest.pt", weights_only=True)
     for stage in STAGES:
-        assert rest[stage]["converted"] == (before != after and stage > 0)
+        assert rest[stage]["universal"] == (before != after and stage > 0)
         assert list(rest[stage]["losses"]) == list(range(FIRST + 1, STEPS + 1))
         for step, loss in rest[stage]["losses"].items():
             tolerance = 0 if before == after else 1e-5
@@ -146,9 +146,9 @@ def test_what_is_kept_and_what_is_good(staged: bool, tokens: Path, tmp_path: Pat
     content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
-    assert newest_step(steps) == steps / "4"
+    assert newest_verified_step(steps) == steps / "4"
     (steps / "4" / MANIFEST).unlink()
-    assert newest_step(steps) is None
+    assert newest_verified_step(steps) is None
 
 
 def test_what_does_not_belong_is_refused(tokens: Path, tmp_path: Path) -> None:

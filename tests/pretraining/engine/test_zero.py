@@ -12,7 +12,8 @@ import torch
 from pipeline.pretraining.config import OptimizerConfig, PhaseConfig, ScheduleConfig
 from pipeline.pretraining.data.stream import IGNORED
 from pipeline.pretraining.engine import optimizer_state as moments
-from pipeline.pretraining.engine.engine import end_communication, start_engine, sum_over_ranks
+from pipeline.pretraining.engine.distributed import sum_over_ranks
+from pipeline.pretraining.engine.engine import end_communication, start_engine
 from pipeline.pretraining.model.model import (
     TrainingModel,
     granite,
