@@ -24,8 +24,8 @@ from pipeline.core.verified_folder import (
     write_manifest,
 )
 from pipeline.pretraining.config import PhaseConfig
-from pipeline.pretraining.engine import optimizer_state as moments
 from pipeline.pretraining.engine.distributed import any_rank, barrier, gather_objects, rank, world_size
+from pipeline.pretraining.engine.optimizer_state import base_optimizer, link_moments
 
 STATE = "state"
 UNIVERSAL = "universal"
@@ -75,7 +75,7 @@ class StepCheckpoints:
         """
         if self._resumed_from is None:
             return None
-        optimizer = moments.base_optimizer(engine)
+        optimizer = base_optimizer(engine)
         settings = [
             {name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups
         ]
@@ -86,7 +86,7 @@ class StepCheckpoints:
             group.update(own)
         for state in optimizer.state.values():
             state["step"] = state["step"].clone()
-        moments.link(engine)
+        link_moments(engine)
         return read_manifest(self._resumed_from)
 
     def save(self, engine: deepspeed.DeepSpeedEngine, step: int, facts: dict[str, Any]) -> None:
