@@ -20,10 +20,10 @@ from pretraining import SHAPES, model_of, phase_of, write_tokens
 
 from pipeline.core.files import files_below
 from pipeline.pretraining.data.stream import TokenStream
-from pipeline.pretraining.engine.engine import end_communication, start_communication, start_engine
+from pipeline.pretraining.engine.engine import join_process_group, leave_process_group, start_engine
 from pipeline.pretraining.engine.step_checkpoints import StepCheckpoints
 from pipeline.pretraining.engine.step_guard import StepGuard
-from pipeline.pretraining.model.model import training_model
+from pipeline.pretraining.model.model import build_training_model
 
 INTERVALS = (12_500, 1_000)
 STEPS, SAVES = 4, 3
@@ -42,8 +42,8 @@ def main() -> None:
         recompute=False,
     )  # fmt: skip
     phase = phase_of(settings, compiled=False)
-    start_communication()
-    engine = start_engine(training_model(model_of(phase), phase), phase, 1)
+    join_process_group()
+    engine = start_engine(build_training_model(model_of(phase), phase), phase, 1)
     optimizer: object = engine.optimizer
     guard: StepGuard = optimizer.optimizer.guard  # type: ignore[attr-defined]
     seconds: dict[str, list[float]] = {"step": [], "in place": [], "staged": []}
@@ -65,7 +65,7 @@ def main() -> None:
                 start = time.perf_counter()
                 checkpoints.save(engine, save + 1, {})
                 seconds[kind].append(time.perf_counter() - start)
-                checkpoints.finish()
+                checkpoints.finalize()
         size = sum(path.stat().st_size for path in files_below(Path(name) / "staged" / "state" / "steps" / str(SAVES)))
     step = statistics.median(seconds["step"])
     lines = [
@@ -84,7 +84,7 @@ def main() -> None:
     print(table)
     if options.write:
         options.write.write_text(f"# Checkpoints inside a phase\n\n{table}\n")
-    end_communication()
+    leave_process_group()
 
 
 if __name__ == "__main__":

@@ -37,15 +37,15 @@ from pipeline.pretraining.config import PhaseConfig
 from pipeline.pretraining.data.stream import TokenStream
 from pipeline.pretraining.engine import step_checkpoints as resuming
 from pipeline.pretraining.engine.engine import (
-    end_communication,
+    join_process_group,
+    leave_process_group,
     prepare_process_group,
-    start_communication,
     start_engine,
 )
-from pipeline.pretraining.model.model import granite, granite_config, initialize, training_model
+from pipeline.pretraining.model.model import build_model, build_training_model, granite_config, initialize
 from pipeline.pretraining.model_config import ModelConfig
 from pipeline.pretraining.schedules import schedule_of
-from pipeline.pretraining.throughput import model_flops, peak_of_rank
+from pipeline.pretraining.throughput import model_flops_per_token, rank_peak_flops
 from pipeline.pretraining.trainer import Trainer
 
 SHAPES = {
@@ -110,7 +110,7 @@ def model_of(phase: PhaseConfig) -> Any:
     """The same weights for all."""
     config = granite_config(phase.model, phase.context, phase.rope_theta)
     config._attn_implementation = phase.attention
-    model = granite(config)
+    model = build_model(config)
     initialize(model, phase.model, seed=1)
     return model
 
@@ -118,9 +118,9 @@ def model_of(phase: PhaseConfig) -> Any:
 def ours(phase: PhaseConfig, tokens: Path, work: Path) -> list[float]:
     """Seconds of each step of this engine's trainer."""
     context = StageContext.for_test("phase", phase, {}, work)
-    start_communication()
+    join_process_group()
     checkpoints = resuming.StepCheckpoints(work / "state" / "steps", phase, 0)
-    engine = start_engine(training_model(model_of(phase), phase), phase, 1)
+    engine = start_engine(build_training_model(model_of(phase), phase), phase, 1)
     stream = TokenStream(tokens, phase.mixture, phase.context, seed=0)
 
     def held_out() -> Any:
@@ -129,7 +129,7 @@ def ours(phase: PhaseConfig, tokens: Path, work: Path) -> list[float]:
     trainer = Trainer(context, engine, stream, schedule_of(phase, 0, None), checkpoints, held_out, 0)
     trainer.train()
     seconds = trainer.times.seconds
-    end_communication()
+    leave_process_group()
     return seconds
 
 
@@ -241,7 +241,7 @@ def described(phase: PhaseConfig, options: argparse.Namespace, rate: float) -> s
     cpu = f"{platform.machine()}, {options.threads} threads"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "deepspeed"))
-    peak = peak_of_rank(phase)
+    peak = rank_peak_flops(phase)
     return (
         f"{phase.model.parameters / 1e6:,.1f}M parameters, {phase.precision}, micro-batches of "
         f"{phase.sequences_per_rank} in steps of {phase.sequences_per_step}; {device}, Python "
@@ -252,8 +252,8 @@ def described(phase: PhaseConfig, options: argparse.Namespace, rate: float) -> s
 
 def cells(phase: PhaseConfig, found: dict[str, float], rate: float) -> str:
     """Those of a row that all tables have."""
-    flops = found["tokens_per_second"] * model_flops(phase.model, phase.context)
-    peak = peak_of_rank(phase)
+    flops = found["tokens_per_second"] * model_flops_per_token(phase.model, phase.context)
+    peak = rank_peak_flops(phase)
     share = f"{100 * flops / peak:.0f} %" if peak else ""
     rates = f"{found['tokens_per_second']:,.0f} | {flops / 1e9:,.0f} | {100 * flops / rate:.0f} %"
     return f"{rates} | {share} | {found['memory'] / 2**30:.1f}"

@@ -55,7 +55,7 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
         tokens_before = before.tokens_before + before.schedule.tokens if before else 0
         try:
             accumulation_steps(config, stage.resources["nodes"] * stage.resources["processes_per_node"])
-            schedule = schedule_of(config, tokens_before, before.schedule.end if before else None)
+            schedule = schedule_of(config, tokens_before, before.schedule.end_rate if before else None)
         except ConfigError as error:
             raise ConfigError(f"{where}.{error}") from None
         planned[stage.stage] = PlannedPhase(config, schedule, tokens_before)
@@ -97,7 +97,7 @@ def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[Froz
         if stage.stage in planned:
             phase = planned[stage.stage]
             schedule = phase.schedule
-            rates = f"{schedule.of_step(0):.3g} → {schedule.end:.3g} ({phase.config.learning_rate.law})"
+            rates = f"{schedule.rate_of_step(0):.3g} → {schedule.end_rate:.3g} ({phase.config.learning_rate.law})"
             row[3:] = [
                 f"{schedule.tokens:,}",
                 f"{phase.config.context:,}",

@@ -11,8 +11,8 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.files import read_json
 from pipeline.pretraining.config import PhaseConfig
 from pipeline.pretraining.data.stream import TokenStream
-from pipeline.pretraining.data.trace import Sighting, Trace
-from pipeline.tokenization.documents import IDENTITY
+from pipeline.pretraining.data.trace import Occurrence, Trace
+from pipeline.tokenization.documents import DOCUMENT_ID
 
 HEADER = ("phase", "step", "row", "position", "domain", "source", "document", "tokens", "epoch", "skipped")
 """The last: whether the step was skipped as harmful, so that the weights have nothing of it."""
@@ -43,17 +43,17 @@ def trace_table(run: Path, step: str | None, document: str | None) -> Iterator[s
         found = {name: phases[name].documents_of_step(int(number))}
     else:
         assert document is not None
-        if not IDENTITY.fullmatch(document):
+        if not DOCUMENT_ID.fullmatch(document):
             raise ConfigError(f"document={document}: not a document's id, which has 64 hexadecimal digits")
         found = {name: trace.steps_of_document(document) for name, trace in phases.items()}
     yield "\t".join(HEADER)
-    for name, sightings in found.items():
+    for name, occurrences in found.items():
         skipped = set(read_json(run / name / "training_state" / "progress.json")["skipped_steps"])
-        for sighting in sightings:
-            yield _line(name, sighting, sighting.step in skipped)
+        for occurrence in occurrences:
+            yield _line(name, occurrence, occurrence.step in skipped)
 
 
-def _line(phase: str, seen: Sighting, skipped: bool) -> str:
+def _line(phase: str, seen: Occurrence, skipped: bool) -> str:
     tokens = f"{seen.start}-{seen.end}"
     cells = (phase, seen.step, seen.row, seen.position, seen.domain, seen.source, seen.document, tokens, seen.epoch)
     return "\t".join(map(str, (*cells, "yes" if skipped else "no")))

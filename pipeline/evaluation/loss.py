@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from pipeline.pretraining.data.stream import IGNORED, Batch, validation_batch
+from pipeline.pretraining.data.stream import IGNORE_INDEX, Batch, validation_batch
 
 
 @torch.inference_mode()
@@ -25,7 +25,7 @@ def token_losses(model: PreTrainedModel, batch: Batch, chunk_tokens: int) -> tor
     scaling = model.config.logits_scaling
     hidden = decoder(input_ids=inputs[0], position_ids=inputs[1], use_cache=False)[0].flatten(0, 1)
     losses = [
-        functional.cross_entropy(head(states).float() / scaling, targets, ignore_index=IGNORED, reduction="none")
+        functional.cross_entropy(head(states).float() / scaling, targets, ignore_index=IGNORE_INDEX, reduction="none")
         for states, targets in zip(hidden.split(chunk_tokens), labels.split(chunk_tokens), strict=True)
     ]
     return torch.cat(losses).view(batch.tokens.shape)
@@ -44,7 +44,7 @@ def mean_loss(
         part = Batch(*(each[start : start + rows] for each in (batch.tokens, batch.positions, batch.labels)))
         losses = token_losses(model, part, chunk_tokens)[:, first_position:]
         total += float(losses.sum(dtype=torch.float64))
-        count += int(numpy.count_nonzero(part.labels[:, first_position:] != IGNORED))
+        count += int(numpy.count_nonzero(part.labels[:, first_position:] != IGNORE_INDEX))
     return total / max(count, 1), count
 
 

@@ -17,107 +17,116 @@ from pipeline.pretraining.config import MergeConfig, PhaseConfig
 from pipeline.pretraining.data.fill_in_the_middle import FillInTheMiddle
 from pipeline.pretraining.data.stream import TokenStream
 from pipeline.pretraining.data.vocabularies import check_vocabularies
-from pipeline.pretraining.engine import checkpoints
-from pipeline.pretraining.engine import logits_check as logits
-from pipeline.pretraining.engine import optimizer_state as moments
-from pipeline.pretraining.engine.engine import end_communication, start_communication, start_engine
+from pipeline.pretraining.engine import checkpoints, optimizer_state
+from pipeline.pretraining.engine.engine import join_process_group, leave_process_group, start_engine
+from pipeline.pretraining.engine.logits_check import check_logits, reference_logits
 from pipeline.pretraining.engine.step_checkpoints import StepCheckpoints
 from pipeline.pretraining.model.model import (
     Granite,
+    build_model,
+    build_training_model,
     check_shape,
-    granite,
     granite_config,
     initialize,
-    set_rotary,
-    training_model,
+    set_rotary_embedding,
 )
 from pipeline.pretraining.schedules import schedule_of
 from pipeline.pretraining.trainer import Trainer
-from pipeline.pretraining.validation import HeldOutLoss, measure
+from pipeline.pretraining.validation import HeldOutLoss, measure_held_out_loss
 
 
 def run(context: StageContext[PhaseConfig]) -> StageResult:
-    """Trains one phase.
+    """Trains one phase; every rank runs it.
 
-    Inputs: `tokens` (tokenize), `tokenizer`, and `model`, the phase before; without it training begins.
+    In this order: what can be checked without a model (vocabularies, the mixture against the tokens); the model,
+    initialized or with the weights of the phase before; the process group, the newest step checkpoint, the engine; the
+    optimizer state of the phase before, and the logits check that all of it is what was saved; held-out loss; training,
+    which puts a step checkpoint, if there is one, in the place of all that; the merge, if one is set; held-out loss
+    again; and rank 0 writes `checkpoint/` and `training_state/`. The loss at the start is measured with the rotary base
+    that the model before was trained with, all else with the phase's.
+
+    Inputs: `tokens` (tokenize), `tokenizer`, and `model`, the phase before; without it the model is initialized.
 
     Raises:
-        DataError: for a mixture that the tokens cannot meet, or tokens of another vocabulary, before the first step.
-        CheckpointError: for a checkpoint of another shape or vocabulary.
+        DataError: for a mixture that the tokens cannot meet, or tokens of another vocabulary, before the first step;
+            or if too many steps in a row had to be skipped.
+        CheckpointError: for a checkpoint of another shape or vocabulary, or one that does not load as it was saved.
+        Requeue: after a stop signal, with everything saved.
     """
     phase, shards = context.config, context.inputs["tokens"].directory / "tokens"
     folder = context.inputs["tokenizer"].directory / "tokenizer"
     before = context.inputs["model"].directory if "model" in context.inputs else None
     check_vocabularies(phase.model.vocab_size, folder, shards, before and before / "checkpoint")
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    rearrange = {}
+    transforms = {}
     if (config := phase.fill_in_the_middle) is not None:
-        rearrange = dict.fromkeys(config.domains, FillInTheMiddle(config, folder))
-    stream = TokenStream(shards, phase.mixture, phase.context, context.derive_seed("data order"), rearrange)
+        transforms = dict.fromkeys(config.domains, FillInTheMiddle(config, folder))
+    stream = TokenStream(shards, phase.mixture, phase.context, context.derive_seed("data order"), transforms)
     samples = phase.steps * phase.sequences_per_step
-    epochs = stream.check_token_budget(samples, phase.max_epochs)
+    epochs = stream.check_epochs(samples, phase.max_epochs)
 
     model, state, progress = _start(context, tokenizer, before)
     schedule = schedule_of(phase, progress["tokens"], progress["learning_rate"])
-    start_communication()
-    resumable = StepCheckpoints(context.state / "steps", phase, context.local_rank)
-    engine = start_engine(training_model(model, phase), phase, context.world_size, resumable.converted)
-    border = progress["context"] or phase.context
+    join_process_group()
+    step_checkpoints = StepCheckpoints(context.state / "steps", phase, context.local_rank)
+    engine = start_engine(build_training_model(model, phase), phase, context.world_size, step_checkpoints.universal)
+    far_from = progress["context"] or phase.context
 
     def held_out() -> HeldOutLoss:
         sequences = phase.validation.sequences_per_domain
-        return measure(
-            engine, shards, phase.context, sequences, phase.sequences_per_rank, border, phase.sequence_parallel
+        return measure_held_out_loss(
+            engine, shards, phase.context, sequences, phase.sequences_per_rank, far_from, phase.sequence_parallel
         )
 
     if state is not None:
-        moments.scatter(engine, state, progress["adam_step"])
-        logits.check(engine, torch.tensor(progress["logits"]), str(before))
+        optimizer_state.restore_training_state(engine, state, progress["adam_step"])
+        check_logits(engine, torch.tensor(progress["logits"]), str(before))
     start_loss = held_out()
     # The model before is measured with the rotary base it was trained with; from here on it is the phase's.
-    set_rotary(model, model.config)
-    trainer = Trainer(context, engine, stream, schedule, resumable, held_out, progress["tokens"])
+    set_rotary_embedding(model, model.config)
+    trainer = Trainer(context, engine, stream, schedule, step_checkpoints, held_out, progress["tokens"])
     trainer.train()
-    end_state = moments.gather(engine)
+    end_state = optimizer_state.gather_training_state(engine)
     merged: dict[str, Any] = {}
     if phase.merge is not None:
         end_state, merged = _merge(engine, end_state, state, phase.merge, held_out, start_loss.near)
     end_loss = held_out()
-    stored = logits.probe(engine).tolist()
+    stored_logits = reference_logits(engine).tolist()
 
     tokens = phase.steps * phase.tokens_per_step
+    skipped_steps = trainer.optimizer.guard.skipped_steps
     if context.rank == 0:
         dtype = torch.bfloat16 if phase.precision == "bf16" else torch.float32
         weights = checkpoints.model_weights(end_state, dtype)
         checkpoints.save_model(weights, model, tokenizer, context.output / "checkpoint")
-        done = {
+        end_progress = {
             "tokens": progress["tokens"] + tokens,
-            "learning_rate": schedule.end,
-            "adam_step": moments.adam_step(engine),
+            "learning_rate": schedule.end_rate,
+            "adam_step": optimizer_state.adam_step_count(engine),
             "context": phase.context,
             "samples": stream.mixture.counts(samples),
-            "skipped_steps": trainer.optimizer.guard.skipped,
-            "logits": stored,
+            "skipped_steps": skipped_steps,
+            "logits": stored_logits,
         }
         if merged:
             write_json(context.output / "merge.json", merged)
-        checkpoints.save_training_state(end_state, done, context.output / "training_state")
+        checkpoints.save_training_state(end_state, end_progress, context.output / "training_state")
     engine.destroy()
-    end_communication()
+    leave_process_group()
     metrics = {
         **start_loss.metrics("loss/start"),
         **end_loss.metrics("loss/end"),
         **{f"epochs/{domain}": value for domain, value in epochs.items()},
-        "learning_rate/start": schedule.at(0),
-        "learning_rate/end": schedule.end,
-        "skipped_steps": float(len(trainer.optimizer.guard.skipped)),
+        "learning_rate/start": schedule.rate_at(0),
+        "learning_rate/end": schedule.end_rate,
+        "skipped_steps": float(len(skipped_steps)),
         **({"merge/weight": merged["chosen"]["weight"]} if merged else {}),
         **trainer.throughput(),
     }
-    long = phase.context > border and start_loss.far is not None and end_loss.far is not None
+    long = phase.context > far_from and start_loss.far is not None and end_loss.far is not None
     return StageResult(
         metrics=metrics,
-        measure=f"loss beyond {border} tokens" if long else "held-out loss",
+        measure=f"loss beyond {far_from} tokens" if long else "held-out loss",
         before=start_loss.far if long else start_loss.mean,
         after=end_loss.far if long else end_loss.mean,
         tokens=tokens,
@@ -127,20 +136,34 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
 def _start(
     context: StageContext[PhaseConfig], tokenizer: PreTrainedTokenizerBase, before: Path | None
 ) -> tuple[Granite, dict[str, Tensor] | None, dict[str, Any]]:
-    """The model to train, the optimizer's state and where the schedule stands."""
+    """The model that a phase begins with, on the CPU in fp32.
+
+    Args:
+        context: of the phase.
+        tokenizer: whose special tokens the model's configuration names.
+        before: folder of the phase before; None for the first phase.
+
+    Returns:
+        The model; the training state of the phase before (`optimizer_state`), None for the first phase; and the numbers
+        to continue from: `tokens` trained, `learning_rate` at their end, `adam_step`, `context` before, and `logits` to
+        check the loaded model with.
+
+    Raises:
+        CheckpointError: for a checkpoint of another shape, or without a training state.
+    """
     phase = context.config
     config = granite_config(phase.model, phase.context, phase.rope_theta)
     ids: Any = tokenizer
     config.bos_token_id = config.eos_token_id = ids.eos_token_id
     config.pad_token_id = ids.pad_token_id
     config._attn_implementation = phase.attention
-    model = granite(config)
+    model = build_model(config)
     if before is None:
         initialize(model, phase.model, context.derive_seed("initialization"))
         return model, None, {"tokens": 0, "learning_rate": None, "adam_step": 0, "context": None}
     config_before: Any = AutoConfig.from_pretrained(before / "checkpoint")
     check_shape(config_before, phase.model, str(before))
-    set_rotary(model, config_before)
+    set_rotary_embedding(model, config_before)
     state, progress = checkpoints.load_training_state(before / "training_state")
     model.load_state_dict(checkpoints.model_weights(state, torch.float32), strict=False)
     model.tie_weights()
@@ -155,19 +178,34 @@ def _merge(
     held_out: Callable[[], HeldOutLoss],
     short_before: float,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The chosen candidate's weights, in the engine too, and what was tried; the moments stay those of training."""
+    """Tries the merges of the phase's model with the one before, and puts the chosen one into the engine; a collective.
+
+    Args:
+        engine: whose weights change; moments stay those of training.
+        new: training state at the end of the phase.
+        old: training state of the phase before.
+        config: what to try.
+        held_out: measures the engine's model.
+        short_before: loss of the model before at positions that its context had.
+
+    Returns:
+        The new training state with the merged weights, and a record of all that was tried, for `merge.json`.
+
+    Raises:
+        CheckpointError: if there is no phase before.
+    """
     if old is None:
         raise CheckpointError("merge is set, but there is no model before; set it to null")
-    names = [name for name in new if name.startswith(f"{moments.MASTER}.")]
+    names = [name for name in new if name.startswith(f"{optimizer_state.MASTER}.")]
     trained, before = ({name: state[name] for name in names} for state in (new, old))
     tried = []
-    for method, weight in merging.candidates(config):
-        moments.set_weights(engine, merging.merge(trained, before, method, weight))
+    for method, weight in merging.methods_and_weights(config):
+        optimizer_state.set_weights(engine, merging.merge(trained, before, method, weight))
         loss = held_out()
         long = loss.mean if loss.far is None else loss.far
-        tried.append(merging.Candidate(method, weight, short=loss.near, long=long))
+        tried.append(merging.MergedModel(method, weight, short=loss.near, long=long))
     chosen = merging.choose(tried, short_before, config.short_loss_tolerance)
     weights = merging.merge(trained, before, chosen.method, chosen.weight)
-    moments.set_weights(engine, weights)
+    optimizer_state.set_weights(engine, weights)
     record = {"short_before": short_before, "tried": list(map(asdict, tried)), "chosen": asdict(chosen)}
     return {**new, **weights}, record

@@ -1,8 +1,8 @@
-"""Learning rate as a pure function of tokens trained.
+"""Learning rate as a pure function of tokens trained; the laws of a run's phases chain.
 
-Laws chain over phases: `power` counts tokens from the beginning of phase 1, the others start at the rate where
-the phase before ended. The rate of a step is the law at the middle of its tokens, so neither the first step of
-a warm-up nor the last of a decay to zero is wasted.
+`power` counts tokens from the beginning of phase 1. The others decay from a start rate, by default the rate where the
+phase before ended, as a function of progress, the trained share of the phase's tokens. The rate of a step is the law
+at the middle of its tokens, so neither the first step of a warm-up nor the last of a decay to zero is wasted.
 """
 
 import math
@@ -41,8 +41,21 @@ def exponential(progress: float, ratio: float) -> float:
 
 
 def linear(progress: float, ratio: float) -> float:
-    """A straight line from 1 at 0 to `ratio` at 1, held after it."""
+    """A straight line from 1 at progress 0 to `ratio` at 1, held after it."""
     return max(ratio, 1 - (1 - ratio) * progress)
+
+
+def constant(progress: float, ratio: float) -> float:
+    """1 at any progress; `ratio` has no meaning."""
+    return 1.0
+
+
+DECAYS: dict[str, Callable[[float, float], float]] = {
+    "exponential": exponential,
+    "linear": linear,
+    "constant": constant,
+}
+"""Laws that decay from a start rate: progress, and the ratio of end to start rate → share of the start rate."""
 
 
 @dataclass(frozen=True)
@@ -55,43 +68,44 @@ class Schedule:
     tokens: int
     """Tokens of the phase."""
     batch_tokens: int
-    start: float
+    """Tokens of a step."""
+    start_rate: float
     """Rate at the beginning; unused by the power law."""
 
-    def at(self, tokens: float) -> float:
+    def rate_at(self, tokens: float) -> float:
         """The rate after `tokens` tokens of the phase."""
         if self.config.law == "power":
             return power(self.tokens_before + tokens, self.batch_tokens, self.config)
-        laws: dict[str, Callable[[float, float], float]] = {
-            "exponential": exponential,
-            "linear": linear,
-            "constant": lambda progress, ratio: 1.0,
-        }
-        rate = self.start * laws[self.config.law](tokens / self.tokens, self.config.end_ratio)
+        rate = self.start_rate * DECAYS[self.config.law](tokens / self.tokens, self.config.end_ratio)
         warmup = self.config.warmup_tokens
         return rate * min(1.0, tokens / warmup) if warmup else rate
 
-    def of_step(self, step: int) -> float:
+    def rate_of_step(self, step: int) -> float:
         """The rate of a step of the phase, counted from 0: the law at the middle of its tokens."""
-        return self.at((step + 0.5) * self.batch_tokens)
+        return self.rate_at((step + 0.5) * self.batch_tokens)
 
     @property
-    def end(self) -> float:
+    def end_rate(self) -> float:
         """The rate at the end of the phase, where the next one starts."""
-        return self.at(self.tokens)
+        return self.rate_at(self.tokens)
 
 
 def schedule_of(phase: PhaseConfig, tokens_before: int, rate_before: float | None) -> Schedule:
-    """The schedule of a phase that follows one which ended after `tokens_before` at `rate_before`.
+    """The schedule of a phase.
+
+    Args:
+        phase: its settings.
+        tokens_before: tokens that the phases before trained on.
+        rate_before: where their learning rate ended; None if there are none.
 
     Raises:
         ConfigError: if the phase continues a rate and there is none.
     """
     config = phase.learning_rate
-    start = config.start if config.start is not None else rate_before
-    if start is None and config.law != "power":
+    start_rate = config.start if config.start is not None else rate_before
+    if start_rate is None and config.law != "power":
         raise ConfigError(
             f"learning_rate.start is null, but there is no phase before to continue; set it for {config.law}"
         )
     tokens = phase.steps * phase.tokens_per_step
-    return Schedule(config, tokens_before, tokens, phase.tokens_per_step, start or 0.0)
+    return Schedule(config, tokens_before, tokens, phase.tokens_per_step, start_rate or 0.0)

@@ -1,4 +1,4 @@
-"""Pieces into one domain's training and validation shards, in an order that only the documents decide."""
+"""The tokenized files of one domain → its train and validation shards, in an order that only the documents decide."""
 
 import hashlib
 from pathlib import Path
@@ -16,9 +16,14 @@ SPLITS = ("train", "validation")
 
 
 def validation_documents(split_keys: numpy.ndarray, share: float) -> numpy.ndarray:
-    """Which documents are held out: those whose 64-bit hash lies in the lowest `share` of its range.
+    """Which documents are held out, as booleans: those whose key lies in the lowest `share` of the 64-bit range.
 
-    Two documents or more hold out one at least, the one with the lowest hash; one never holds out all.
+    So that each split has something, two documents or more hold out at least the one with the lowest key and train on
+    at least the one with the highest; a single document is not held out.
+
+    Args:
+        split_keys: a uint64 hash of each document's id, shape (documents,).
+        share: of the documents to hold out, 0 to 0.5.
     """
     held_out = split_keys < numpy.uint64(int(share * 2**64))
     if len(split_keys) >= 2:
@@ -31,54 +36,64 @@ def validation_documents(split_keys: numpy.ndarray, share: float) -> numpy.ndarr
 
 
 def merge_domain(
-    pieces: list[TokenizedDocuments], directory: Path, share: float, dtype: str, minimum_tokens: int = 0
+    files: list[TokenizedDocuments], directory: Path, share: float, dtype: str, minimum_tokens: int = 0
 ) -> dict[str, dict[str, Any]]:
-    """Writes `train.ds` and `validation.ds` with their indexes and documents; gives their part of the index.
+    """Writes `train.ds` and `validation.ds` of a domain, with their `.index` and `.documents`.
 
-    Documents are sorted by the hash of their id, so neither files nor workers show in the result.
+    All documents of all files get one numbering, file by file. Two hashes of a document's id decide everything: one
+    its split, the other its rank in the order of the shard. So neither how documents are spread over files nor which
+    process tokenized them shows in the bytes. In memory are a few numbers per document; tokens are copied document by
+    document from the mapped files to the end of the shard, which reads the files at random places.
 
     Args:
-        pieces: all of the domain.
+        files: all tokenized files of the domain.
         directory: `tokens/<domain>`.
-        share: of the documents that are held out.
-        dtype: of tokens.
-        minimum_tokens: of the documents that are written; which are held out does not depend on it.
+        share: of the documents that are held out, see `validation_documents`.
+        dtype: of token ids, a key of `TOKEN_TYPES`.
+        minimum_tokens: shorter documents are left out; which are held out does not depend on it.
+
+    Returns:
+        The domain's part of `index.json`: tokens, documents and the like of each split.
+
+    Raises:
+        DataError: if the documents come from more datasets than a shard can number.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    sizes = [len(piece.document_ends) for piece in pieces]
-    owner = numpy.repeat(numpy.arange(len(pieces)), sizes)
-    number = numpy.concatenate([numpy.arange(size) for size in sizes])
-    held_out = validation_documents(numpy.concatenate([piece.split_keys for piece in pieces]), share)
-    order = numpy.argsort(numpy.concatenate([piece.order_keys for piece in pieces]), kind="stable")
-    lengths = numpy.concatenate([numpy.diff(piece.document_ends.astype(numpy.int64), prepend=0) for piece in pieces])
+    sizes = [len(file.document_ends) for file in files]
+    file_of = numpy.repeat(numpy.arange(len(files)), sizes)
+    place_in_file = numpy.concatenate([numpy.arange(size) for size in sizes])
+    held_out = validation_documents(numpy.concatenate([file.split_keys for file in files]), share)
+    order = numpy.argsort(numpy.concatenate([file.order_keys for file in files]), kind="stable")
+    lengths = numpy.concatenate([numpy.diff(file.document_ends.astype(numpy.int64), prepend=0) for file in files])
     order = order[lengths[order] >= minimum_tokens]
-    sources = sorted({name for piece in pieces for name in piece.sources})
+    sources = sorted({name for file in files for name in file.sources})
     if len(sources) > numpy.iinfo(SOURCE_TYPE).max:
         raise DataError(f"domain {directory.name} has {len(sources)} sources, merge some of its recipe's sources")
-    renumbered = [
-        numpy.array([sources.index(name) for name in piece.sources], dtype=SOURCE_TYPE)[piece.source_numbers]
-        for piece in pieces
+    # Each file numbers its sources itself; the shard numbers those of all files.
+    source_numbers = [
+        numpy.array([sources.index(name) for name in file.sources], dtype=SOURCE_TYPE)[file.source_numbers]
+        for file in files
     ]
-    known = numpy.empty(len(lengths), dtype=DOCUMENT_TYPE)
-    known["identity"] = numpy.concatenate([piece.identities for piece in pieces])
-    known["source"] = numpy.concatenate(renumbered)
+    documents = numpy.empty(len(lengths), dtype=DOCUMENT_TYPE)
+    documents["id"] = numpy.concatenate([file.document_ids for file in files])
+    documents["source"] = numpy.concatenate(source_numbers)
     description = {}
     for split in SPLITS:
         chosen = order[held_out[order] == (split == "validation")]
         path = directory / f"{split}.ds"
-        file = TokenizedFile(str(directory), path.name, token_size=TOKEN_TYPES[dtype].itemsize)
+        shard = TokenizedFile(str(directory), path.name, token_size=TOKEN_TYPES[dtype].itemsize)
         longest = 0
         for document in chosen:
-            piece, position = pieces[owner[document]], number[document]
-            start = int(piece.document_ends[position - 1]) if position else 0
-            tokens = piece.tokens[start : int(piece.document_ends[position])]
-            file.write_bytes(tokens.tobytes())
+            file, place = files[file_of[document]], place_in_file[document]
+            start = int(file.document_ends[place - 1]) if place else 0
+            tokens = file.tokens[start : int(file.document_ends[place])]
+            shard.write_bytes(tokens.tobytes())
             longest = max(longest, len(tokens))
-        file.close()
-        known[chosen].tofile(path.with_name(path.name + ".documents"))
+        shard.close()
+        documents[chosen].tofile(path.with_name(path.name + ".documents"))
         sync(path.with_name(path.name + ".documents"))
         description[split] = {
-            "tokens": len(file),
+            "tokens": len(shard),
             "documents": len(chosen),
             "longest_document": longest,
             "sources": sources,
@@ -88,6 +103,7 @@ def merge_domain(
 
 
 def _sha256_of_both(*paths: Path) -> str:
+    """SHA-256 of the files' bytes one after another; waits until each file is on the disk."""
     digest = hashlib.sha256()
     for path in paths:
         sync(path)

@@ -1,8 +1,8 @@
-"""Token shards: one domain's tokens as datatrove writes them, opened without reading them.
+"""Token shards: the tokens of one domain and split in the format of datatrove, opened without being read.
 
-`<name>.ds` holds the tokens, little-endian, in 16 or 32 bits; `<name>.ds.index` the end of each document as a
-64-bit position in tokens; `<name>.ds.documents` which document each is and where it is from; `index.json` above
-the domains what they must contain.
+`tokens/<domain>/<split>.ds` holds token ids, little-endian, in 16 or 32 bits; `<split>.ds.index` for each document the
+position after its last token, in 64 bits; `<split>.ds.documents` each document's id and source. `tokens/index.json`
+says of all of them how many tokens and documents they must hold, which tokenizer made them, and their SHA-256.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ INDEX = "index.json"
 TOKEN_TYPES = {"uint16": numpy.dtype("<u2"), "uint32": numpy.dtype("<u4")}
 END_TYPE = numpy.dtype("<u8")
 SOURCE_TYPE = numpy.dtype("<u2")
-DOCUMENT_TYPE = numpy.dtype([("identity", "u1", 32), ("source", SOURCE_TYPE)])
-"""A document's SHA-256, and the number of its source in the domain's list of sources."""
+DOCUMENT_TYPE = numpy.dtype([("id", "u1", 32), ("source", SOURCE_TYPE)])
+"""The SHA-256 that is a document's id, and the number of the dataset it came from in the domain's list of sources."""
 
 
 def token_type(vocab_size: int) -> str:
@@ -39,25 +39,25 @@ class TokenShard:
     """SHA-256 over tokens and document ends: equal fingerprints, equal content."""
 
     def __len__(self) -> int:
-        """Tokens."""
+        """The number of tokens, those that end documents included."""
         return len(self.tokens)
 
     @property
     def documents(self) -> int:
-        """Number of documents."""
+        """The number of documents in the shard."""
         return len(self.document_ends)
 
     def document(self, number: int) -> numpy.ndarray:
-        """The tokens of one document."""
+        """The tokens of the document at a place in the shard, counted from 0, with the one that ends it."""
         start = int(self.document_ends[number - 1]) if number else 0
         return self.tokens[start : int(self.document_ends[number])]
 
     @classmethod
     def open(cls, path: Path) -> "TokenShard":
-        """Opens `tokens/<domain>/<split>.ds` and checks its size against `tokens/index.json`.
+        """Maps `tokens/<domain>/<split>.ds` into memory and checks its size against `tokens/index.json`.
 
         Raises:
-            DataError: for a domain that was not tokenised, a missing file, or one of another size than the
+            DataError: for a domain that was not tokenized, a missing file, or one of another size than the
                 index says.
         """
         domain, split = path.parent.name, path.stem
@@ -75,7 +75,7 @@ class TokenShard:
 
 
 def read_index(directory: Path) -> dict[str, Any]:
-    """The index of a `tokens/` folder.
+    """What `tokens/index.json` says of a `tokens/` folder; `tokenize.run` writes it.
 
     Raises:
         DataError: if there is none.
@@ -87,7 +87,7 @@ def read_index(directory: Path) -> dict[str, Any]:
 
 
 def documents_of(path: Path) -> numpy.ndarray:
-    """Which documents a shard `tokens/<domain>/<split>.ds` holds, as DOCUMENT_TYPE, memory-mapped.
+    """Which documents a shard `tokens/<domain>/<split>.ds` holds, in its order, as DOCUMENT_TYPE, memory-mapped.
 
     Raises:
         DataError: for a shard without such a file, or one that is cut short.
@@ -97,6 +97,7 @@ def documents_of(path: Path) -> numpy.ndarray:
 
 
 def _map(path: Path, dtype: numpy.dtype, length: int) -> numpy.ndarray:
+    """A file of `length` values as a read-only memory map; DataError if it is missing or of another size."""
     if not path.exists():
         raise DataError(f"{path}: missing; tokenize again")
     size = path.stat().st_size

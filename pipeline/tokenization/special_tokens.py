@@ -12,15 +12,18 @@ END_OF_TEXT = "<|end_of_text|>"
 UNKNOWN = "<|unk|>"
 START_OF_ROLE = "<|start_of_role|>"
 END_OF_ROLE = "<|end_of_role|>"
+FIM_PREFIX = "<|fim_prefix|>"
+FIM_MIDDLE = "<|fim_middle|>"
+FIM_SUFFIX = "<|fim_suffix|>"
 
-# Position in the block -> token. Ids are those of the Granite 4.1 tokenizer minus 100256; `<|filename|>` and
+# Position in the block → token. Ids are those of the Granite 4.1 tokenizer minus 100256; `<|filename|>` and
 # `<|reponame|>` mark the files of a repository in Granite's fill-in-the-middle prompts.
-_NAMED = {
+_BY_POSITION = {
     0: PAD,
     1: END_OF_TEXT,
-    2: "<|fim_prefix|>",
-    3: "<|fim_middle|>",
-    4: "<|fim_suffix|>",
+    2: FIM_PREFIX,
+    3: FIM_MIDDLE,
+    4: FIM_SUFFIX,
     5: "<|fim_pad|>",
     6: "<|filename|>",
     7: "<|reponame|>",
@@ -45,17 +48,18 @@ _NAMED = {
 
 
 def _block() -> tuple[str, ...]:
+    """The tokens of the block in order, positions without a meaning numbered as unused ones."""
     unused = (f"<|unused_{number}|>" for number in range(1, BLOCK_SIZE + 1))
-    return tuple(_NAMED[position] if position in _NAMED else next(unused) for position in range(BLOCK_SIZE))
+    return tuple(_BY_POSITION[position] if position in _BY_POSITION else next(unused) for position in range(BLOCK_SIZE))
 
 
 SPECIAL_TOKENS = _block()
 """All 96 tokens, in the order of their ids."""
 
 
-def special_token_ids(vocabulary_size: int) -> dict[str, int]:
-    """Token to id, for a vocabulary of that many ids."""
-    first = vocabulary_size - BLOCK_SIZE
+def special_token_ids(vocab_size: int) -> dict[str, int]:
+    """The id of each special token in a vocabulary of so many ids, themselves included."""
+    first = vocab_size - BLOCK_SIZE
     return {token: first + position for position, token in enumerate(SPECIAL_TOKENS)}
 
 

@@ -1,4 +1,7 @@
-"""Whether the corpus has the tokens that the phases will take, told before it is tokenised."""
+"""The token budget: whether the corpus has the tokens that the phases take, estimated before it is tokenized.
+
+The phases check exactly, in sequences, once there are shards (`pipeline.pretraining.data.mixture.check_epochs`).
+"""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,26 +9,38 @@ from pipeline.core.artifact import Artifact
 from pipeline.core.errors import DataError
 
 TOLERANCE = 0.1
-"""Bytes per token are known from a sample; what is short by less than this share is left to the phases' exact check."""
+"""Share of a domain's budget that may be missing: bytes per token are known from a sample only."""
 
 
-def estimated_tokens(domain: str, sources: Iterable[Artifact], tokenizer: Artifact) -> float:
-    """Tokens of a domain: its bytes, by the bytes per token of the tokenizer's sample of it."""
-    text_bytes = sum(source.manifest.metrics.get(f"{domain}/bytes", 0.0) for source in sources)
+def estimated_tokens(domain: str, corpus: Iterable[Artifact], tokenizer: Artifact) -> float:
+    """About how many tokens the documents of a domain have.
+
+    Args:
+        domain: name.
+        corpus: artifacts with documents, whose metrics give the UTF-8 bytes of their text.
+        tokenizer: whose metrics give bytes per token of its sample of the domain; where it had none, of all domains.
+    """
+    text_bytes = sum(each.manifest.metrics.get(f"{domain}/bytes", 0.0) for each in corpus)
     known = tokenizer.manifest.metrics
     return text_bytes / known.get(f"bytes_per_token/{domain}", known["bytes_per_token"])
 
 
 def check_token_budget(
-    demand: Mapping[str, int], sources: list[Artifact], tokenizer: Artifact, validation_share: float
+    budget: Mapping[str, int], corpus: list[Artifact], tokenizer: Artifact, validation_share: float
 ) -> None:
-    """Refuses a corpus that is too small for the phases.
+    """Rejects a corpus that is too small for the phases.
+
+    Args:
+        budget: tokens of each domain that the phases need; with fewer they would repeat it more than `max_epochs`.
+        corpus: artifacts with documents.
+        tokenizer: see `estimated_tokens`.
+        validation_share: share of documents that is held out.
 
     Raises:
         DataError: naming the domain, what it has and what is needed.
     """
-    for domain, needed in demand.items():
-        has = estimated_tokens(domain, sources, tokenizer) * (1 - validation_share)
+    for domain, needed in budget.items():
+        has = estimated_tokens(domain, corpus, tokenizer) * (1 - validation_share)
         if has < needed * (1 - TOLERANCE):
             raise DataError(
                 f"mixture.{domain}: has about {has:,.0f} tokens, the phases need {needed:,}; "

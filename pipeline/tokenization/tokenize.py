@@ -1,4 +1,4 @@
-"""The tokenize stage: documents to token shards, one per domain and split."""
+"""The tokenize stage: documents and a tokenizer → token shards, one per domain and split."""
 
 import shutil
 
@@ -6,7 +6,13 @@ from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import DataError, Requeue
 from pipeline.core.files import write_json
 from pipeline.tokenization.config import LONG, TokenizeConfig
-from pipeline.tokenization.documents import SOURCES, document_files, documents_directories, domains_of, read_documents
+from pipeline.tokenization.documents import (
+    DOCUMENT_ROLES,
+    document_files,
+    documents_directories,
+    domains_of,
+    read_identified,
+)
 from pipeline.tokenization.shard_writer import merge_domain
 from pipeline.tokenization.shards import INDEX, token_type
 from pipeline.tokenization.special_tokens import END_OF_TEXT, special_token_ids
@@ -16,27 +22,39 @@ from pipeline.tokenization.tokenizer import check_tokenizer, document_tokenizer,
 
 
 def run(context: StageContext[TokenizeConfig]) -> StageResult:
-    """Writes the token shards of every configured domain and `tokens/index.json`."""
+    """Writes the token shards of every configured domain and `tokens/index.json`.
+
+    Each document file is tokenized into a folder of the stage's state, which later attempts find; then each domain's
+    files are merged. `long_documents` writes the long documents of a domain once more, as a domain of their own.
+
+    Inputs: `tokenizer`; `corpus` and `synthetic`, of which one may be missing.
+
+    Raises:
+        DataError: for a domain without documents or tokens, a damaged document file, a corpus with fewer tokens than
+            the phases' budget, or a tokenizer that does not encode as it should.
+        Requeue: after a stop signal, between two files.
+    """
     config = context.config
-    sources = documents_directories(context.inputs)
+    artifacts = documents_directories(context.inputs)
     folder = context.inputs["tokenizer"].directory / "tokenizer"
     check_tokenizer(folder, config.vocab_size)
     tokenizer = document_tokenizer(folder)
     end_of_text = special_token_ids(config.vocab_size)[END_OF_TEXT]
     dtype = token_type(config.vocab_size)
-    files = {domain: document_files(sources, domain) for domain in config.domains}
+    files = {domain: document_files(artifacts, domain) for domain in config.domains}
     for domain, found in files.items():
         if not found:
-            present = ", ".join(domains_of(sources)) or "none"
+            present = ", ".join(domains_of(artifacts)) or "none"
             raise DataError(f"domain {domain} has no documents, only {present} have; add a recipe for it")
-    corpus = [context.inputs[role] for role in SOURCES if role in context.inputs]
+    corpus = [context.inputs[role] for role in DOCUMENT_ROLES if role in context.inputs]
     check_token_budget(config.demand, corpus, context.inputs["tokenizer"], config.validation_share)
 
-    context.progress.start(sum(map(len, files.values())), unit="files", label="tokenising")
+    context.progress.start(sum(map(len, files.values())), unit="files", label="tokenizing")
     for domain, found in files.items():
         for number, file in enumerate(found):
-            piece = context.state / domain / f"{number:06}"
-            write_tokenized(piece, read_documents(file), tokenizer, end_of_text, dtype, config.batch_documents)
+            folder_of_file = context.state / domain / f"{number:06}"
+            documents = read_identified(file)
+            write_tokenized(folder_of_file, documents, tokenizer, end_of_text, dtype, config.batch_documents)
             context.progress.advance()
             if context.stop_requested():
                 raise Requeue(f"{context.stage}: stopped after {file}")
@@ -47,13 +65,13 @@ def run(context: StageContext[TokenizeConfig]) -> StageResult:
     index = {}
     text_bytes = 0
     for domain, found in files.items():
-        pieces = [read_tokenized(context.state / domain / f"{number:06}", dtype) for number in range(len(found))]
-        index[domain] = merge_domain(pieces, tokens / domain, config.validation_share, dtype)
+        tokenized = [read_tokenized(context.state / domain / f"{number:06}", dtype) for number in range(len(found))]
+        index[domain] = merge_domain(tokenized, tokens / domain, config.validation_share, dtype)
         if index[domain]["train"]["tokens"] == 0:
             raise DataError(f"domain {domain} has no tokens: its {len(found)} files hold no documents")
-        text_bytes += sum(piece.text_bytes for piece in pieces)
+        text_bytes += sum(each.text_bytes for each in tokenized)
         if (least := config.long_documents.get(domain)) is not None:
-            long = merge_domain(pieces, tokens / (domain + LONG), config.validation_share, dtype, least)
+            long = merge_domain(tokenized, tokens / (domain + LONG), config.validation_share, dtype, least)
             if long["train"]["tokens"] == 0:
                 raise DataError(f"long_documents.{domain}: no document has {least:,} tokens, set fewer or leave it out")
             index[domain + LONG] = long
@@ -68,7 +86,7 @@ def run(context: StageContext[TokenizeConfig]) -> StageResult:
             "domains": index,
         },
     )
-    total = sum(part["tokens"] for domain in files for part in index[domain].values())
+    total = sum(split["tokens"] for domain in files for split in index[domain].values())
     metrics = {f"tokens/{domain}": float(splits["train"]["tokens"]) for domain, splits in index.items()}
     for domain, splits in index.items():
         metrics[f"validation_tokens/{domain}"] = float(splits["validation"]["tokens"])

@@ -29,7 +29,7 @@ CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """A tokenizer of exactly `vocab_size` ids, the last 96 of them special; a function of the texts.
+    """Trains a tokenizer of exactly `vocab_size` ids, the last 96 of them special; it depends on the texts alone.
 
     Raises:
         DataError: if the texts hold too few distinct pairs to reach the vocabulary.
@@ -62,7 +62,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
 
 
 def save_tokenizer(tokenizer: Tokenizer, directory: Path) -> None:
-    """Writes the Hugging Face folder: tokenizer.json, tokenizer_config.json and the chat template.
+    """Writes a Hugging Face folder: tokenizer.json, tokenizer_config.json and the chat template.
 
     The class is the generic one that takes tokenizer.json as it is. A GPT2Tokenizer, which the published
     configuration names, rebuilds the pre-tokenizer and splits numbers and line ends differently.
@@ -84,16 +84,17 @@ def check_tokenizer(directory: Path, vocab_size: int) -> None:
     """Loads a saved tokenizer as a user would, and checks what the rest of the pipeline relies on.
 
     Raises:
-        DataError: if an id moved, a special token is not one id, or text does not survive the round trip.
+        DataError: if it has another number of ids, a special token is not one id or has moved, text does not survive
+            encoding and decoding, or numbers are not split into groups of up to three digits.
     """
     from transformers import AutoTokenizer
 
     loaded = AutoTokenizer.from_pretrained(directory)
     if len(loaded) != vocab_size:
         raise DataError(f"{directory}: has {len(loaded)} ids, {vocab_size} wanted")
-    for token, identity in special_token_ids(vocab_size).items():
-        if loaded.encode(token, add_special_tokens=False) != [identity]:
-            raise DataError(f"{directory}: {token} is not the one id {identity}")
+    for token, token_id in special_token_ids(vocab_size).items():
+        if loaded.encode(token, add_special_tokens=False) != [token_id]:
+            raise DataError(f"{directory}: {token} is not the one id {token_id}")
     sample = "In 2024: 1,234567 naïve cafés' tests\n\n\tdef f(x):\r\n        return x  # 你好 🙂\n"
     if loaded.decode(loaded.encode(sample, add_special_tokens=False)) != sample:
         raise DataError(f"{directory}: text does not survive encoding and decoding")

@@ -1,28 +1,37 @@
-"""The tokenizer stage: a sample of the corpus to a tokenizer folder."""
+"""The tokenizer stage: a sample of the corpus → a tokenizer in the form of a Hugging Face folder."""
 
 import shutil
 
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import DataError
 from pipeline.tokenization.config import TokenizerConfig
-from pipeline.tokenization.documents import document_files, documents_directories, domains_of, read_documents
+from pipeline.tokenization.documents import document_files, documents_directories, domains_of, read_identified
 from pipeline.tokenization.sampling import choose_files, sample_documents
 from pipeline.tokenization.tokenizer import check_tokenizer, document_tokenizer, save_tokenizer, train_tokenizer
 
 
 def run(context: StageContext[TokenizerConfig]) -> StageResult:
-    """Trains the tokenizer on a sample of every domain and writes `tokenizer/`."""
+    """Trains the tokenizer on a sample of every domain and writes `tokenizer/`.
+
+    The sample takes the same number of bytes of each domain, of files and documents chosen by hash. Its bytes per
+    token in each domain go into the metrics, by which the tokenize stage estimates the corpus.
+
+    Inputs: `corpus` and `synthetic`, of which one may be missing.
+
+    Raises:
+        DataError: if there are no documents, or too few for the size of the vocabulary.
+    """
     config = context.config
-    sources = documents_directories(context.inputs)
-    domains = domains_of(sources)
+    artifacts = documents_directories(context.inputs)
+    domains = domains_of(artifacts)
     if not domains:
-        raise DataError(f"{', '.join(map(str, sources))}: no documents to train the tokenizer on")
+        raise DataError(f"{', '.join(map(str, artifacts))}: no documents to train the tokenizer on")
     seed = context.derive_seed("sample")
     context.progress.start(len(domains), unit="domains", label="sampling text")
     samples: dict[str, list[str]] = {}
     for domain in domains:
-        files = choose_files(document_files(sources, domain), config.maximum_files_per_domain, seed)
-        documents = (document for file in files for document in read_documents(file))
+        files = choose_files(document_files(artifacts, domain), config.maximum_files_per_domain, seed)
+        documents = (document for file in files for document in read_identified(file))
         samples[domain] = list(sample_documents(documents, config.sample_bytes_per_domain, seed))
         context.progress.advance()
     sizes = {domain: sum(len(text.encode()) for text in texts) for domain, texts in samples.items()}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.pretraining.engine import optimizer_state as moments
+from pipeline.pretraining.engine import optimizer_state
 from tests.pretraining.training import Recorded, phase, trainer
 from tests.runs import write_counting_tokens
 
@@ -32,18 +32,19 @@ def losses(work: Path) -> dict[str, list[float]]:
     """Trains the phases, each from where the one before ended."""
     write_counting_tokens(work)
     found: dict[str, list[float]] = {}
-    state, tokens_before, rate, adam_step = None, 0, None, 0
+    state, tokens_before, rate, step_count = None, 0, None, 0
     for name, settings in PHASES.items():
         settings = dict(settings)
         made = phase(settings.pop("stage"), STEPS, **settings)
         trained = trainer(made, work / "tokens", work / name, tokens_before, rate)
         if state is not None:
-            moments.scatter(trained.engine, state, adam_step)
+            optimizer_state.restore_training_state(trained.engine, state, step_count)
         recorded = Recorded(trained)
         trained.train()
         found[name] = list(recorded.losses.values())
-        state, adam_step = moments.gather(trained.engine), moments.adam_step(trained.engine)
-        tokens_before, rate = tokens_before + made.steps * made.tokens_per_step, trained.schedule.end
+        state = optimizer_state.gather_training_state(trained.engine)
+        step_count = optimizer_state.adam_step_count(trained.engine)
+        tokens_before, rate = tokens_before + made.steps * made.tokens_per_step, trained.schedule.end_rate
         trained.engine.destroy()
     return found
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.pretraining.config import MergeConfig
-from pipeline.pretraining.merging import Candidate, candidates, choose, merge, slerp, weighted_average
+from pipeline.pretraining.merging import MergedModel, choose, merge, methods_and_weights, slerp, weighted_average
 
 
 @given(weight=st.floats(0, 1), angle=st.floats(0.05, 3.0), lengths=st.tuples(st.floats(0.1, 9), st.floats(0.1, 9)))
@@ -39,16 +39,16 @@ def test_every_tensor_is_merged() -> None:
 
 
 def test_at_weight_one_there_is_one_candidate() -> None:
-    found = candidates(MergeConfig(weights=(0.5, 1.0)))
+    found = methods_and_weights(MergeConfig(weights=(0.5, 1.0)))
     assert found == [("average", 0.5), ("slerp", 0.5), ("average", 1.0)]
     with pytest.raises(ValueError, match="weights above 0"):
         MergeConfig(weights=(0.0,))
 
 
 def test_the_rule() -> None:
-    far = Candidate("average", 1.0, short=3.04, long=4.0)
-    middle = Candidate("slerp", 0.5, short=3.02, long=4.2)
-    near = Candidate("average", 0.25, short=2.99, long=4.5)
+    far = MergedModel("average", 1.0, short=3.04, long=4.0)
+    middle = MergedModel("slerp", 0.5, short=3.02, long=4.2)
+    near = MergedModel("average", 0.25, short=2.99, long=4.5)
     assert choose([far, middle, near], short_before=3.0, tolerance=0.01) == middle
     assert choose([far, middle, near], short_before=3.0, tolerance=0.02) == far
     assert choose([far, middle], short_before=2.0, tolerance=0.01) == middle

@@ -16,8 +16,8 @@ from transformers import AutoModelForCausalLM, GraniteForCausalLM
 from pipeline.core.artifact import load
 from pipeline.core.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR
 from pipeline.core.files import read_json, sha256_of
-from pipeline.pretraining.engine import logits_check as logits
-from pipeline.pretraining.engine.step_checkpoints import newest_step
+from pipeline.core.verified_folder import newest_verified_step
+from pipeline.pretraining.engine.logits_check import reference_tokens
 from tests.runs import (
     VOCABULARY,
     finished,
@@ -82,10 +82,10 @@ def test_a_phase_learns_and_the_next_continues_it(run: Path) -> None:
     model: Any = GraniteForCausalLM.from_pretrained(first / "checkpoint")
     answer = model.generate(torch.tensor([[3, 4, 5, 6, 7, 8]]), max_new_tokens=3, do_sample=False)
     assert answer[0, 6:].tolist() == [9, 10, 11]
-    # What was exported says of the fixed text what the engine said.
-    text, ids = logits.fixed_text(VOCABULARY)
+    # The exported model gives the logits that the engine gave.
+    tokens, ids = reference_tokens(VOCABULARY)
     stored = torch.tensor(read_json(first / "training_state/progress.json")["logits"])
-    torch.testing.assert_close(model(text).logits[0, -1, ids], stored)
+    torch.testing.assert_close(model(tokens).logits[0, -1, ids], stored)
 
     # Twice the context, another ZeRO stage, weights averaged with those before.
     longer = settings(
@@ -142,20 +142,20 @@ def test_killed_or_stopped_it_ends_with_the_same_bytes(run: Path) -> None:
     wait_until(lambda: (steps / "20" / "manifest.json").exists(), worker)
     os.killpg(worker.pid, signal.SIGKILL)
     worker.communicate()
-    newest = newest_step(steps)
+    newest = newest_verified_step(steps)
     assert newest is not None
     largest = max((newest / "state").iterdir(), key=lambda path: path.stat().st_size)
     with largest.open("r+b") as file:
         file.truncate(100)
     # The one before may still be there, if the kill came before it was removed.
-    assert newest_step(steps) != newest
+    assert newest_verified_step(steps) != newest
 
     worker = start_worker(stage)
-    wait_until(lambda: newest_step(steps) == newest, worker)
+    wait_until(lambda: newest_verified_step(steps) == newest, worker)
     worker.send_signal(signal.SIGUSR1)
     worker.communicate(timeout=120)
     assert worker.returncode == EXIT_REQUEUE
-    stopped_at = newest_step(steps)
+    stopped_at = newest_verified_step(steps)
     assert stopped_at is not None
     assert 20 <= int(stopped_at.name) < 60
 
@@ -196,16 +196,16 @@ def test_twenty_kills_leave_no_trace(run: Path, ranks: int) -> None:
     stage = freeze(run / "again", "reference", "pretrain", config, INPUTS)
     for name in ("tokens", "tokenizer"):
         (run / "again" / name).symlink_to(run / name)
-    steps, moments = stage / "state" / "steps", random.Random(5)
+    steps, kill_times = stage / "state" / "steps", random.Random(5)
     reached = 0
     for _ in range(20):
         workers = start_ranks(stage, ranks)
         wait_until(lambda least=reached: bool(numbers(steps)) and max(numbers(steps)) > least, workers[0])
-        time.sleep(moments.uniform(0, 0.2))
-        for worker in moments.sample(workers, ranks):
+        time.sleep(kill_times.uniform(0, 0.2))
+        for worker in kill_times.sample(workers, ranks):
             os.killpg(worker.pid, signal.SIGKILL)
             worker.communicate()
-        newest = newest_step(steps)
+        newest = newest_verified_step(steps)
         assert newest is not None
         assert int(newest.name) > reached
         reached = int(newest.name)
@@ -217,7 +217,7 @@ def test_twenty_kills_leave_no_trace(run: Path, ranks: int) -> None:
         assert sha256_of(stage / name) == sha256_of(reference / name), name
 
 
-def test_what_cannot_work_is_refused_before_the_first_step(run: Path) -> None:
+def test_what_cannot_work_is_rejected_before_the_first_step(run: Path) -> None:
     cases = {
         r"mixture.books: no tokens of this domain": settings(mixture={"books": 1}),
         r"mixture.code: needs": settings(max_epochs=0.5),
@@ -234,7 +234,7 @@ def test_what_cannot_work_is_refused_before_the_first_step(run: Path) -> None:
         assert not (run / f"bad{number}" / "manifest.json").exists()
 
 
-def test_a_changed_input_is_refused(run: Path) -> None:
+def test_a_changed_input_is_rejected(run: Path) -> None:
     shard = run / "tokens" / "tokens" / "code" / "train.ds"
     content = bytearray(shard.read_bytes())
     content[0] ^= 1

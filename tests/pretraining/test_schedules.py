@@ -50,20 +50,20 @@ def test_decays_start_at_one_and_never_fall_below_the_ratio(progress: float, rat
 
 def test_phases_chain() -> None:
     first = schedule_of(phase(PUBLISHED), 0, None)
-    second = schedule_of(phase(ScheduleConfig(law="power")), first.tokens, first.end)
-    third = schedule_of(phase(ScheduleConfig(law="exponential", end_ratio=0.1)), 2 * first.tokens, second.end)
-    fourth = schedule_of(phase(ScheduleConfig(law="linear")), 3 * first.tokens, third.end)
-    assert third.at(0) == second.end
-    assert third.end == pytest.approx(0.1 * second.end)
-    assert fourth.at(0) == third.end
-    assert fourth.end == 0.0
+    second = schedule_of(phase(ScheduleConfig(law="power")), first.tokens, first.end_rate)
+    third = schedule_of(phase(ScheduleConfig(law="exponential", end_ratio=0.1)), 2 * first.tokens, second.end_rate)
+    fourth = schedule_of(phase(ScheduleConfig(law="linear")), 3 * first.tokens, third.end_rate)
+    assert third.rate_at(0) == second.end_rate
+    assert third.end_rate == pytest.approx(0.1 * second.end_rate)
+    assert fourth.rate_at(0) == third.end_rate
+    assert fourth.end_rate == 0.0
 
 
 @given(steps=st.integers(1, 500), warmup_steps=st.integers(0, 600))
 def test_no_step_is_wasted_at_zero(steps: int, warmup_steps: int) -> None:
     config = ScheduleConfig(law="linear", start=1.0, warmup_tokens=warmup_steps * BATCH)
     schedule = schedule_of(phase(config, steps * BATCH), 0, None)
-    assert all(schedule.of_step(step) > 0 for step in range(steps))
+    assert all(schedule.rate_of_step(step) > 0 for step in range(steps))
 
 
 def test_a_decay_needs_a_rate_to_start_from() -> None:

@@ -1,4 +1,4 @@
-"""Utilisation by a stated convention, against published numbers; a peak that is not known is not guessed."""
+"""Utilization by a stated convention, against published numbers; a peak that is not known is not guessed."""
 
 import time
 from pathlib import Path
@@ -9,7 +9,7 @@ from pipeline.core.config import build
 from pipeline.core.errors import ConfigError
 from pipeline.pretraining.config import PhaseConfig, ScheduleConfig
 from pipeline.pretraining.model_config import ModelConfig
-from pipeline.pretraining.throughput import StepTimes, hardware_flops, model_flops, peak_of
+from pipeline.pretraining.throughput import StepTimes, hardware_flops_per_token, model_flops_per_token, peak_flops_of
 
 MODEL = ModelConfig(vocab_size=512, hidden_size=64, layers=2, attention_heads=4, key_value_heads=2, mlp_hidden_size=128)
 
@@ -27,10 +27,11 @@ def test_flops_are_counted_matrix_by_matrix() -> None:
     # A product of a vector and an m × n matrix is 2mn; scores and their sum of values are 2 · context · width each.
     forward = MODEL.layers * (2 * block + 4 * context * width) + 2 * MODEL.vocab_size * width
     norms = 6 * (2 * MODEL.layers + 1) * width
-    assert model_flops(MODEL, context) == 3 * forward + norms
+    assert model_flops_per_token(MODEL, context) == 3 * forward + norms
     blocks_again = forward - 2 * MODEL.vocab_size * width
-    assert hardware_flops(MODEL, context, True) == pytest.approx(3 * forward + norms + blocks_again + norms / 3)
-    assert hardware_flops(MODEL, context, False) == model_flops(MODEL, context)
+    recomputed = 3 * forward + norms + blocks_again + norms / 3
+    assert hardware_flops_per_token(MODEL, context, True) == pytest.approx(recomputed)
+    assert hardware_flops_per_token(MODEL, context, False) == model_flops_per_token(MODEL, context)
 
 
 def test_granites_own_rate_is_a_fifth_of_the_peak() -> None:
@@ -38,9 +39,9 @@ def test_granites_own_rate_is_a_fifth_of_the_peak() -> None:
     granite = ModelConfig(
         vocab_size=49_152, hidden_size=4096, layers=40, attention_heads=32, key_value_heads=8, mlp_hidden_size=12_800
     )
-    peak = peak_of("NVIDIA H100 80GB HBM3")
+    peak = peak_flops_of("NVIDIA H100 80GB HBM3")
     assert peak is not None
-    assert 4006 * model_flops(granite, 4096) / peak == pytest.approx(0.23, abs=0.015)
+    assert 4006 * model_flops_per_token(granite, 4096) / peak == pytest.approx(0.23, abs=0.015)
 
 
 @pytest.mark.parametrize(
@@ -60,18 +61,18 @@ def test_granites_own_rate_is_a_fifth_of_the_peak() -> None:
     ],
 )
 def test_peaks_are_known_or_not_guessed(name: str, peak: float | None) -> None:
-    assert peak_of(name) == peak
+    assert peak_flops_of(name) == peak
 
 
 def test_rates_and_shares() -> None:
     times = StepTimes()
     assert times.metrics(phase(), 1, None) == {}
     for _ in range(4):
-        times.begin()
+        times.start_step()
         time.sleep(0.002)
         times.data_ready()
         time.sleep(0.002)
-        times.done()
+        times.end_step()
     found = times.metrics(phase(), 2, 1e12)
     rate = found["throughput/tokens_per_second"]
     assert 0 < rate <= 128 / 0.004
@@ -79,7 +80,7 @@ def test_rates_and_shares() -> None:
     percentiles = [found[f"throughput/step_seconds_p{name}"] for name in (50, 90, 99)]
     assert 0.004 <= percentiles[0] <= percentiles[1] <= percentiles[2]
     share = found["throughput/model_flops_utilisation"]
-    assert share == pytest.approx(rate / 2 * model_flops(MODEL, 32) / 1e12)
+    assert share == pytest.approx(rate / 2 * model_flops_per_token(MODEL, 32) / 1e12)
     assert found["throughput/hardware_flops_utilisation"] == share
     recomputed = times.metrics(phase(gradient_checkpointing=True), 2, 1e12)
     assert recomputed["throughput/hardware_flops_utilisation"] > share

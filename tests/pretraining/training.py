@@ -9,13 +9,13 @@ from pipeline.core.config import build
 from pipeline.core.context import StageContext
 from pipeline.pretraining.config import PhaseConfig
 from pipeline.pretraining.data.stream import TokenStream
-from pipeline.pretraining.engine.engine import prepare_process_group, start_communication, start_engine
+from pipeline.pretraining.engine.engine import join_process_group, prepare_process_group, start_engine
 from pipeline.pretraining.engine.step_checkpoints import StepCheckpoints
-from pipeline.pretraining.model.model import granite, granite_config, initialize, training_model
+from pipeline.pretraining.model.model import build_model, build_training_model, granite_config, initialize
 from pipeline.pretraining.model_config import ModelConfig
 from pipeline.pretraining.schedules import schedule_of
 from pipeline.pretraining.trainer import Trainer
-from pipeline.pretraining.validation import HeldOutLoss, measure
+from pipeline.pretraining.validation import HeldOutLoss, measure_held_out_loss
 from tests.runs import VOCABULARY
 
 SHAPE = ModelConfig(
@@ -67,17 +67,17 @@ def trainer(
     context.world_size = int(os.environ.get("WORLD_SIZE", 1))
     config = granite_config(settings.model, settings.context, 10_000.0)
     config._attn_implementation = settings.attention
-    model = granite(config)
+    model = build_model(config)
     initialize(model, settings.model, seed=1)
     prepare_process_group()
-    start_communication()
+    join_process_group()
     resumable = StepCheckpoints(directory / "state" / "steps", settings, context.local_rank)
-    engine = start_engine(training_model(model, settings), settings, context.world_size, resumable.converted)
+    engine = start_engine(build_training_model(model, settings), settings, context.world_size, resumable.universal)
     stream = TokenStream(tokens, settings.mixture, settings.context, seed=3)
 
     def held_out() -> HeldOutLoss:
         rows, parts = settings.sequences_per_rank, settings.sequence_parallel
-        return measure(engine, tokens, settings.context, 4, rows, settings.context // 2, parts)
+        return measure_held_out_loss(engine, tokens, settings.context, 4, rows, settings.context // 2, parts)
 
     schedule = schedule_of(settings, tokens_before, rate_before)
     return Trainer(context, engine, stream, schedule, resumable, held_out, tokens_before)

@@ -29,8 +29,8 @@ def _write_documents(artifact: Path, domain: str, files: list[list[str]]) -> Non
     for number, texts in enumerate(files):
         with gzip.open(directory / f"{number:05}.jsonl.gz", "wt") as file:
             for text in texts:
-                identity = hashlib.sha256(text.encode()).hexdigest()
-                file.write(json.dumps({"id": identity, "text": text, "metadata": {}}) + "\n")
+                document_id = hashlib.sha256(text.encode()).hexdigest()
+                file.write(json.dumps({"id": document_id, "text": text, "metadata": {}}) + "\n")
 
 
 @pytest.fixture(scope="session")

@@ -96,6 +96,6 @@ def test_content_may_be_parts_and_arguments_a_string(tokenizer: PreTrainedTokeni
     "message",
     [{"role": "wizard", "content": "x"}, {"role": "user", "content": [{"type": "image", "url": "x"}]}],
 )
-def test_what_cannot_be_rendered_is_refused(tokenizer: PreTrainedTokenizerFast, message: dict[str, Any]) -> None:
+def test_what_cannot_be_rendered_is_rejected(tokenizer: PreTrainedTokenizerFast, message: dict[str, Any]) -> None:
     with pytest.raises(TemplateError):
         render(tokenizer, [message])

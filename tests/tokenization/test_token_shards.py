@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy
 import pytest
+from datatrove.data import Document
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,6 @@ from pipeline.core.context import StageContext
 from pipeline.core.errors import DataError, Requeue
 from pipeline.tokenization import tokenize, train_tokenizer
 from pipeline.tokenization.config import TokenizeConfig, TokenizerConfig
-from pipeline.tokenization.documents import SourceDocument
 from pipeline.tokenization.sampling import sample_documents
 from pipeline.tokenization.shard_writer import validation_documents
 from pipeline.tokenization.shards import TokenShard, read_index, token_type
@@ -169,11 +169,11 @@ def test_a_killed_attempt_is_continued_to_the_same_bytes(
     killed.join(60)
     assert killed.exitcode == -signal.SIGKILL
     again = context(tmp_path / "killed", source, tokenizer_artifact)
-    pieces = {path: path.stat().st_mtime_ns for path in again.state.glob("*/*")}
-    assert len(pieces) == files
+    tokenized = {path: path.stat().st_mtime_ns for path in again.state.glob("*/*")}
+    assert len(tokenized) == files
     tokenize.run(again)
     assert content(again.output) == content(whole.output)
-    assert all(path.stat().st_mtime_ns == before for path, before in pieces.items())
+    assert all(path.stat().st_mtime_ns == before for path, before in tokenized.items())
 
 
 def test_a_stop_signal_ends_after_a_file(tmp_path: Path, corpus: Corpus, tokenizer_artifact: Artifact) -> None:
@@ -206,7 +206,7 @@ def test_damaged_documents_are_named(tmp_path: Path, corpus: Corpus, tokenizer_a
         tokenize.run(context(tmp_path / "b", source, tokenizer_artifact))
 
 
-def test_a_shard_cut_short_is_refused(tmp_path: Path, corpus: Corpus, tokenizer_artifact: Artifact) -> None:
+def test_a_shard_cut_short_is_rejected(tmp_path: Path, corpus: Corpus, tokenizer_artifact: Artifact) -> None:
     run = context(tmp_path / "tokenize", corpus(1), tokenizer_artifact)
     tokenize.run(run)
     path = run.output / "tokens" / "code" / "train.ds"
@@ -245,7 +245,7 @@ def test_validation_takes_one_at_least_and_never_all(keys: list[int], share: flo
     limit=st.integers(1, 200),
 )
 def test_the_sample_is_a_function_of_the_set(texts: list[str], order: random.Random, limit: int) -> None:
-    documents = [SourceDocument(hashlib.sha256(text.encode()).hexdigest(), text) for text in texts]
+    documents = [Document(text=text, id=hashlib.sha256(text.encode()).hexdigest()) for text in texts]
     sample = list(sample_documents(documents, limit, seed=1))
     shuffled = documents + documents[:5]
     order.shuffle(shuffled)
@@ -268,7 +268,7 @@ def test_the_tokenizer_stage_reaches_its_vocabulary(tmp_path: Path, corpus: Corp
     assert saved["tokenizer_class"] == "TokenizersBackend"
 
 
-def test_no_documents_at_all_is_refused(tmp_path: Path, tokenizer_artifact: Artifact) -> None:
+def test_no_documents_at_all_is_rejected(tmp_path: Path, tokenizer_artifact: Artifact) -> None:
     settings = TokenizerConfig(vocab_size=VOCABULARY, sample_bytes_per_domain=1000)
     empty = {"corpus": Artifact(tmp_path / "empty", tokenizer_artifact.manifest)}
     with pytest.raises(DataError, match="no documents to train"):

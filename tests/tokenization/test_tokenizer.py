@@ -61,7 +61,7 @@ def test_training_is_a_function_of_the_texts(texts: list[str], trained: Tokenize
     assert trained.get_vocab_size() == VOCABULARY
 
 
-def test_too_little_text_is_refused() -> None:
+def test_too_little_text_is_rejected() -> None:
     with pytest.raises(DataError, match=r"of 2048 ids; set a smaller model.vocab_size"):
         train_tokenizer(["a few words only"], 2048)
 

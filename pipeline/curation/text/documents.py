@@ -14,6 +14,9 @@ from typing import Any
 import orjson
 from datatrove.data import Document
 
+from pipeline.core.documents import read_documents
+from pipeline.core.documents import read_rows as read_rows
+
 COMPRESSION_LEVEL = 5
 
 
@@ -47,13 +50,6 @@ def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> int:
     return count
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The JSON lines of a compressed file that this project wrote."""
-    with gzip.open(path, "rb") as file:
-        for line in file:
-            yield orjson.loads(line)
-
-
 def as_row(document: Document) -> dict[str, Any]:
     """A document as it is stored."""
     return {"text": document.text, "id": str(document.id), "metadata": document.metadata}
@@ -62,12 +58,6 @@ def as_row(document: Document) -> dict[str, Any]:
 def write_documents(path: Path, documents: Iterable[Document]) -> int:
     """Writes documents; returns their number."""
     return write_rows(path, map(as_row, documents))
-
-
-def read_documents(path: Path) -> Iterator[Document]:
-    """The documents of a file."""
-    for row in read_rows(path):
-        yield Document(text=row["text"], id=row["id"], metadata=row["metadata"])
 
 
 def read_folder(directory: Path) -> Iterator[Document]:

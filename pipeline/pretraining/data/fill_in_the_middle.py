@@ -1,4 +1,4 @@
-"""Fill in the middle: parts of documents rearranged, so that a model learns to write what is missing between two ends.
+"""Fill in the middle: spans of documents rearranged, so that a model learns to write what is missing between two ends.
 
 Bavarian et al. 2022 (arXiv 2207.14255): characters are cut at two random places, so that tokens are split as an editor
 splits them; inside a sequence and not before packing ("context-level"), so that no rearranged document is cut; half of
@@ -13,60 +13,68 @@ from tokenizers import Tokenizer
 
 from pipeline.core.errors import ConfigError
 from pipeline.pretraining.config import FillInTheMiddleConfig
+from pipeline.tokenization.special_tokens import FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX
 from pipeline.tokenization.tokenizer import document_tokenizer
 
-PREFIX, MIDDLE, SUFFIX = "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>"
-SHORTEST = 16
-"""Tokens of a part below which it stays as it is."""
-UNREADABLE = "\ufffd"
+MINIMUM_TOKENS = 16
+"""Tokens that a sequence must have of a document for them to be rearranged."""
+REPLACEMENT_CHARACTER = "\ufffd"
+"""What bytes that are no UTF-8 are decoded to: such text could not be encoded back."""
 
 
 class FillInTheMiddle:
-    """Rearranges parts of sequences: a pure function of their tokens and of a key."""
+    """Rearranges the spans that a sequence has of documents: a pure function of its tokens and of a key."""
 
     def __init__(self, config: FillInTheMiddleConfig, tokenizer: Path) -> None:
-        """Args: rate and kinds; folder of the tokenizer that made the tokens.
+        """Loads the tokenizer that made the tokens from its Hugging Face folder.
 
         Raises:
             ConfigError: for a tokenizer without the three special tokens.
         """
         self._config, self._tokenizer = config, document_tokenizer(tokenizer)
-        known, self._special = Tokenizer.from_file(str(tokenizer / "tokenizer.json")), []
-        for token in (PREFIX, MIDDLE, SUFFIX):
-            identity = known.token_to_id(token)
-            if identity is None:
+        with_special_tokens, self._special_ids = Tokenizer.from_file(str(tokenizer / "tokenizer.json")), []
+        for token in (FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX):
+            token_id = with_special_tokens.token_to_id(token)
+            if token_id is None:
                 raise ConfigError(f"{tokenizer}: has no {token}; set fill_in_the_middle to null, or use one that has")
-            self._special.append(identity)
+            self._special_ids.append(token_id)
 
-    def __call__(self, window: numpy.ndarray, borders: numpy.ndarray, key: str) -> numpy.ndarray:
-        """The tokens of a sequence with some of its parts rearranged, each in its place and of its length.
+    def __call__(self, window: numpy.ndarray, document_ends: numpy.ndarray, key: str) -> numpy.ndarray:
+        """The tokens of a sequence with some of its spans rearranged, each in its place and of its length.
 
         Args:
-            window: tokens, shape (n,).
-            borders: where documents end in the window, each after its end-of-text token, which stays there.
-            key: what the choices depend on, besides the tokens.
+            window: token ids, shape (n,).
+            document_ends: where documents end in the window, each after its end-of-text token, which stays there.
+            key: what the random choices depend on, besides the tokens.
         """
         digest = hashlib.sha256(key.encode()).digest()
         generator = numpy.random.Generator(numpy.random.Philox(int.from_bytes(digest[:8], "big")))
         result = window.copy()
         start = 0
-        for end in (*borders.tolist(), len(window) + 1):
+        for end in (*document_ends.tolist(), len(window) + 1):
+            # All draws are made for every span, so that one span's length does not move those of the next.
             chosen, spm = generator.random() < self._config.rate, generator.random() < self._config.spm_share
-            places = generator.random(2)
-            if chosen and end - 1 - start >= SHORTEST:
-                result[start : end - 1] = self._rearranged(window[start : end - 1], sorted(places.tolist()), spm)
+            cuts = generator.random(2)
+            if chosen and end - 1 - start >= MINIMUM_TOKENS:
+                result[start : end - 1] = self._rearrange(window[start : end - 1], sorted(cuts.tolist()), spm)
             start = end
         return result
 
-    def _rearranged(self, tokens: numpy.ndarray, places: list[float], spm: bool) -> numpy.ndarray:
-        """The part in its new order; as it was if it has no text of its own, or no room for the special tokens.
+    def _rearrange(self, tokens: numpy.ndarray, cuts: list[float], spm: bool) -> numpy.ndarray:
+        """A span in its new order; as it was if it is no text of its own, or has no room for the special tokens.
 
-        What three special tokens and two split tokens take is taken from the end of the suffix.
+        Three special tokens come in, and the two cuts may split a token each; as many tokens are taken from the end of
+        the suffix, so that the length stays.
+
+        Args:
+            tokens: ids, shape (n,), without an end-of-text token.
+            cuts: the two ends of the middle, as shares of the text's characters, ascending.
+            spm: suffix, prefix, middle; else prefix, suffix, middle.
         """
         text = self._tokenizer.decode(tokens.tolist(), skip_special_tokens=False)
-        if UNREADABLE in text:
+        if REPLACEMENT_CHARACTER in text:
             return tokens
-        first, second = (round(place * len(text)) for place in places)
+        first, second = (round(cut * len(text)) for cut in cuts)
         prefix, middle, suffix = (
             self._tokenizer.encode(part, add_special_tokens=False).ids
             for part in (text[:first], text[first:second], text[second:])
@@ -75,8 +83,8 @@ class FillInTheMiddle:
         if not 0 <= excess <= len(suffix):
             return tokens
         suffix = suffix[: len(suffix) - excess]
-        before, between, after = self._special
-        order = [before, after, *suffix, between, *prefix, *middle] if spm else [
-            before, *prefix, after, *suffix, between, *middle
+        prefix_id, middle_id, suffix_id = self._special_ids
+        order = [prefix_id, suffix_id, *suffix, middle_id, *prefix, *middle] if spm else [
+            prefix_id, *prefix, suffix_id, *suffix, middle_id, *middle
         ]  # fmt: skip
         return numpy.array(order, dtype=tokens.dtype)

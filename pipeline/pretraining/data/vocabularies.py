@@ -1,4 +1,4 @@
-"""One vocabulary for all that meets in a phase: tokens, tokenizer, model and the checkpoint before."""
+"""One vocabulary for all that meets in a phase: tokens, tokenizer, model and the checkpoint it continues from."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ from pipeline.tokenization.tokenizer import tokenizer_fingerprint
 
 
 def check_vocabularies(vocab_size: int, tokenizer: Path, tokens: Path, checkpoint: Path | None) -> None:
-    """Compares what a phase is given.
+    """Checks that tokens, model and checkpoint have the vocabulary of one and the same tokenizer.
 
     Args:
-        vocab_size: the model's.
-        tokenizer: folder of the tokenizer.
-        tokens: folder of the shards.
-        checkpoint: the Hugging Face folder that the phase goes on from.
+        vocab_size: ids of the model.
+        tokenizer: Hugging Face folder of the tokenizer.
+        tokens: the `tokens/` folder.
+        checkpoint: the Hugging Face folder that the phase continues from, None for the first phase.
 
     Raises:
         DataError: for tokens of another tokenizer, or of another number of ids than the model's.

@@ -1,6 +1,7 @@
-"""What a phase hands on.
+"""What a phase hands to the next: `checkpoint/`, a plain Hugging Face folder, and `training_state/` beside it.
 
-`checkpoint/` is a plain Hugging Face folder and `training_state/` AdamW's state beside it, both safetensors and JSON.
+`training_state/state.safetensors` has the fp32 weights and AdamW's moments (`optimizer_state`), and `progress.json` the
+numbers that the next phase continues from. Neither is a pickle, and both are independent of ranks and ZeRO stage.
 """
 
 from pathlib import Path
@@ -13,14 +14,22 @@ from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from pipeline.core.errors import CheckpointError
 from pipeline.core.files import read_json, write_json
-from pipeline.pretraining.engine import optimizer_state as moments
+from pipeline.pretraining.engine.optimizer_state import MASTER
 from pipeline.pretraining.model.model import Granite
 
-WEIGHTS_PREFIX = "model."
+WRAPPER_PREFIX = "model."
+"""What the names of parameters begin with inside `TrainingModel`, and not in the Hugging Face model."""
 
 
 def save_model(weights: dict[str, Tensor], model: Granite, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
-    """Writes a plain Hugging Face folder: safetensors, configuration, tokenizer, chat template, generation."""
+    """Writes a Hugging Face folder: safetensors, configuration, generation configuration, tokenizer, chat template.
+
+    Args:
+        weights: by the names of the Hugging Face model, in the precision to store; see `model_weights`.
+        model: for its configuration; its own weights are not written.
+        tokenizer: whose end-of-text and padding tokens the configurations name.
+        directory: that is written.
+    """
     end = tokenizer.eos_token_id
     model.generation_config = GenerationConfig(bos_token_id=end, eos_token_id=end, pad_token_id=tokenizer.pad_token_id)
     model.save_pretrained(directory, state_dict=weights)
@@ -28,23 +37,23 @@ def save_model(weights: dict[str, Tensor], model: Granite, tokenizer: PreTrained
 
 
 def model_weights(state: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """The model's weights out of gathered training state, by the names of the Hugging Face model."""
-    prefix = f"{moments.MASTER}.{WEIGHTS_PREFIX}"
+    """The weights out of a gathered training state, in a precision, by the names of the Hugging Face model."""
+    prefix = f"{MASTER}.{WRAPPER_PREFIX}"
     return {name.removeprefix(prefix): value.to(dtype) for name, value in state.items() if name.startswith(prefix)}
 
 
 def save_training_state(state: dict[str, Tensor], progress: dict[str, Any], directory: Path) -> None:
-    """Writes gathered state and the numbers that a later phase continues from."""
+    """Writes a gathered training state, and as JSON the numbers that a later phase continues from."""
     directory.mkdir(parents=True, exist_ok=True)
     save_file({name: value.contiguous() for name, value in state.items()}, directory / "state.safetensors")
     write_json(directory / "progress.json", progress)
 
 
 def load_training_state(directory: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What `save_training_state` wrote.
+    """The state and the numbers that `save_training_state` wrote.
 
     Raises:
-        CheckpointError: if it is not there.
+        CheckpointError: if the folder has none, as the checkpoints of other stages.
     """
     if not (directory / "progress.json").exists():
         raise CheckpointError(f"{directory}: no training state; continue from a pretraining phase")

@@ -1,4 +1,4 @@
-"""DeepSpeed's engine around the model: one place that turns a phase's settings into DeepSpeed's."""
+"""DeepSpeed's engine around the model: the one place that turns a phase's settings into DeepSpeed's."""
 
 import math
 import os
@@ -8,25 +8,24 @@ from typing import Any
 import deepspeed
 import torch
 from deepspeed import comm
-from deepspeed.accelerator import get_accelerator
-from torch import Tensor
 
 from pipeline.pretraining.config import PhaseConfig, accumulation_steps
-from pipeline.pretraining.engine import optimizer_state as moments
+from pipeline.pretraining.engine import optimizer_state
+from pipeline.pretraining.engine.distributed import device, sum_over_ranks
 from pipeline.pretraining.engine.step_guard import GuardedAdamW, StepGuard
 from pipeline.pretraining.model.model import TrainingModel, parameter_groups
 
 
 def deepspeed_config(phase: PhaseConfig, world_size: int, universal: bool = False) -> dict[str, Any]:
-    """DeepSpeed's configuration for a phase.
+    """DeepSpeed's configuration for a phase; what the phase's own `deepspeed` settings say goes before all else.
 
     Args:
-        phase: its settings.
-        world_size: ranks.
-        universal: whether a checkpoint will be loaded that was converted for another number of ranks.
+        phase: settings of the phase.
+        world_size: number of ranks.
+        universal: whether a universal checkpoint will be loaded, see `StepCheckpoints`.
 
     Raises:
-        ConfigError: if a step does not divide among the ranks.
+        ConfigError: if a step's sequences do not divide among the ranks.
     """
     return {
         "train_micro_batch_size_per_gpu": phase.sequences_per_rank,
@@ -47,8 +46,11 @@ def deepspeed_config(phase: PhaseConfig, world_size: int, universal: bool = Fals
 def start_engine(
     model: TrainingModel, phase: PhaseConfig, world_size: int, universal: bool = False
 ) -> deepspeed.DeepSpeedEngine:
-    """The engine of a phase, over the ranks of the environment (a single rank without one); see `deepspeed_config`."""
-    start_communication()
+    """The engine of a phase, with a guarded AdamW whose state is allocated and zero; a collective.
+
+    Joins the process group if that was not done. Arguments and errors are those of `deepspeed_config`.
+    """
+    join_process_group()
     optimizer = GuardedAdamW(
         parameter_groups(model, phase.model, phase.optimizer),
         StepGuard(phase.skip),
@@ -66,37 +68,44 @@ def start_engine(
     if phase.zero_stage:
         wrapper: Any = engine.optimizer
         # The engine asks for the same attribute, after the step.
-        optimizer.norm = lambda: float(wrapper._global_grad_norm)
+        optimizer.global_gradient_norm = lambda: float(wrapper._global_grad_norm)
     else:
-        most = phase.optimizer.gradient_clipping
-        optimizer.norm = lambda: float(torch.nn.utils.clip_grad_norm_(model.parameters(), most))
-    moments.allocate(engine)
+        limit = phase.optimizer.gradient_clipping
+        optimizer.global_gradient_norm = lambda: float(torch.nn.utils.clip_grad_norm_(model.parameters(), limit))
+    optimizer_state.allocate_moments(engine)
     return engine
 
 
 def update_norm(engine: deepspeed.DeepSpeedEngine) -> float:
-    """Length of the last step's change of all weights, if it was measured. A collective."""
-    optimizer = moments.base_optimizer(engine)
-    squared = float(sum_over_ranks(torch.tensor(optimizer.squared_update, dtype=torch.float64, device=device())))
+    """L2 norm of the last step's change of the weights, all of them together; a collective.
+
+    It is 0 if the step was skipped, or if the optimizer's `measures_update` was not set before it.
+    """
+    optimizer = optimizer_state.base_optimizer(engine)
+    squared = torch.tensor(optimizer.squared_update, dtype=torch.float64, device=device())
     # Without ZeRO every rank steps all weights.
-    return math.sqrt(squared / (engine.world_size if moments.is_plain(engine) else 1))
+    ranks_per_weight = engine.world_size if optimizer_state.is_unwrapped(engine) else 1
+    return math.sqrt(float(sum_over_ranks(squared)) / ranks_per_weight)
 
 
 def prepare_process_group() -> None:
-    """What DeepSpeed's communication needs before it starts: a process that no launcher started is a group of one."""
+    """Sets what DeepSpeed needs before a process group starts; a process that no launcher started is a group of one.
+
+    The environment variables of a rank get values where they have none, the port one that is free.
+    """
     for name, value in {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}.items():
         os.environ.setdefault(name, value)
     if "MASTER_PORT" not in os.environ:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            os.environ["MASTER_PORT"] = str(probe.getsockname()[1])
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            os.environ["MASTER_PORT"] = str(listener.getsockname()[1])
     # DeepSpeed would compile a shared-memory all-reduce that only inference uses: half a minute, and a compiler
     # that a newcomer may not have.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
 
-def start_communication() -> None:
-    """Joins the other ranks: NCCL on GPUs, gloo on CPU."""
+def join_process_group() -> None:
+    """Joins the other ranks, over NCCL on GPUs and gloo on CPUs; a collective. Nothing happens a second time."""
     if comm.is_initialized():
         return
     prepare_process_group()
@@ -107,25 +116,10 @@ def start_communication() -> None:
         deepspeed.init_distributed("gloo")
 
 
-def end_communication() -> None:
-    """Waits for the other ranks and leaves them: one that exits while its peers still talk to it can abort."""
+def leave_process_group() -> None:
+    """Waits for the other ranks and ends communication with them; a collective.
+
+    A rank that exits while others still talk to it can make them abort.
+    """
     comm.barrier()
     comm.destroy_process_group()
-
-
-def sum_over_ranks(value: Tensor) -> Tensor:
-    """The sum of a tensor over all ranks."""
-    total = value.clone()
-    comm.all_reduce(total)
-    return total
-
-
-def any_rank(flag: bool) -> bool:
-    """True on every rank if the flag is set on one: how ranks agree to stop at the same step."""
-    return bool(sum_over_ranks(torch.tensor([int(flag)], device=device())).item())
-
-
-def device() -> torch.device:
-    """This rank's device."""
-    accelerator: Any = get_accelerator()
-    return torch.device(accelerator.current_device_name())

@@ -1,4 +1,8 @@
-"""What a model says of a fixed text: stored with every checkpoint, and asked again once it is loaded."""
+"""The logits check: a model's logits after fixed tokens, stored with every checkpoint and computed again once loaded.
+
+Hashes tell that the files are whole; this tells that the weights are in their places in the loaded model, computing
+what they computed when they were saved, whatever the number of ranks, ZeRO stage or kernel is now.
+"""
 
 from typing import Any
 
@@ -7,47 +11,58 @@ import torch
 from torch import Tensor
 
 from pipeline.core.errors import CheckpointError
-from pipeline.pretraining.engine.engine import device, sum_over_ranks
+from pipeline.pretraining.engine.distributed import device, sum_over_ranks
 
 TOKENS = 16
-KEPT = 64
-"""Logits of the last position that are stored."""
+STORED_LOGITS = 64
+"""Ids of the vocabulary whose logits are stored."""
 SEED = 1234
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 3e-2}
 """Largest difference, relative to the largest logit: another number of ranks or another kernel may round otherwise."""
 
 
-def fixed_text(vocab_size: int) -> tuple[Tensor, Tensor]:
-    """A row of tokens, shape (1, TOKENS), and ids spread over the vocabulary whose logits are kept, shape (ids,)."""
+def reference_tokens(vocab_size: int) -> tuple[Tensor, Tensor]:
+    """The fixed input, a function of the vocabulary's size.
+
+    Returns:
+        Random tokens, int64 of shape (1, TOKENS); and ids spread over the vocabulary whose logits are stored, int64 of
+        shape (ids,), at most STORED_LOGITS.
+    """
     tokens = torch.randint(vocab_size, (1, TOKENS), generator=torch.Generator().manual_seed(SEED))
-    return tokens, torch.linspace(0, vocab_size - 1, min(KEPT, vocab_size)).long()
+    return tokens, torch.linspace(0, vocab_size - 1, min(STORED_LOGITS, vocab_size)).long()
 
 
-def probe(engine: deepspeed.DeepSpeedEngine) -> Tensor:
-    """Logits that follow the fixed text, shape (ids,). A collective."""
+def reference_logits(engine: deepspeed.DeepSpeedEngine) -> Tensor:
+    """The model's logits for the token after the reference tokens, float32 on the CPU, shape (ids,); a collective."""
     module: Any = engine.module
-    tokens, ids = fixed_text(module.model.config.vocab_size)
-    parts = 1 if module.sequence_parallel is None else module.sequence_parallel.size
-    length, part = TOKENS // parts, engine.global_rank % parts
-    own = slice(part * length, (part + 1) * length)
+    tokens, ids = reference_tokens(module.model.config.vocab_size)
+    slices = 1 if module.sequence_parallel is None else module.sequence_parallel.size
+    length, slice_number = TOKENS // slices, engine.global_rank % slices
+    own = slice(slice_number * length, (slice_number + 1) * length)
     engine.eval()
     with torch.no_grad():
-        found = engine(tokens[:, own].to(device()), torch.arange(TOKENS)[None, own].to(device()))[0, -1].double()
+        logits = engine(tokens[:, own].to(device()), torch.arange(TOKENS)[None, own].to(device()))[0, -1].double()
     engine.train()
     # Where sequences are divided, the last position is on the last rank of each group.
-    found = sum_over_ranks(found * (part == parts - 1)) / (engine.world_size // parts)
-    return found.float().cpu()[ids]
+    logits = sum_over_ranks(logits * (slice_number == slices - 1)) / (engine.world_size // slices)
+    return logits.float().cpu()[ids]
 
 
-def check(engine: deepspeed.DeepSpeedEngine, stored: Tensor, where: str) -> None:
-    """Asks again. A collective.
+def check_logits(engine: deepspeed.DeepSpeedEngine, stored: Tensor, where: str) -> None:
+    """Compares the model's reference logits with those stored when it was saved; a collective.
+
+    Args:
+        engine: with the model just loaded.
+        stored: what `reference_logits` gave, shape (ids,).
+        where: the checkpoint, to name in the error.
 
     Raises:
-        CheckpointError: if the answer is not what was stored.
+        CheckpointError: if they differ by more than rounding explains.
     """
     module: Any = engine.module
     limit = TOLERANCE[next(module.parameters()).dtype]
-    difference = float((probe(engine) - stored).abs().max() / stored.abs().max())
+    difference = float((reference_logits(engine) - stored).abs().max() / stored.abs().max())
+    # Turned round, so that NaN is an error too.
     if not difference <= limit:
         raise CheckpointError(
             f"{where}: the loaded model differs by {difference:.2g} from the one saved, more than {limit:g}; "

@@ -1,143 +1,173 @@
-"""Checkpoints inside a phase: what it resumes from, on any number of ranks.
+"""Step checkpoints: what an interrupted phase resumes from, on the same or another number of ranks.
 
-`steps/<n>/` is DeepSpeed's own state of every rank, complete if and only if its manifest is there and every file has
-the content that the manifest says. With a staging folder the state is written there, and a thread of each node copies
-it while training goes on.
+`steps/<n>/state/` is DeepSpeed's own state of every rank after n steps, and `steps/<n>/manifest.json` what proves it
+complete (`pipeline.core.verified_folder`), with the number of ranks and the state of data and step guard. With a
+staging folder the state is first written there, and a thread on each node copies it while training goes on.
 """
 
 import concurrent.futures
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import deepspeed
-import xxhash
-from deepspeed import comm
 
 from pipeline.core.errors import CheckpointError
-from pipeline.core.files import files_below, read_json, sync, write_json
+from pipeline.core.files import files_below, sync
+from pipeline.core.verified_folder import (
+    describe_files,
+    newest_verified_step,
+    read_manifest,
+    step_numbers,
+    write_manifest,
+)
 from pipeline.pretraining.config import PhaseConfig
-from pipeline.pretraining.engine import optimizer_state as moments
-from pipeline.pretraining.engine.engine import any_rank
+from pipeline.pretraining.engine.distributed import any_rank, barrier, gather_objects, rank, world_size
+from pipeline.pretraining.engine.optimizer_state import base_optimizer, link_moments
 
-MANIFEST = "manifest.json"
 STATE = "state"
 UNIVERSAL = "universal"
-CHUNK = 1 << 24
 
 
 class StepCheckpoints:
-    """The resumable checkpoints of one phase. Every method is a collective, on all ranks at the same step."""
+    """The step checkpoints of one phase. Every method is a collective, which all ranks call at the same step."""
 
     def __init__(self, directory: Path, phase: PhaseConfig, local_rank: int) -> None:
-        """Finds the newest good checkpoint, and converts it if it was saved by another number of ranks.
+        """Finds the newest complete checkpoint, and makes it fit this number of ranks; a collective.
+
+        Universal resume: under ZeRO each rank's files hold its part of one flat array per parameter group, so another
+        number of ranks cannot read them. DeepSpeed's `ds_to_universal` writes them anew as whole tensors by parameter
+        name, of which any number of ranks takes its parts. Rank 0 runs it once, as a process of its own, and keeps the
+        result beside the state it was made from. Without ZeRO every rank holds everything and nothing is converted.
 
         Args:
-            directory: the stage's `steps/`.
-            phase: settings.
+            directory: the stage's `steps/`, on a file system that all ranks share.
+            phase: settings of the phase.
             local_rank: this rank's number on its node.
 
         Raises:
             CheckpointError: if DeepSpeed's converter fails.
         """
         self._directory, self._phase, self._local_rank = directory, phase, local_rank
-        self._copying: concurrent.futures.Future[None] | None = None
-        self._unfinished: tuple[int, dict[str, Any]] | None = None
         self._copier = concurrent.futures.ThreadPoolExecutor(1)
-        self._newest = newest_step(directory, comm.get_rank(), comm.get_world_size(), any_rank)
-        self.converted = False
-        """Whether the engine must load DeepSpeed's universal checkpoint."""
-        if self._newest is not None and _is_divided_otherwise(self._newest, phase):
-            if comm.get_rank() == 0:
-                _convert(self._newest)
-            comm.barrier()
-            self.converted = True
+        self._copying: concurrent.futures.Future[None] | None = None
+        self._pending: tuple[int, dict[str, Any]] | None = None
+        """Step and facts of the checkpoint that was saved last, as long as it is not complete."""
+        self._resumed_from = newest_verified_step(directory, rank=rank(), world_size=world_size(), any_rank=any_rank)
+        self.universal = (
+            self._resumed_from is not None
+            and phase.zero_stage > 0
+            and read_manifest(self._resumed_from)["world_size"] != world_size()
+        )
+        """Whether the engine must be made to load DeepSpeed's universal checkpoint."""
+        if self._resumed_from is not None and self.universal:
+            if rank() == 0:
+                _convert_to_universal(self._resumed_from)
+            barrier()
 
     def resume(self, engine: deepspeed.DeepSpeedEngine) -> dict[str, Any] | None:
-        """Restores the newest good checkpoint, if there is one, and gives the state that was saved with it."""
-        if self._newest is None:
+        """Loads weights and optimizer state of the newest complete checkpoint into the engine; a collective.
+
+        Returns:
+            The checkpoint's manifest: `step`, and what `save` was given. None if there is no checkpoint.
+        """
+        if self._resumed_from is None:
             return None
-        optimizer = moments.base_optimizer(engine)
+        optimizer = base_optimizer(engine)
         settings = [
             {name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups
         ]
-        engine.load_checkpoint(str(self._newest), tag=UNIVERSAL if self.converted else STATE)
+        engine.load_checkpoint(str(self._resumed_from), tag=UNIVERSAL if self.universal else STATE)
         # DeepSpeed 0.19.8's ZeRO-3 gives all groups the settings of the first, and all states one and the same step
         # count, out of a universal checkpoint (stage3.py, load_hp_checkpoint_state_from_checkpoint_dir_stage3).
         for group, own in zip(optimizer.param_groups, settings, strict=True):
             group.update(own)
         for state in optimizer.state.values():
             state["step"] = state["step"].clone()
-        moments.link(engine)
-        return read_json(self._newest / MANIFEST)
+        link_moments(engine)
+        return read_manifest(self._resumed_from)
 
-    def save(self, engine: deepspeed.DeepSpeedEngine, step: int, state: dict[str, Any]) -> None:
-        """Saves resumable state as `<directory>/<step>`, atomically; with staging it is complete after `finish`.
+    def save(self, engine: deepspeed.DeepSpeedEngine, step: int, facts: dict[str, Any]) -> None:
+        """Writes weights and optimizer state as `<directory>/<step>`, which appears whole or not at all; a collective.
+
+        With staging it returns once the state is in the staging folder; `finalize` then completes the checkpoint. One
+        that is still being copied is completed first.
 
         Args:
-            engine: whose model and optimizer are saved.
-            step: steps done.
-            state: what else a resumed phase needs, as JSON.
+            engine: whose state is saved.
+            step: steps of the phase that are done.
+            facts: what else a resumed phase needs, as JSON; `resume` gives it back.
         """
-        self.finish()
-        beside, staging = self._directory / f".{step}", self._phase.checkpoint_staging
-        if comm.get_rank() == 0:
-            shutil.rmtree(beside, ignore_errors=True)
-            beside.mkdir(parents=True)
-        folder = beside
+        self.finalize()
+        temporary, staging = self._temporary(step), self._phase.checkpoint_staging
+        if rank() == 0:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+        folder = temporary
         if staging is not None:
             folder = Path(staging) / f"{self._directory.parent.parent.name}-{step}"
             if self._local_rank == 0:
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir(parents=True)
-        comm.barrier()
+        barrier()
         # DeepSpeed's own `latest` can name a checkpoint that not all ranks have written.
         engine.save_checkpoint(str(folder), tag=STATE, save_latest=False)
-        comm.barrier()
-        self._unfinished = step, state
+        barrier()
+        self._pending = step, facts
         if staging is None:
-            self.finish()
+            self.finalize()
         elif self._local_rank == 0:
-            self._copying = self._copier.submit(_move, folder, beside)
+            self._copying = self._copier.submit(_move_files, folder, temporary)
 
-    def poll(self) -> None:
-        """Completes what was saved last if all nodes have copied it."""
-        if self._unfinished is not None and not any_rank(self._copying is not None and not self._copying.done()):
-            self.finish()
+    def finalize_if_copied(self) -> None:
+        """Completes the checkpoint that was saved last if all nodes have copied it, and else returns; a collective."""
+        if self._pending is not None and not any_rank(self._copying is not None and not self._copying.done()):
+            self.finalize()
 
-    def finish(self) -> None:
-        """Waits until what was saved last is complete, and removes older ones."""
-        if self._unfinished is None:
+    def finalize(self) -> None:
+        """Waits until the checkpoint that was saved last is copied, completes it, and removes older ones; a collective.
+
+        All ranks share the hashing of its files. Rank 0 writes the manifest, renames the folder into place, and
+        removes what `keep_checkpoints` and `keep_every_steps` do not keep. Without a pending checkpoint nothing is
+        done.
+        """
+        if self._pending is None:
             return
-        (step, state), self._unfinished = self._unfinished, None
+        (step, facts), self._pending = self._pending, None
         if self._copying is not None:
             self._copying.result()
             self._copying = None
-        comm.barrier()
-        beside = self._directory / f".{step}"
-        files = _described(beside)
-        if comm.get_rank() == 0:
-            write_json(beside / MANIFEST, {"step": step, "files": files, "world_size": comm.get_world_size(), **state})
-            shutil.rmtree(self._directory / str(step), ignore_errors=True)  # a damaged one that was passed over
-            beside.rename(self._directory / str(step))
+        barrier()
+        temporary, place = self._temporary(step), self._directory / str(step)
+        shares = gather_objects(describe_files(temporary, rank(), world_size()))
+        if rank() == 0:
+            files = {name: described for share in shares for name, described in share.items()}
+            write_manifest(temporary, files, step=step, world_size=world_size(), **facts)
+            shutil.rmtree(place, ignore_errors=True)  # a damaged one that was passed over
+            temporary.rename(place)
             sync(self._directory)
             self._prune(step)
-        comm.barrier()
+        barrier()
+
+    def _temporary(self, step: int) -> Path:
+        """Where a checkpoint is while it is not complete."""
+        return self._directory / f".{step}"
 
     def _prune(self, newest: int) -> None:
-        kept = sorted((number for number in _numbers(self._directory) if number <= newest), reverse=True)
+        """Removes everything but the checkpoints to keep; what is newer than the one just written is damaged."""
+        steps = [step for step in step_numbers(self._directory) if step <= newest]
         every = self._phase.keep_every_steps
-        staying = {str(number) for number in kept[: self._phase.keep_checkpoints]}
-        staying |= {str(number) for number in kept if every is not None and number % every == 0}
+        kept = {str(step) for step in steps[: self._phase.keep_checkpoints]}
+        kept |= {str(step) for step in steps if every is not None and step % every == 0}
         for path in self._directory.iterdir():
-            if path.name not in staying:
+            if path.name not in kept:
                 shutil.rmtree(path)
 
 
-def _move(source: Path, target: Path) -> None:
+def _move_files(source: Path, target: Path) -> None:
+    """Copies the files of a folder to another, on another file system, and removes the folder."""
     for path in files_below(source):
         place = target / path.relative_to(source)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -145,75 +175,22 @@ def _move(source: Path, target: Path) -> None:
     shutil.rmtree(source)
 
 
-def _described(folder: Path) -> dict[str, list[Any]]:
-    """Size and hash of every file, which all ranks share the work of; and all of them are on the disk."""
-    paths = files_below(folder)
-    own = {}
-    for path in paths[comm.get_rank() :: comm.get_world_size()]:
-        sync(path)
-        own[str(path.relative_to(folder))] = [path.stat().st_size, content_hash(path)]
-    parts: list[Any] = [None] * comm.get_world_size()
-    comm.all_gather_object(parts, own)
-    return {name: value for part in parts for name, value in part.items()}
-
-
-def content_hash(path: Path) -> str:
-    """xxHash of 128 bits: against damage, not against forgery."""
-    digest = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _numbers(directory: Path) -> list[int]:
-    return [int(path.name) for path in directory.glob("*") if path.name.isdigit()]
-
-
-def newest_step(
-    directory: Path, rank: int = 0, world_size: int = 1, any_rank: Callable[[bool], bool] = bool
-) -> Path | None:
-    """The newest good checkpoint of `steps/`: one with a manifest, and files with the content that it says.
-
-    Args:
-        directory: the stage's `steps/`.
-        rank: of all ranks, each of which reads a part of the files.
-        world_size: ranks.
-        any_rank: tells all ranks whether one of them says so.
-    """
-    for number in sorted(_numbers(directory), reverse=True):
-        path = directory / str(number)
-        if (path / MANIFEST).exists():
-            files = list(read_json(path / MANIFEST)["files"].items())[rank::world_size]
-            if not any_rank(any(_is_damaged(path / name, *described) for name, described in files)):
-                return path
-    return None
-
-
-def _is_damaged(path: Path, size: int, digest: str) -> bool:
-    return not path.is_file() or path.stat().st_size != size or content_hash(path) != digest
-
-
-def _is_divided_otherwise(path: Path, phase: PhaseConfig) -> bool:
-    return phase.zero_stage > 0 and read_json(path / MANIFEST)["world_size"] != comm.get_world_size()
-
-
-def _convert(path: Path) -> None:
-    """Writes DeepSpeed's universal checkpoint beside a checkpoint's state.
+def _convert_to_universal(checkpoint: Path) -> None:
+    """Writes DeepSpeed's universal checkpoint beside a checkpoint's state, unless it is there from an earlier attempt.
 
     Raises:
-        CheckpointError: if DeepSpeed's converter fails.
+        CheckpointError: if DeepSpeed's converter fails, with the last line that it printed.
     """
-    beside, output = path / f".{UNIVERSAL}", path / UNIVERSAL
+    temporary, output = checkpoint / f".{UNIVERSAL}", checkpoint / UNIVERSAL
     if output.exists():
         return
-    shutil.rmtree(beside, ignore_errors=True)
+    shutil.rmtree(temporary, ignore_errors=True)
     command = [
-        sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal", "--input_folder", str(path / STATE),
-        "--output_folder", str(beside), "--inject_missing_state",
+        sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal", "--input_folder", str(checkpoint / STATE),
+        "--output_folder", str(temporary), "--inject_missing_state",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:]
-        raise CheckpointError(f"{path}: cannot be converted for another number of ranks: {' '.join(last)}")
-    beside.rename(output)
+        raise CheckpointError(f"{checkpoint}: cannot be converted for another number of ranks: {' '.join(last)}")
+    temporary.rename(output)

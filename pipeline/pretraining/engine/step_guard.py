@@ -1,8 +1,13 @@
-"""Steps that would do harm are skipped before they touch weights or moments.
+"""The step guard: a step that would do harm is skipped before it touches weights or optimizer state.
 
-What is not finite never counts; what is far above the last steps does not either (OLMo-core's SkipStepAdamW: six
-standard deviations over 128 steps). Unlike there, what was skipped does not enter the window, so that one NaN does not
-make every comparison false, and the window is part of a checkpoint.
+A loss or gradient norm that is not finite never counts; neither does one far above those of the last steps, as in
+OLMo-core's SkipStepAdamW: more than six standard deviations above their mean over 128 steps. Unlike there, what was
+skipped does not enter the window, so that one NaN does not make every later comparison false, and the window is part
+of a step checkpoint, so that a resumed phase decides alike.
+
+The gradient norm is known only inside DeepSpeed's step, after gradients are reduced over ranks. So the guard sits in
+the optimizer: the trainer calls `begin` with the loss, the optimizer asks `allows` with the norm, and the trainer calls
+`end`. Loss and norm are those of all ranks together, so that all decide the same without talking.
 """
 
 import math
@@ -18,64 +23,72 @@ from pipeline.pretraining.config import SkipConfig
 
 
 class StepGuard:
-    """Decides about one step after the other, from its loss and its gradient norm, which all ranks have alike."""
+    """Decides about one step after the other; all ranks decide alike, since they are given the same numbers."""
 
     def __init__(self, config: SkipConfig) -> None:
         self._config = config
         self._losses: deque[float] = deque(maxlen=config.window)
         self._norms: deque[float] = deque(maxlen=config.window)
-        self.skipped: list[int] = []
-        """Steps of the phase that were skipped, counted from 0."""
-        self.norm = math.nan
-        """Gradient norm of the last step, before clipping."""
+        self.skipped_steps: list[int] = []
+        """Steps of the phase that were skipped, counted from 0, ascending."""
+        self.gradient_norm = math.nan
+        """Global L2 norm of the last step's gradients, before clipping; infinite if they were not finite."""
         self.loss = math.nan
-        """Loss of the last step."""
+        """Loss of the last step, in nats per token."""
         self._reason: str | None = None
 
     def begin(self, loss: float) -> None:
-        """The loss of a step is known, its gradients are whole."""
-        self.loss, self.norm = loss, math.inf
-        self._reason = self._against("the loss", loss, self._losses)
+        """Takes the loss of a step over all ranks, before the optimizer is asked to step."""
+        self.loss, self.gradient_norm = loss, math.inf
+        self._reason = self._reason_against("the loss", loss, self._losses)
 
-    def allows(self, norm: float) -> bool:
-        """Whether the optimizer may step, now that the gradient norm is known too."""
-        self.norm = norm
-        self._reason = self._reason or self._against("the gradient norm", norm, self._norms)
+    def allows(self, gradient_norm: float) -> bool:
+        """Whether the optimizer may step, now that the global gradient norm is known too."""
+        self.gradient_norm = gradient_norm
+        self._reason = self._reason or self._reason_against("the gradient norm", gradient_norm, self._norms)
         return self._reason is None
 
     def end(self, step: int) -> str | None:
-        """Why the step was skipped, if it was.
+        """Records a step: loss and norm enter the window, or the step enters `skipped_steps`.
 
-        DeepSpeed does not even ask if gradients are not finite: the norm is then infinite.
+        Where gradients are not finite DeepSpeed does not call the optimizer, `allows` is not asked, and the norm is
+        still the infinity that `begin` set.
+
+        Args:
+            step: of the phase, from 0.
+
+        Returns:
+            Why the step was skipped; None if it was made.
 
         Raises:
-            DataError: if too many steps in a row were skipped.
+            DataError: if it is the `maximum_in_a_row`-th skipped step in a row.
         """
-        if self._reason is None and math.isfinite(self.norm):
+        if self._reason is None and math.isfinite(self.gradient_norm):
             self._losses.append(self.loss)
-            self._norms.append(self.norm)
+            self._norms.append(self.gradient_norm)
             return None
-        self.skipped.append(step)
-        reason = self._reason or f"the gradient norm is {self.norm}"
-        most = self._config.maximum_in_a_row
-        if len(self.skipped) >= most and self.skipped[-most] == step - most + 1:
+        self.skipped_steps.append(step)
+        reason = self._reason or f"the gradient norm is {self.gradient_norm}"
+        limit = self._config.maximum_in_a_row
+        if len(self.skipped_steps) >= limit and self.skipped_steps[-limit] == step - limit + 1:
             raise DataError(
-                f"step {step + 1}: {reason}; {most} steps in a row were skipped, "
+                f"step {step + 1}: {reason}; {limit} steps in a row were skipped, "
                 "lower learning_rate or raise skip.sigmas"
             )
         return reason
 
-    def as_json(self) -> dict[str, Any]:
-        """What a checkpoint needs to go on alike."""
-        return {"losses": list(self._losses), "norms": list(self._norms), "skipped": self.skipped}
+    def state_dict(self) -> dict[str, Any]:
+        """The windows and the skipped steps as JSON, for a step checkpoint."""
+        return {"losses": list(self._losses), "norms": list(self._norms), "skipped": self.skipped_steps}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """The inverse of `as_json`."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what `state_dict` of an earlier attempt's guard gave; this one must be new."""
         self._losses.extend(state["losses"])
         self._norms.extend(state["norms"])
-        self.skipped = list(state["skipped"])
+        self.skipped_steps = list(state["skipped"])
 
-    def _against(self, name: str, value: float, window: deque[float]) -> str | None:
+    def _reason_against(self, name: str, value: float, window: deque[float]) -> str | None:
+        """Why a step with this value must be skipped, or None. Half a window of steps is needed to call it high."""
         if not math.isfinite(value):
             return f"{name} is {value}"
         if self._config.sigmas is None or len(window) < self._config.window // 2:
@@ -85,23 +98,23 @@ class StepGuard:
 
 
 class GuardedAdamW(torch.optim.AdamW):
-    """AdamW that asks a guard before it steps, and measures how far a step goes."""
+    """AdamW that asks a step guard before it steps, and can measure how far a step moves the weights."""
 
     def __init__(self, groups: Iterable[dict[str, Any]], guard: StepGuard, **settings: Any) -> None:
         super().__init__(list(groups), lr=0.0, **settings)
         self.guard = guard
-        self.norm: Callable[[], float] = lambda: math.nan
-        """Gives the global gradient norm, once gradients are whole."""
-        self.measures = False
-        """Whether the length of updates is measured: it costs a copy of the weights."""
+        self.global_gradient_norm: Callable[[], float] = lambda: math.nan
+        """Gives the L2 norm of all gradients over all ranks, during a step; `start_engine` sets it."""
+        self.measures_update = False
+        """Whether steps add to `squared_update`: it costs a copy of this rank's weights."""
         self.squared_update = 0.0
-        """Sum of squares of this rank's part of the last update, if it was measured."""
+        """Sum of squares of the change of the weights that this rank steps, over measured steps since it was reset."""
 
     def step(self, closure: None = None) -> None:
-        """Steps if it may. ZeRO calls this once for each of its groups."""
-        if not self.guard.allows(self.norm()):
+        """Makes AdamW's step if the guard allows it, else nothing. ZeRO calls this once for each parameter group."""
+        if not self.guard.allows(self.global_gradient_norm()):
             return
-        if not self.measures:
+        if not self.measures_update:
             super().step()
             return
         stepped = [each for group in self.param_groups for each in group["params"] if each.grad is not None]

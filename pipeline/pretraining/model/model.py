@@ -1,4 +1,4 @@
-"""Granite under µP: shape, initialisation, parameter groups, and the loss a training step needs."""
+"""Granite under µP: configuration, initialization, parameter groups, and the loss that a training step needs."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ from transformers.models.granitemoe.modeling_granitemoe import load_balancing_lo
 
 from pipeline.core.errors import CheckpointError
 from pipeline.pretraining.config import OptimizerConfig, PhaseConfig
-from pipeline.pretraining.data.stream import IGNORED
+from pipeline.pretraining.data.stream import IGNORE_INDEX
 from pipeline.pretraining.model.cross_entropy import LinearCrossEntropy
 from pipeline.pretraining.model.sequence_parallel import SequenceParallel
 from pipeline.pretraining.model_config import ModelConfig
@@ -21,7 +21,7 @@ Granite = GraniteForCausalLM | GraniteMoeForCausalLM
 
 
 def granite_config(model: ModelConfig, context: int, rope_theta: float) -> GraniteConfig | GraniteMoeConfig:
-    """The Hugging Face configuration of a shape.
+    """The Hugging Face configuration of a model's shape: dense, or with experts where the shape has some.
 
     Args:
         model: the shape.
@@ -55,21 +55,26 @@ def granite_config(model: ModelConfig, context: int, rope_theta: float) -> Grani
     )
 
 
-def granite(config: GraniteConfig | GraniteMoeConfig) -> Granite:
-    """The model of a configuration, its weights not yet initialised as Granite's are."""
+def build_model(config: GraniteConfig | GraniteMoeConfig) -> Granite:
+    """The Hugging Face model of a configuration, on the CPU in fp32; `initialize` or a checkpoint gives its weights."""
     return GraniteMoeForCausalLM(config) if isinstance(config, GraniteMoeConfig) else GraniteForCausalLM(config)
 
 
-def set_rotary(model: Granite, config: GraniteConfig | GraniteMoeConfig) -> None:
-    """Makes a model rotate positions as a configuration says."""
+def set_rotary_embedding(model: Granite, config: GraniteConfig | GraniteMoeConfig) -> None:
+    """Gives a model the rotary position embedding of a configuration: its base and longest sequence."""
     decoder: Any = model.model
     decoder.rotary_emb = type(decoder.rotary_emb)(config).to(next(model.parameters()).device)
 
 
 def initialize(model: Granite, shape: ModelConfig, seed: int) -> None:
-    """µP's initialisation as IBM publishes it: embeddings N(0, std²), matrices N(0, std²/m_width), norms 1.
+    """Fills a model's weights in place as µP asks for: embeddings N(0, std²), matrices N(0, std²/m_width), norms 1.
 
     Source: Granite 3.0 report, table 2. Parameters are filled in their order, from one generator.
+
+    Args:
+        model: on the CPU.
+        shape: whose `initializer_std` and `width_multiplier`, m_width, count.
+        seed: of the generator.
     """
     generator = torch.Generator().manual_seed(seed)
     matrix_std = shape.initializer_std / math.sqrt(shape.width_multiplier)
@@ -83,7 +88,11 @@ def initialize(model: Granite, shape: ModelConfig, seed: int) -> None:
 
 
 def parameter_groups(model: nn.Module, shape: ModelConfig, optimizer: OptimizerConfig) -> list[dict[str, Any]]:
-    """AdamW's groups. Each carries `rate_multiplier`: 1/m_width for matrices (µP), else 1."""
+    """AdamW's parameter groups: matrices, embeddings, norms.
+
+    Each carries `rate_multiplier`, which `set_learning_rate` multiplies the rate with: 1/m_width for matrices (µP,
+    Yang et al. 2022, arXiv 2203.03466), else 1. Norms have no weight decay.
+    """
     matrices, embeddings, norms = [], [], []
     for name, parameter in model.named_parameters():
         if parameter.ndim == 1:
@@ -104,13 +113,18 @@ def parameter_groups(model: nn.Module, shape: ModelConfig, optimizer: OptimizerC
 
 
 def set_learning_rate(groups: Iterable[dict[str, Any]], rate: float) -> None:
-    """Sets the rate of every group that is to be used by the next step."""
+    """Sets the learning rate of the next step: in each parameter group `rate` times its `rate_multiplier`."""
     for group in groups:
         group["lr"] = rate * group["rate_multiplier"]
 
 
 def check_shape(found: GraniteConfig | GraniteMoeConfig, shape: ModelConfig, where: str) -> None:
-    """Refuses a checkpoint of another shape.
+    """Rejects a checkpoint of another shape.
+
+    Args:
+        found: configuration of the checkpoint.
+        shape: what the phase's settings say.
+        where: the checkpoint, to name in the error.
 
     Raises:
         CheckpointError: naming the first value that differs.
@@ -127,13 +141,16 @@ def check_shape(found: GraniteConfig | GraniteMoeConfig, shape: ModelConfig, whe
 
 
 def tile_mlps(model: Granite, tiles: int) -> None:
-    """Makes every MLP take sequences in parts, as DeepSpeed's TiledMLP: only one part's activations exist at a time."""
+    """Makes every MLP take sequences in `tiles` parts, so that only one part's activations are in memory at a time.
+
+    DeepSpeed's TiledMLP computes them again in the backward pass, part by part.
+    """
     from deepspeed.runtime.sequence_parallel.ulysses_sp import TiledMLP
 
     def tiled(mlp: nn.Module) -> Callable[[Tensor], Tensor]:
-        whole = mlp.forward
+        untiled = mlp.forward
         parameters = list(mlp.parameters())
-        return lambda hidden: TiledMLP.apply(lambda _, part: whole(part), mlp, hidden, tiles, parameters)
+        return lambda hidden: TiledMLP.apply(lambda _, part: untiled(part), mlp, hidden, tiles, parameters)
 
     layers: Any = model.model.layers
     for layer in layers:
@@ -150,6 +167,14 @@ class TrainingModel(nn.Module):
         z_loss: float = 0.0,
         sequence_parallel: SequenceParallel | None = None,
     ) -> None:
+        """Wraps a model and replaces the forward pass of its output layer.
+
+        Args:
+            model: that is wrapped, and changed.
+            chunk_tokens: tokens whose logits are in memory at a time.
+            z_loss: weight of the loss's second term, see `LinearCrossEntropy`.
+            sequence_parallel: where sequences are divided over ranks.
+        """
         super().__init__()
         self.model = model
         self.sequence_parallel = sequence_parallel
@@ -166,20 +191,22 @@ class TrainingModel(nn.Module):
         head.forward = logits_or_loss
 
     def forward(self, tokens: Tensor, positions: Tensor, labels: Tensor | None = None) -> Any:
-        """What is trained on, and what is reported.
+        """The loss of next tokens, or their logits; a collective where sequences are divided, and under ZeRO-3.
 
         Args:
-            tokens: ids, shape (sequences, context), or this rank's slice of it where sequences are divided.
-            positions: position inside the document; attention does not leave a document.
-            labels: next tokens, or `IGNORED`; None for the logits instead.
+            tokens: ids, int64 of shape (sequences, context), or this rank's slice of it where sequences are divided.
+            positions: inside the document, of the same shape; they restart at 0, and attention does not reach back
+                beyond that.
+            labels: next tokens, of the same shape, or `IGNORE_INDEX`; None for the logits instead.
 
         Returns:
-            The summed loss, a scalar, and the cross-entropy of every position in nats, float32, shape (sequences,
-            context), which is 0 where there is no label and has no gradient (`cross_entropy.py`). Or logits, float32,
-            shape (sequences, context, vocabulary).
+            With labels, the loss summed over positions, a float32 scalar, with the experts' balance term where there
+            are experts; and the cross-entropy of every position in nats, float32 of shape (sequences, context), which
+            is 0 where there is no label and has no gradient. Without, logits, float32 of shape (sequences, context,
+            vocabulary).
         """
         # No attention mask and no cache: transformers then bounds attention by the position ids.
-        mask = None if self.sequence_parallel is None else self.sequence_parallel.mask(positions)
+        mask = None if self.sequence_parallel is None else self.sequence_parallel.attention_mask(positions)
         decoder: Any = self.model.model
         has_experts = isinstance(self.model.config, GraniteMoeConfig)
         config: Any = self.model.config
@@ -189,20 +216,23 @@ class TrainingModel(nn.Module):
         hidden = outputs.last_hidden_state / config.logits_scaling
         if labels is None:
             return self.model.lm_head(hidden).float()
-        loss, entropies = self.model.lm_head(hidden.flatten(0, 1), labels.flatten())
+        loss, token_losses = self.model.lm_head(hidden.flatten(0, 1), labels.flatten())
         if has_experts:
             balance = load_balancing_loss_func(
                 outputs.router_logits, config.num_local_experts, config.num_experts_per_tok
             )
-            # A mean over tokens, like the loss once it is divided by the step's.
-            loss = loss + config.router_aux_loss_coef * balance * (labels != IGNORED).sum()
-        return loss, entropies.view_as(labels)
+            # A mean over tokens, as the loss is once it is divided by the step's number of labels.
+            loss = loss + config.router_aux_loss_coef * balance * (labels != IGNORE_INDEX).sum()
+        return loss, token_losses.view_as(labels)
 
 
-def training_model(model: Granite, phase: PhaseConfig) -> TrainingModel:
-    """The model as a phase trains it: recomputed, tiled, compiled and divided as its settings say. A collective."""
+def build_training_model(model: Granite, phase: PhaseConfig) -> TrainingModel:
+    """The model as a phase trains it, changed in place; a collective where sequences are divided.
+
+    Activations are recomputed, MLPs tiled, blocks compiled and sequences divided as the phase's settings say.
+    """
     parallel = SequenceParallel(phase.sequence_parallel) if phase.sequence_parallel > 1 else None
-    made = TrainingModel(model, phase.loss_chunk_tokens, phase.z_loss, parallel)
+    training_model = TrainingModel(model, phase.loss_chunk_tokens, phase.z_loss, parallel)
     if phase.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     if phase.mlp_tiles > 1:
@@ -210,4 +240,4 @@ def training_model(model: Granite, phase: PhaseConfig) -> TrainingModel:
     if phase.compile:
         for layer in model.model.layers:
             layer.compile()
-    return made
+    return training_model

@@ -1,8 +1,10 @@
 """Sequences divided over ranks: DeepSpeed's Ulysses (Jacobs et al. 2023, arXiv 2309.14509).
 
-Each rank of a group has a slice of every sequence. Inside attention an all-to-all gives each the whole sequence for
-its share of the heads, so that the kernel and the mask that keeps documents apart are those of one rank. To ZeRO the
-ranks of a group are ranks with other data: the sum of their losses is the loss.
+Each rank of a group has a slice of every sequence of the group's micro-batches. All layers but attention work on each
+token alone, so on slices. Before attention an all-to-all turns (all heads, a slice of the sequence) into (a share of
+the heads, the whole sequence), and after it another one turns it back: the kernel, and the mask that keeps documents
+apart, are those of a single rank. So `size` must divide the key-value heads and the context. To ZeRO the ranks of a
+group are ranks with other data: the sum of their losses is the loss.
 """
 
 import copy
@@ -17,14 +19,15 @@ from transformers import PreTrainedConfig
 from transformers.masking_utils import create_causal_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-NAME = "ulysses"
+ULYSSES = "ulysses"
+"""The name under which transformers finds the divided attention."""
 
 
 class SequenceParallel:
-    """The group of ranks that this one divides sequences with: neighbours, so that a node has all of them."""
+    """The group of ranks that this one divides sequences with: neighbors, so that a node has all of them."""
 
     def __init__(self, size: int) -> None:
-        """Makes the groups. A collective. Args: `size`, ranks in each."""
+        """Makes the groups of `size` ranks each, all of them on every rank, as torch asks for; a collective."""
         self.size = size
         self.rank = comm.get_rank() % size
         """This rank's number in its group: which slice it has."""
@@ -35,7 +38,10 @@ class SequenceParallel:
         self._mask_config: PreTrainedConfig | None = None
 
     def install(self, config: PreTrainedConfig) -> None:
-        """Puts the all-to-all around the kernel that a model's configuration names."""
+        """Makes a model's configuration name attention with the all-to-alls around the kernel that it named so far.
+
+        The model's forward pass is a collective of the group from here on.
+        """
         self._mask_config = copy.copy(config)
         kernel = ALL_ATTENTION_FUNCTIONS[config._attn_implementation]
 
@@ -43,19 +49,23 @@ class SequenceParallel:
             module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Any, **settings: Any
         ) -> tuple[Tensor, None]:
             # Shapes (sequences, heads, slice, head size), as transformers has them; Ulysses wants heads third.
-            def of_all(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-                whole = (each.transpose(1, 2) for each in (query, key, value))
-                return kernel(module, *whole, mask, **settings)[0]
+            def of_whole_sequences(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+                heads_second = (each.transpose(1, 2) for each in (query, key, value))
+                return kernel(module, *heads_second, mask, **settings)[0]
 
-            ulysses = DistributedAttention(of_all, self._group, scatter_idx=2, gather_idx=1)  # type: ignore[arg-type]
-            slices = (each.transpose(1, 2).contiguous() for each in (query, key, value))
-            return ulysses(*slices, batch_dim_idx=0), None
+            ulysses = DistributedAttention(of_whole_sequences, self._group, scatter_idx=2, gather_idx=1)  # type: ignore[arg-type]
+            heads_third = (each.transpose(1, 2).contiguous() for each in (query, key, value))
+            return ulysses(*heads_third, batch_dim_idx=0), None
 
-        ALL_ATTENTION_FUNCTIONS.register(NAME, attention)
-        config._attn_implementation = NAME
+        ALL_ATTENTION_FUNCTIONS.register(ULYSSES, attention)
+        config._attn_implementation = ULYSSES
 
-    def mask(self, positions: Tensor) -> Tensor | BlockMask | None:
-        """The kernel's mask for whole sequences, of slices of positions inside documents. A collective."""
+    def attention_mask(self, positions: Tensor) -> Tensor | BlockMask | None:
+        """The kernel's mask for whole sequences; a collective of the group.
+
+        Args:
+            positions: inside documents, of this rank's slices, int64 of shape (sequences, context / size).
+        """
         assert self._mask_config is not None
         slices = [torch.empty_like(positions) for _ in range(self.size)]
         comm.all_gather(slices, positions.contiguous(), group=self._group)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from pipeline.core.errors import DataError
 from pipeline.core.files import write_json
-from pipeline.pretraining.data.mixture import Mixture, check_token_budget
+from pipeline.pretraining.data.mixture import Mixture, check_epochs
 from pipeline.pretraining.data.permutation import FeistelPermutation
-from pipeline.pretraining.data.stream import IGNORED, PackedDataset, TokenStream
+from pipeline.pretraining.data.stream import IGNORE_INDEX, PackedDataset, TokenStream
 from pipeline.tokenization.shards import TokenShard
 from tests.shards import write_shards
 
@@ -27,7 +27,7 @@ def test_permutation_is_a_bijection(length: int, key: str) -> None:
 
 
 @given(length=st.integers(2**33, 2**60), index=st.integers(0, 2**33 - 1))
-def test_permutation_stays_inside_huge_domains(length: int, index: int) -> None:
+def test_permutation_stays_inside_huge_lengths(length: int, index: int) -> None:
     assert 0 <= FeistelPermutation(length, "k")(numpy.array([index]))[0] < length
 
 
@@ -43,12 +43,12 @@ def test_permutation_looks_random() -> None:
 @settings(deadline=None)
 def test_mixture_is_exact_at_every_block(weights: dict[str, float], blocks: int, seed: int) -> None:
     mixture = Mixture(weights, seed)
-    samples = blocks * mixture.block
+    samples = blocks * mixture.block_size
     counts = mixture.counts(samples)
     assert sum(counts.values()) == samples
     total = sum(weights.values())
-    for source, count in counts.items():
-        assert abs(count - samples * weights[source] / total) < 1
+    for domain, count in counts.items():
+        assert abs(count - samples * weights[domain] / total) < 1
 
 
 @given(weights=WEIGHTS, start=st.integers(0, 500), count=st.integers(1, 300), seed=st.integers(0, 2**32))
@@ -58,18 +58,18 @@ def test_mixture_assignment_is_a_function_of_the_sample_number(
 ) -> None:
     """Any cut of the sample range gives the same samples, counts agree, and no position is used twice."""
     mixture = Mixture(weights, seed)
-    sources, positions = mixture.assign(0, start + count)
-    assert [a[start:].tolist() for a in (sources, positions)] == [a.tolist() for a in mixture.assign(start, count)]
-    found = Counter(mixture.sources[source] for source in sources)
-    assert {name: found[name] for name in mixture.sources} == mixture.counts(start + count)
-    for source in range(len(mixture.sources)):
-        used = positions[sources == source]
+    domains, positions = mixture.assign(0, start + count)
+    assert [a[start:].tolist() for a in (domains, positions)] == [a.tolist() for a in mixture.assign(start, count)]
+    found = Counter(mixture.domains[domain] for domain in domains)
+    assert {name: found[name] for name in mixture.domains} == mixture.counts(start + count)
+    for domain in range(len(mixture.domains)):
+        used = positions[domains == domain]
         assert sorted(used.tolist()) == list(range(len(used)))
 
 
-def test_mixture_refuses_what_would_run_out() -> None:
+def test_mixture_rejects_what_would_run_out() -> None:
     with pytest.raises(DataError, match=r"mixture\.b: needs 64 sequences, has 10: 6\.4 epochs"):
-        check_token_budget(Mixture({"a": 1, "b": 1}, 0), 128, {"a": 100, "b": 10}, max_epochs=4)
+        check_epochs(Mixture({"a": 1, "b": 1}, 0), 128, {"a": 100, "b": 10}, max_epochs=4)
     with pytest.raises(DataError, match=r"mixture\.tiny"):
         Mixture({"a": 1e6, "tiny": 1e-3}, 0)
 
@@ -85,15 +85,15 @@ def test_sequences_know_their_documents(
     """Positions restart with each document, and no label comes from another document."""
     directory = tmp_path_factory.mktemp("shards")
     write_shards(directory, {"code": documents})
-    stream_of = PackedDataset(TokenShard.open(directory / "code" / "train.ds"), context)
+    dataset = PackedDataset(TokenShard.open(directory / "code" / "train.ds"), context)
     whole = [(token, number) for number, document in enumerate(documents) for token in [*document, 0]]
-    for number in range(len(stream_of)):
-        tokens, positions, labels = stream_of.read(number)
+    for number in range(len(dataset)):
+        tokens, positions, labels = dataset.read(number)
         window = whole[number * context : number * context + context + 1]
         assert tokens.tolist() == [token for token, _ in window[:-1]]
         for at in range(context):
             same = window[at][1] == window[at + 1][1]
-            assert labels[at] == (window[at + 1][0] if same else IGNORED)
+            assert labels[at] == (window[at + 1][0] if same else IGNORE_INDEX)
             started = at == 0 or window[at][1] != window[at - 1][1]
             assert positions[at] == (0 if started else positions[at - 1] + 1)
 
@@ -110,12 +110,12 @@ def test_tokens_beyond_four_gibibytes_are_where_the_index_says(tmp_path: Path) -
     write_json(tmp_path / "index.json", {"dtype": "uint32", "domains": {"code": {"train": split}}})
     shard = TokenShard.open(tmp_path / "code" / "train.ds")
     assert shard.document(1).tolist() == last[2:]
-    sequences = PackedDataset(shard, 4)
-    tokens, positions, labels = sequences.read(len(sequences) - 1)
-    assert len(sequences) == (far + 4) // 4
+    dataset = PackedDataset(shard, 4)
+    tokens, positions, labels = dataset.read(len(dataset) - 1)
+    assert len(dataset) == (far + 4) // 4
     assert tokens.tolist() == [0, *last[:3]]
     assert positions.tolist()[3] == 0
-    assert labels.tolist() == [last[0], last[1], IGNORED, last[3]]
+    assert labels.tolist() == [last[0], last[1], IGNORE_INDEX, last[3]]
 
 
 def test_a_sequence_is_read_without_a_look_at_the_rest(tmp_path: Path) -> None:
@@ -158,13 +158,13 @@ def test_every_sequence_is_seen_once_an_epoch(tmp_path: Path) -> None:
     assert seen == Counter({row: 2 * count for row, count in once.items()})
 
 
-def test_stream_refuses_a_domain_without_tokens(tmp_path: Path) -> None:
+def test_stream_rejects_a_domain_without_tokens(tmp_path: Path) -> None:
     write_shards(tmp_path, {"code": [[1, 2, 3]]})
     with pytest.raises(DataError, match=r"mixture\.math: no tokens of this domain.*only of code"):
         TokenStream(tmp_path, {"code": 1, "math": 1}, context=2, seed=0)
 
 
-def test_stream_refuses_a_shard_cut_short(tmp_path: Path) -> None:
+def test_stream_rejects_a_shard_cut_short(tmp_path: Path) -> None:
     write_shards(tmp_path, {"code": [list(range(1, 60))] * 9})
     path = tmp_path / "code" / "train.ds"
     path.write_bytes(path.read_bytes()[:-10])
@@ -172,7 +172,7 @@ def test_stream_refuses_a_shard_cut_short(tmp_path: Path) -> None:
         TokenStream(tmp_path, {"code": 1}, context=8, seed=0)
 
 
-def test_stream_refuses_an_index_that_points_past_the_end(tmp_path: Path) -> None:
+def test_stream_rejects_an_index_that_points_past_the_end(tmp_path: Path) -> None:
     write_shards(tmp_path, {"code": [list(range(1, 60))] * 9})
     path = tmp_path / "code" / "train.ds.index"
     ends = numpy.fromfile(path, "<u8")

@@ -1,4 +1,4 @@
-"""Rearranged parts say what the documents said, in the places and the order that the paper has."""
+"""Rearranged spans say what the documents said, in the places and the order that the paper has."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,23 +13,23 @@ from tokenizers import Tokenizer
 from pipeline.core.errors import ConfigError
 from pipeline.pretraining.config import FillInTheMiddleConfig
 from pipeline.pretraining.data.fill_in_the_middle import FillInTheMiddle
-from pipeline.pretraining.data.stream import IGNORED, TokenStream
+from pipeline.pretraining.data.stream import IGNORE_INDEX, TokenStream
 from pipeline.tokenization.tokenizer import document_tokenizer, save_tokenizer, train_tokenizer
 from tests import ROOT
 from tests.shards import write_shards
 
-SOURCES = [path.read_text() for path in sorted((ROOT / "pipeline" / "pretraining").glob("*.py")) if path.stat().st_size]
+MODULES = [path.read_text() for path in sorted((ROOT / "pipeline" / "pretraining").glob("*.py")) if path.stat().st_size]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("tokenizer")
-    save_tokenizer(train_tokenizer(SOURCES, 600), directory)
+    save_tokenizer(train_tokenizer(MODULES, 600), directory)
     return directory
 
 
 def read_back(tokens: Sequence[int], special: Sequence[int], tokenizer: Tokenizer) -> tuple[str, str, str]:
-    """Prefix, middle and suffix of a rearranged part."""
+    """Prefix, middle and suffix of a rearranged span."""
     before, middle, after = special
     row = list(tokens)
     assert row[0] == before
@@ -43,11 +43,11 @@ def read_back(tokens: Sequence[int], special: Sequence[int], tokenizer: Tokenize
 
 @settings(max_examples=40, deadline=None)
 @given(start=st.integers(0, 3000), length=st.integers(20, 300), spm=st.booleans(), key=st.text(max_size=4))
-def test_a_part_is_read_back(folder: Path, start: int, length: int, spm: bool, key: str) -> None:
+def test_a_span_is_read_back(folder: Path, start: int, length: int, spm: bool, key: str) -> None:
     """Its text, up to the end of the suffix, which makes room for the special tokens."""
     tokenizer, known = document_tokenizer(folder), Tokenizer.from_file(str(folder / "tokenizer.json"))
     special: Any = [known.token_to_id(f"<|fim_{name}|>") for name in ("prefix", "middle", "suffix")]
-    window = numpy.array(tokenizer.encode("".join(SOURCES)).ids[start : start + length + 1])
+    window = numpy.array(tokenizer.encode("".join(MODULES)).ids[start : start + length + 1])
     fill = FillInTheMiddle(FillInTheMiddleConfig(rate=1.0, spm_share=float(spm)), folder)
     made = fill(window, numpy.empty(0, numpy.int64), key)
     assert len(made) == len(window)
@@ -65,25 +65,25 @@ def test_a_part_is_read_back(folder: Path, start: int, length: int, spm: bool, k
 def test_documents_stay_where_they_are(folder: Path, tmp_path: Path) -> None:
     """Only the domains named change; ends of documents, positions and missing labels do not; the rate is kept."""
     tokenizer = document_tokenizer(folder)
-    documents = [tokenizer.encode(text[at : at + 900]).ids for text in SOURCES for at in range(0, len(text) - 900, 900)]
+    documents = [tokenizer.encode(text[at : at + 900]).ids for text in MODULES for at in range(0, len(text) - 900, 900)]
     write_shards(tmp_path, {"code": documents, "math": documents})
     weights = {"code": 1.0, "math": 1.0}
     config = FillInTheMiddleConfig(rate=0.5)
     plain = TokenStream(tmp_path, weights, 512, seed=0)
-    filled = TokenStream(tmp_path, weights, 512, seed=0, rearrange={"code": FillInTheMiddle(config, folder)})
+    filled = TokenStream(tmp_path, weights, 512, seed=0, transforms={"code": FillInTheMiddle(config, folder)})
     samples, changed = 60, 0
     before, after = plain.read(0, samples), filled.read(0, samples)
     for row in range(samples):
         assert numpy.array_equal(before.positions[row], after.positions[row])
-        assert numpy.array_equal(before.labels[row] == IGNORED, after.labels[row] == IGNORED)
+        assert numpy.array_equal(before.labels[row] == IGNORE_INDEX, after.labels[row] == IGNORE_INDEX)
         same = numpy.array_equal(before.tokens[row], after.tokens[row])
-        if plain.mixture.sources[plain.place_of(row).source] == "math":
+        if plain.mixture.domains[plain.locate(row).domain] == "math":
             assert same
             continue
         changed += not same
-        inside = after.labels[row][:-1] != IGNORED
+        inside = after.labels[row][:-1] != IGNORE_INDEX
         assert numpy.array_equal(after.labels[row][:-1][inside], after.tokens[row][1:][inside])
-        ends = before.labels[row] == IGNORED
+        ends = before.labels[row] == IGNORE_INDEX
         assert not before.tokens[row][ends].any()
         assert not after.tokens[row][ends].any()
     assert changed >= 15
@@ -91,8 +91,8 @@ def test_documents_stay_where_they_are(folder: Path, tmp_path: Path) -> None:
     assert numpy.array_equal(again.tokens, after.tokens[17:20])
 
 
-def test_the_share_of_parts_is_the_rate(folder: Path) -> None:
-    tokens = numpy.array(document_tokenizer(folder).encode("".join(SOURCES)).ids[:400])
+def test_the_share_of_spans_is_the_rate(folder: Path) -> None:
+    tokens = numpy.array(document_tokenizer(folder).encode("".join(MODULES)).ids[:400])
     fill = FillInTheMiddle(FillInTheMiddleConfig(rate=0.3, spm_share=0.5), folder)
     made = [fill(tokens, numpy.empty(0, numpy.int64), str(key)) for key in range(600)]
     changed = [row for row in made if not numpy.array_equal(row, tokens)]
@@ -101,7 +101,7 @@ def test_the_share_of_parts_is_the_rate(folder: Path) -> None:
     assert 0.35 <= sum(row[1] == special for row in changed) / len(changed) <= 0.65
 
 
-def test_a_tokenizer_without_the_tokens_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_without_the_tokens_is_rejected(folder: Path, tmp_path: Path) -> None:
     document_tokenizer(folder).save(str(tmp_path / "tokenizer.json"))
     with pytest.raises(ConfigError, match=r"has no <\|fim_prefix\|>; set fill_in_the_middle to null"):
         FillInTheMiddle(FillInTheMiddleConfig(rate=0.1), tmp_path)

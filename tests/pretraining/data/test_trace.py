@@ -21,7 +21,7 @@ from pipeline.core.files import write_json
 from pipeline.pretraining.data.mixture import Mixture
 from pipeline.pretraining.data.permutation import FeistelPermutation
 from pipeline.pretraining.data.stream import TokenStream
-from pipeline.pretraining.data.trace import Sighting, Trace
+from pipeline.pretraining.data.trace import Occurrence, Trace
 from pipeline.tokenization import tokenize
 from pipeline.tokenization.config import TokenizeConfig
 from pipeline.tokenization.tokenizer import document_tokenizer, save_tokenizer, train_tokenizer
@@ -46,8 +46,8 @@ def test_a_permutation_can_be_inverted(length: int, key: str) -> None:
 @settings(deadline=None, max_examples=50)
 def test_a_mixture_can_be_inverted(weights: dict[str, float], sample: int, seed: int) -> None:
     mixture = Mixture(weights, seed)
-    sources, positions = mixture.assign(sample, 1)
-    assert mixture.sample_of(int(sources[0]), int(positions[0])) == sample
+    domains, positions = mixture.assign(sample, 1)
+    assert mixture.sample_of(int(domains[0]), int(positions[0])) == sample
 
 
 def artifact(directory: Path) -> Artifact:
@@ -57,14 +57,14 @@ def artifact(directory: Path) -> Artifact:
 def write_corpus(folder: Path) -> dict[str, str]:
     """Two domains of real code in files of several sources; the text of each document by its id."""
     library = Path(sysconfig.get_paths()["stdlib"])
-    sources = "".join(path.read_text() for path in sorted(library.glob("*.py"))[:12])
-    texts = [sources[start : start + 40 + start % 700] for start in range(0, 90_000, 750)]
+    library_text = "".join(path.read_text() for path in sorted(library.glob("*.py"))[:12])
+    texts = [library_text[start : start + 40 + start % 700] for start in range(0, 90_000, 750)]
     known = {hashlib.sha256(text.encode()).hexdigest(): text for text in texts}
     for domain, chosen in (("code", list(known)[:90]), ("math", list(known)[90:])):
         for file in range(2):
             rows = [
-                {"id": identity, "text": known[identity], "metadata": {"source": f"{domain} {number % 3}"}}
-                for number, identity in enumerate(chosen)
+                {"id": document_id, "text": known[document_id], "metadata": {"source": f"{domain} {number % 3}"}}
+                for number, document_id in enumerate(chosen)
                 if number % 2 == file
             ]
             path = folder / "documents" / domain / f"{file}.jsonl.gz"
@@ -90,8 +90,8 @@ def test_every_token_fed_is_traced_to_its_document_and_back(fed: tuple[Path, dic
     tokens, known, tokenizer = fed
     stream = TokenStream(tokens, WEIGHTS, CONTEXT, seed=7)
     trace = Trace(tokens, stream, CONTEXT, SEQUENCES_PER_STEP, STEPS)
-    encoded = {identity: [*tokenizer.encode(text).ids, VOCABULARY - 95] for identity, text in known.items()}
-    seen: dict[str, list[Sighting]] = defaultdict(list)
+    encoded = {document_id: [*tokenizer.encode(text).ids, VOCABULARY - 95] for document_id, text in known.items()}
+    seen: dict[str, list[Occurrence]] = defaultdict(list)
     for step in range(STEPS):
         batch = stream.read(step * SEQUENCES_PER_STEP, SEQUENCES_PER_STEP)
         rebuilt: list[list[int]] = [[] for _ in range(SEQUENCES_PER_STEP)]
@@ -102,9 +102,9 @@ def test_every_token_fed_is_traced_to_its_document_and_back(fed: tuple[Path, dic
             rebuilt[each.row] += encoded[each.document][each.start : each.end]
             seen[each.document].append(each)
         assert rebuilt == batch.tokens.tolist()
-    assert max(each.epoch for sightings in seen.values() for each in sightings) >= 1, "some data came twice"
-    for identity in known:
-        assert list(trace.steps_of_document(identity)) == seen.get(identity, [])
+    assert max(each.epoch for occurrences in seen.values() for each in occurrences) >= 1, "some data came twice"
+    for document_id in known:
+        assert list(trace.steps_of_document(document_id)) == seen.get(document_id, [])
     # Held-out documents are known, and were never seen.
     assert known.keys() - seen.keys()
     assert list(trace.steps_of_document("0" * 64)) == []

@@ -1,4 +1,4 @@
-"""Tokens, tokenizer and checkpoint of different vocabularies are refused."""
+"""Tokens, tokenizer and checkpoint of different vocabularies are rejected."""
 
 import shutil
 from pathlib import Path

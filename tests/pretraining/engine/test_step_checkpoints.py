@@ -10,10 +10,10 @@ import torch
 
 from pipeline.core.errors import CheckpointError
 from pipeline.core.files import read_json, write_json
-from pipeline.pretraining.engine import logits_check as logits
-from pipeline.pretraining.engine import optimizer_state as moments
-from pipeline.pretraining.engine.engine import end_communication
-from pipeline.pretraining.engine.step_checkpoints import MANIFEST, newest_step
+from pipeline.core.verified_folder import MANIFEST, newest_verified_step
+from pipeline.pretraining.engine import optimizer_state
+from pipeline.pretraining.engine.engine import leave_process_group
+from pipeline.pretraining.engine.logits_check import check_logits, reference_logits
 from tests.distributed import run_on_ranks, save
 from tests.pretraining.training import Recorded, phase, trainer
 from tests.runs import write_counting_tokens
@@ -37,10 +37,10 @@ def train_whole(tokens: Path, work: Path, path: Path) -> None:
         trained = trainer(settings, tokens, work / str(stage))
         recorded = Recorded(trained)
         trained.train()
-        found[stage] = {"losses": recorded.losses, "state": moments.gather(trained.engine)}
+        found[stage] = {"losses": recorded.losses, "state": optimizer_state.gather_training_state(trained.engine)}
         trained.engine.destroy()
     save(path, found)
-    end_communication()
+    leave_process_group()
 
 
 def go_on(tokens: Path, work: Path, path: Path) -> None:
@@ -51,11 +51,11 @@ def go_on(tokens: Path, work: Path, path: Path) -> None:
         trained = trainer(phase(stage, STEPS, save_every_steps=1000), tokens, work / str(stage))
         recorded = Recorded(trained)
         trained.train()
-        found[stage] = {"losses": recorded.losses, "converted": trained.checkpoints.converted}
+        found[stage] = {"losses": recorded.losses, "universal": trained.checkpoints.universal}
         assert (steps / str(FIRST)).exists()
         trained.engine.destroy()
     save(path, found)
-    end_communication()
+    leave_process_group()
 
 
 def only_first(work: Path) -> None:
@@ -79,7 +79,7 @@ def test_another_number_of_ranks_goes_on_with_equal_losses(
     whole = torch.load(tmp_path / "whole.pt", weights_only=True)
     rest = torch.load(tmp_path / "rest.pt", weights_only=True)
     for stage in STAGES:
-        assert rest[stage]["converted"] == (before != after and stage > 0)
+        assert rest[stage]["universal"] == (before != after and stage > 0)
         assert list(rest[stage]["losses"]) == list(range(FIRST + 1, STEPS + 1))
         for step, loss in rest[stage]["losses"].items():
             tolerance = 0 if before == after else 1e-5
@@ -146,35 +146,35 @@ def test_what_is_kept_and_what_is_good(staged: bool, tokens: Path, tmp_path: Pat
     content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
-    assert newest_step(steps) == steps / "4"
+    assert newest_verified_step(steps) == steps / "4"
     (steps / "4" / MANIFEST).unlink()
-    assert newest_step(steps) is None
+    assert newest_verified_step(steps) is None
 
 
-def test_what_does_not_belong_is_refused(tokens: Path, tmp_path: Path) -> None:
+def test_what_does_not_belong_is_rejected(tokens: Path, tmp_path: Path) -> None:
     steps = saved(tokens, tmp_path / "work")
     manifest = steps / "6" / MANIFEST
     whole = read_json(manifest)
 
-    def refused(changed: dict[str, Any], message: str) -> None:
+    def rejected(changed: dict[str, Any], message: str) -> None:
         write_json(manifest, {**whole, **changed})
         trained = trainer(phase(1, 8, save_every_steps=2), tokens, tmp_path / "work")
         with pytest.raises(CheckpointError, match=message):
             trained.train()
         trained.engine.destroy()
 
-    refused({"shards": {**whole["shards"], "math": "other"}}, "tokens of math changed since; delete it")
-    refused({"samples": {"code": 1, "math": 47}}, r"saved after \{'code': 1, 'math': 47\}, the mixture now gives")
+    rejected({"shards": {**whole["shards"], "math": "other"}}, "tokens of math changed since; delete it")
+    rejected({"samples": {"code": 1, "math": 47}}, r"saved after \{'code': 1, 'math': 47\}, the mixture now gives")
     other = [value + 0.1 for value in whole["logits"]]
-    refused({"logits": other}, "the loaded model differs by .* from the one saved")
+    rejected({"logits": other}, "the loaded model differs by .* from the one saved")
 
 
-def test_a_fixed_text_tells_a_changed_model(tokens: Path, tmp_path: Path) -> None:
+def test_reference_logits_tell_a_changed_model(tokens: Path, tmp_path: Path) -> None:
     trained = trainer(phase(2, 8), tokens, tmp_path)
-    before = logits.probe(trained.engine)
+    before = reference_logits(trained.engine)
     assert json.loads(json.dumps(before.tolist())) == before.tolist()
-    logits.check(trained.engine, before, "here")
-    trained._step(0, trained._read(0), False)
+    check_logits(trained.engine, before, "here")
+    trained._train_step(0, trained._read_micro_batches(0), False)
     with pytest.raises(CheckpointError, match="here: the loaded model differs"):
-        logits.check(trained.engine, before, "here")
+        check_logits(trained.engine, before, "here")
     trained.engine.destroy()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline.core.errors import DataError
 from pipeline.pretraining.config import SkipConfig
-from pipeline.pretraining.engine import optimizer_state as moments
-from pipeline.pretraining.engine.engine import end_communication, update_norm
+from pipeline.pretraining.engine import optimizer_state
+from pipeline.pretraining.engine.engine import leave_process_group, update_norm
 from pipeline.pretraining.engine.step_guard import StepGuard
 from tests.distributed import run_on_ranks, save
 from tests.pretraining.training import phase, trainer
@@ -36,7 +36,7 @@ def test_what_is_not_finite_is_skipped_and_forgotten(values: list[float], bad: f
     for step, value in enumerate(values):
         assert not tell(with_bad, 2 * step, bad, 1.0)
         assert tell(with_bad, 2 * step + 1, value, value) == tell(without, step, value, value)
-    assert with_bad.as_json()["losses"] == without.as_json()["losses"]
+    assert with_bad.state_dict()["losses"] == without.state_dict()["losses"]
     assert not tell(with_bad, 999, 1.5, bad)
 
 
@@ -49,7 +49,7 @@ def test_outliers_are_skipped_from_half_a_window_on() -> None:
     assert not tell(guard, 12, 3.0, 1.0)
     assert not tell(guard, 13, 2.0, 9.0)
     assert tell(guard, 14, 2.1, 1.1)
-    assert guard.skipped == [12, 13]
+    assert guard.skipped_steps == [12, 13]
     # A low loss is no outlier, and without sigmas nothing is.
     assert tell(guard, 15, 0.1, 0.1)
     free = StepGuard(SkipConfig(window=8, sigmas=None))
@@ -69,8 +69,8 @@ def test_the_window_is_part_of_a_checkpoint() -> None:
     for step in range(10):
         tell(one, step, 1 + step / 7, 2 + step / 3)
     tell(one, 10, math.nan, 1.0)
-    other.restore(json.loads(json.dumps(one.as_json())))
-    assert other.as_json() == one.as_json()
+    other.load_state_dict(json.loads(json.dumps(one.state_dict())))
+    assert other.state_dict() == one.state_dict()
 
 
 CASES = [*((stage, "fp32") for stage in range(4)), *((stage, "bf16") for stage in (1, 2, 3))]
@@ -95,18 +95,18 @@ def train_with_and_without(tokens: Path, work: Path, path: Path) -> None:
             if name == "with":
                 module: Any = trained.engine.module
                 module.register_forward_hook(poison)
-            losses = [trained._step(step, trained._read(step), True) for step in steps]
+            losses = [trained._train_step(step, trained._read_micro_batches(step), True) for step in steps]
             found[f"{stage}/{precision}/{name}"] = {
                 "losses": losses,
-                "state": moments.gather(trained.engine),
-                "skipped": trained.optimizer.guard.skipped,
-                "adam_step": moments.adam_step(trained.engine),
+                "state": optimizer_state.gather_training_state(trained.engine),
+                "skipped": trained.optimizer.guard.skipped_steps,
+                "adam_step": optimizer_state.adam_step_count(trained.engine),
                 "update": update_norm(trained.engine),
-                "norm": trained.optimizer.guard.norm,
+                "norm": trained.optimizer.guard.gradient_norm,
             }
             trained.engine.destroy()
     save(path, found)
-    end_communication()
+    leave_process_group()
 
 
 @pytest.fixture(scope="module")

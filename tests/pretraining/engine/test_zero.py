@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from pipeline.pretraining.config import OptimizerConfig, PhaseConfig, ScheduleConfig
-from pipeline.pretraining.data.stream import IGNORED
-from pipeline.pretraining.engine import optimizer_state as moments
-from pipeline.pretraining.engine.engine import end_communication, start_engine, sum_over_ranks
+from pipeline.pretraining.data.stream import IGNORE_INDEX
+from pipeline.pretraining.engine import optimizer_state
+from pipeline.pretraining.engine.distributed import sum_over_ranks
+from pipeline.pretraining.engine.engine import leave_process_group, start_engine
 from pipeline.pretraining.model.model import (
     TrainingModel,
-    granite,
+    build_model,
     granite_config,
     initialize,
     parameter_groups,
@@ -50,14 +51,14 @@ def data(step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     positions = numpy.tile(numpy.arange(CONTEXT), (SEQUENCES, 1))
     labels = generator.integers(0, SHAPE.vocab_size, (SEQUENCES, CONTEXT))
     for sequence in range(SEQUENCES):
-        labels[sequence, : 2 * sequence] = IGNORED
+        labels[sequence, : 2 * sequence] = IGNORE_INDEX
     return torch.from_numpy(tokens), torch.from_numpy(positions), torch.from_numpy(labels)
 
 
 def model() -> TrainingModel:
     config = granite_config(SHAPE, CONTEXT, 10_000.0)
     config._attn_implementation = "sdpa"
-    made = granite(config)
+    made = build_model(config)
     initialize(made, SHAPE, seed=1)
     return TrainingModel(made, chunk_tokens=24)
 
@@ -70,7 +71,7 @@ def plain_adamw(steps: int) -> tuple[list[float], dict[str, torch.Tensor]]:
     for step in range(steps):
         set_learning_rate(optimizer.param_groups, RATE)
         tokens, positions, labels = data(step)
-        loss = trained(tokens, positions, labels)[0] / (labels != IGNORED).sum()
+        loss = trained(tokens, positions, labels)[0] / (labels != IGNORE_INDEX).sum()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained.parameters(), settings.gradient_clipping)
         optimizer.step()
@@ -84,7 +85,7 @@ def deepspeed_steps(engine: Any, steps: range, sequences_per_rank: int) -> list[
     losses = []
     for step in steps:
         tokens, positions, labels = data(step)
-        valid = float((labels != IGNORED).sum())
+        valid = float((labels != IGNORE_INDEX).sum())
         set_learning_rate(engine.optimizer.param_groups, RATE)
         rounds = SEQUENCES // (sequences_per_rank * engine.world_size)
         total = torch.zeros((), dtype=torch.float64)
@@ -94,7 +95,7 @@ def deepspeed_steps(engine: Any, steps: range, sequences_per_rank: int) -> list[
             loss = engine(tokens[rows], positions[rows], labels[rows])[0]
             engine.backward(loss * rounds * engine.world_size / valid)
             total += loss.detach()
-            moments.base_optimizer(engine).guard.begin(float(loss))
+            optimizer_state.base_optimizer(engine).guard.begin(float(loss))
             engine.step()
         losses.append(float(sum_over_ranks(total)) / valid)
     return losses
@@ -106,21 +107,21 @@ def train_on_every_stage(path: Path) -> None:
     for stage, next_stage in NEXT_STAGE.items():
         engine = start_engine(model(), phase(stage, 2), world_size=2)
         losses = deepspeed_steps(engine, range(STEPS), 2)
-        half = moments.gather(engine)
-        step = moments.adam_step(engine)
+        half = optimizer_state.gather_training_state(engine)
+        step = optimizer_state.adam_step_count(engine)
         engine.destroy()
         engine = start_engine(model(), phase(next_stage, 1), world_size=2)
-        moments.scatter(engine, half, step)
+        optimizer_state.restore_training_state(engine, half, step)
         more = deepspeed_steps(engine, range(STEPS, 2 * STEPS), 1)
         result[str(stage)] = {
             "losses": losses + more,
             "half": half,
-            "whole": moments.gather(engine),
+            "whole": optimizer_state.gather_training_state(engine),
             "step": step,
         }
         engine.destroy()
     save(path, result)
-    end_communication()
+    leave_process_group()
 
 
 @pytest.fixture(scope="module")
@@ -165,10 +166,11 @@ def train_every_class(path: Path, classes: dict[str, tuple[int, int]]) -> None:
                 engine = start_engine(model(), settings, world_size=int(os.environ["WORLD_SIZE"]))
                 assert engine.gradient_accumulation_steps() == rounds
                 losses = deepspeed_steps(engine, range(STEPS), rows)
-                found[f"{precision}/{stage}/{name}"] = {"losses": losses, "state": moments.gather(engine)}
+                state = optimizer_state.gather_training_state(engine)
+                found[f"{precision}/{stage}/{name}"] = {"losses": losses, "state": state}
                 engine.destroy()
     save(path, found)
-    end_communication()
+    leave_process_group()
 
 
 @pytest.mark.slow

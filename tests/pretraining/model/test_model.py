@@ -16,12 +16,12 @@ from pipeline.control.compose import compose, typed
 from pipeline.core.config import build
 from pipeline.core.errors import CheckpointError
 from pipeline.pretraining.config import OptimizerConfig
-from pipeline.pretraining.data.stream import IGNORED
+from pipeline.pretraining.data.stream import IGNORE_INDEX
 from pipeline.pretraining.model.cross_entropy import LinearCrossEntropy
 from pipeline.pretraining.model.model import (
     TrainingModel,
+    build_model,
     check_shape,
-    granite,
     granite_config,
     initialize,
     parameter_groups,
@@ -48,7 +48,7 @@ PUBLISHED = {
 def training_model(chunk_tokens: int = 1000) -> TrainingModel:
     config = granite_config(SHAPE, 32, 10_000.0)
     config._attn_implementation = "sdpa"
-    model = granite(config)
+    model = build_model(config)
     initialize(model, SHAPE, seed=3)
     return TrainingModel(model, chunk_tokens)
 
@@ -59,7 +59,7 @@ def test_published_parameter_counts(scale: str) -> None:
     shape = build(ModelConfig, typed(compose([f"scale={scale}"])).model, "model")
     assert shape.parameters == PUBLISHED[scale]
     with torch.device("meta"):
-        model = granite(granite_config(shape, 4096, 10_000.0))
+        model = build_model(granite_config(shape, 4096, 10_000.0))
     assert sum(parameter.numel() for parameter in model.parameters()) == PUBLISHED[scale]
 
 
@@ -78,7 +78,7 @@ def test_published_sizes_of_experts(name: str) -> None:
         mlp_hidden_size=512, experts=experts, experts_per_token=8,
     )  # fmt: skip
     with torch.device("meta"):
-        model = granite(granite_config(shape, 4096, 10_000.0))
+        model = build_model(granite_config(shape, 4096, 10_000.0))
     assert sum(parameter.numel() for parameter in model.parameters()) == shape.parameters
     assert shape.parameters == pytest.approx(billions * 1e9, rel=0.04)
     assert shape.active_parameters == pytest.approx(active * 1e9, rel=0.12)
@@ -89,7 +89,7 @@ def test_experts_load_as_they_were_and_are_balanced(tmp_path: Path) -> None:
     shape = dataclasses.replace(SHAPE, experts=4, experts_per_token=2, router_loss=0.5)
     config = granite_config(shape, 32, 10_000.0)
     config._attn_implementation = "sdpa"
-    model: Any = granite(config)
+    model: Any = build_model(config)
     initialize(model, shape, seed=3)
     trained = TrainingModel(model, 1000)
     tokens, positions = torch.arange(24)[None] % 64, torch.tensor([[*range(10), *range(14)]])
@@ -98,8 +98,8 @@ def test_experts_load_as_they_were_and_are_balanced(tmp_path: Path) -> None:
     loaded: Any = AutoModelForCausalLM.from_pretrained(tmp_path)
     torch.testing.assert_close(loaded(tokens, position_ids=positions, use_cache=False).logits, logits)
     outputs = loaded(tokens, position_ids=positions, use_cache=False, output_router_logits=True)
-    loss, entropies = trained(tokens, positions, tokens)
-    torch.testing.assert_close(loss, entropies.sum() + 0.5 * outputs.aux_loss * tokens.numel())
+    loss, token_losses = trained(tokens, positions, tokens)
+    torch.testing.assert_close(loss, token_losses.sum() + 0.5 * outputs.aux_loss * tokens.numel())
     loss.backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
     with pytest.raises(ValueError, match="experts_per_token is 5 of 4 experts"):
@@ -117,7 +117,7 @@ def test_published_multipliers(scale: str, attention_multiplier: float, logits_s
     assert (config.embedding_multiplier, config.residual_multiplier) == (12, 0.22)
 
 
-def test_initialisation_follows_mup() -> None:
+def test_initialization_follows_mup() -> None:
     for name, parameter in training_model().model.named_parameters():
         if parameter.ndim == 1:
             assert (parameter == 1).all()
@@ -165,17 +165,17 @@ def test_chunked_loss_equals_cross_entropy_of_full_logits() -> None:
     tokens = torch.randint(64, (2, 24), generator=generator)
     positions = torch.arange(24).expand(2, -1)
     labels = tokens.roll(-1, 1)
-    labels[0, 5:9] = IGNORED
+    labels[0, 5:9] = IGNORE_INDEX
     gradients = []
     for chunk in (7, 1000):
         model = training_model(chunk)
-        loss, entropies = model(tokens, positions, labels)
-        assert entropies.sum().item() == pytest.approx(loss.item())
+        loss, token_losses = model(tokens, positions, labels)
+        assert token_losses.sum().item() == pytest.approx(loss.item())
         loss.backward()
         gradients.append([parameter.grad for parameter in model.parameters()])
         logits = model.model(input_ids=tokens).logits
         expected = torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+            logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE_INDEX, reduction="sum"
         )
         assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     for chunked, whole in zip(*gradients, strict=True):
@@ -193,24 +193,24 @@ def test_loss_and_gradients_are_those_of_full_logits(
     generator = torch.Generator().manual_seed(seed)
     hidden, weight = (torch.randn(rows, 5, generator=generator, dtype=torch.float64) for rows in (tokens, 11))
     labels = torch.randint(11, (tokens,), generator=generator)
-    labels[:ignored] = IGNORED
+    labels[:ignored] = IGNORE_INDEX
     one = [hidden.float().requires_grad_(), weight.float().requires_grad_()]
     other = [hidden.clone().requires_grad_(), weight.clone().requires_grad_()]
-    loss, entropies = LinearCrossEntropy.apply(*one, labels, chunk, z_loss)
+    loss, token_losses = LinearCrossEntropy.apply(*one, labels, chunk, z_loss)
     logits = other[0] @ other[1].t()
-    expected = functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
-    whole = expected.sum() + z_loss * (logits.logsumexp(-1).square() * (labels != IGNORED)).sum()
+    expected = functional.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="none")
+    whole = expected.sum() + z_loss * (logits.logsumexp(-1).square() * (labels != IGNORE_INDEX)).sum()
     (loss * scale).backward()
     (whole * scale).backward()
     torch.testing.assert_close(loss.double(), whole, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(entropies.double(), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(token_losses.double(), expected, rtol=1e-5, atol=1e-5)
     for found, wanted in zip(one, other, strict=True):
         assert found.grad is not None
         assert wanted.grad is not None
         torch.testing.assert_close(found.grad.double(), wanted.grad, rtol=1e-4, atol=1e-5)
 
 
-def test_a_checkpoint_of_another_shape_is_refused() -> None:
+def test_a_checkpoint_of_another_shape_is_rejected() -> None:
     other = ModelConfig(
         vocab_size=64,
         hidden_size=64,

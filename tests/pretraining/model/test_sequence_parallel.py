@@ -8,9 +8,9 @@ import torch
 
 from pipeline.core.errors import ConfigError
 from pipeline.pretraining.config import accumulation_steps
-from pipeline.pretraining.engine import logits_check as logits
-from pipeline.pretraining.engine import optimizer_state as moments
-from pipeline.pretraining.engine.engine import end_communication
+from pipeline.pretraining.engine import optimizer_state
+from pipeline.pretraining.engine.engine import leave_process_group
+from pipeline.pretraining.engine.logits_check import reference_logits
 from tests.distributed import run_on_ranks, save
 from tests.pretraining.training import phase, trainer
 from tests.runs import write_counting_tokens
@@ -35,16 +35,16 @@ def train(tokens: Path, work: Path, path: Path, parts: int) -> None:
         settings |= {"context": 32, "sequence_parallel": parts}
         trained = trainer(phase(case["stage"], 10, **settings), tokens, work / name)
         loss = trained.held_out()
-        probe = logits.probe(trained.engine)
-        losses = [trained._step(step, trained._read(step), True) for step in range(STEPS)]
+        logits_before = reference_logits(trained.engine)
+        losses = [trained._train_step(step, trained._read_micro_batches(step), True) for step in range(STEPS)]
         found[name] = {
-            "losses": [*losses, *trained.domain_losses.values()], "probe": probe,
-            "state": moments.gather(trained.engine),
-            "held_out": [*loss.domains.values(), loss.near, loss.far], "norm": trained.optimizer.guard.norm,
+            "losses": [*losses, *trained.domain_losses.values()], "logits_before": logits_before,
+            "state": optimizer_state.gather_training_state(trained.engine),
+            "held_out": [*loss.domains.values(), loss.near, loss.far], "norm": trained.optimizer.guard.gradient_norm,
         }  # fmt: skip
         trained.engine.destroy()
     save(path, found)
-    end_communication()
+    leave_process_group()
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +64,12 @@ def test_two_ranks_with_halves_equal_one(name: str, trained: tuple[dict[str, Any
     assert halves["losses"] == pytest.approx(whole["losses"], rel=1e-5)
     assert halves["norm"] == pytest.approx(whole["norm"], rel=1e-4)
     assert halves["held_out"] == pytest.approx(whole["held_out"], rel=1e-5)
-    torch.testing.assert_close(halves["probe"], whole["probe"], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(halves["logits_before"], whole["logits_before"], rtol=1e-5, atol=1e-5)
     for key, value in whole["state"].items():
         torch.testing.assert_close(halves["state"][key], value, rtol=1e-3, atol=2e-5, msg=key)
 
 
-def test_what_does_not_divide_is_refused() -> None:
+def test_what_does_not_divide_is_rejected() -> None:
     with pytest.raises(
         ConfigError, match=r"sequence_parallel is 4, set it to a divisor of model\.key_value_heads, which is 2"
     ):

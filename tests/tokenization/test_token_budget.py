@@ -1,4 +1,4 @@
-"""A corpus too small for the phases is refused before it is tokenized."""
+"""A corpus too small for the phases is rejected before it is tokenized."""
 
 from pathlib import Path
 
@@ -27,24 +27,24 @@ def test_tokens_are_estimated_by_the_domains_own_compression() -> None:
     assert estimated_tokens("books", CORPUS, TOKENIZER) == 0
 
 
-def test_a_shortage_is_refused_with_its_numbers_and_a_near_miss_is_not() -> None:
+def test_a_shortage_is_rejected_with_its_numbers_and_a_near_miss_is_not() -> None:
     check_token_budget({"math": 2_000, "long_cot": 300}, CORPUS, TOKENIZER, validation_share=0.05)
     with pytest.raises(DataError, match=r"mixture\.math: has about 1,900 tokens, the phases need 4,000; lower"):
         check_token_budget({"math": 4_000}, CORPUS, TOKENIZER, validation_share=0.05)
 
 
-def test_the_demand_is_the_largest_of_the_phases_and_changes_no_fingerprint() -> None:
+def test_the_token_budget_is_the_largest_of_the_phases_and_changes_no_fingerprint() -> None:
     config = typed(compose(["scale=smoke", "stages.phase2.config.max_epochs=2"]))
     frozen = freeze(config)
     planned = {stage.stage: stage for stage in with_token_budget(frozen)}
-    demand = planned["tokenize"].config["demand"]
+    budget = planned["tokenize"].config["demand"]
     phases = [stage.config for stage in frozen if stage.kind == "pretrain"]
-    for domain in demand:
+    for domain in budget:
         needed = [
             phase["tokens"] * phase["mixture"].get(domain, 0) / sum(phase["mixture"].values()) / phase["max_epochs"]
             for phase in phases
         ]
         # Phases take whole steps, which is a little more than their tokens.
-        assert max(needed) <= demand[domain] <= max(needed) * 1.05
-    assert set(demand) == {domain for phase in phases for domain, weight in phase["mixture"].items() if weight}
+        assert max(needed) <= budget[domain] <= max(needed) * 1.05
+    assert set(budget) == {domain for phase in phases for domain, weight in phase["mixture"].items() if weight}
     assert [stage.fingerprint for stage in planned.values()] == [stage.fingerprint for stage in frozen]
