@@ -1,4 +1,4 @@
-"""pipeline/posttraining/common/config.py"""
+"""Settings that several stages of post-training share, and the checks of their values."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""pipeline/posttraining/data/config.py"""
+"""Settings of the stage `sft_data`."""
 
 from dataclasses import dataclass, field
 from typing import Any

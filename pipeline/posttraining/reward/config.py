@@ -1,4 +1,4 @@
-"""pipeline/posttraining/reward/config.py"""
+"""Settings of the stage `reward_model`."""
 
 from dataclasses import dataclass
 
