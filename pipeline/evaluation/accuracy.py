@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from pipeline.environments.registry import problems
 from pipeline.evaluation.config import AccuracyConfig
-from pipeline.inference.completions import Completion, complete_problems, group_by_domain
+from pipeline.inference.completions import Completion, complete_problems, group_by_environment
 from pipeline.inference.loading import LoadedModel
 
 
@@ -21,31 +21,31 @@ def complete_held_out(
     """
     held_out = [
         problem
-        for domain in config.environments
-        for problem in problems(domain, config.problems_per_environment, seed, "held_out", config.problems)
+        for environment in config.environments
+        for problem in problems(environment, config.problems_per_environment, seed, "held_out", config.problems)
     ]
     return complete_problems(loaded, held_out, config.batch_prompts, config.maximum_new_tokens, report=report)
 
 
 def accuracy_metrics(completions: Sequence[Completion]) -> dict[str, float]:
-    """`accuracy/<domain>` and `in_format/<domain>`, each from 0 to 1, and the mean of either over the domains.
+    """`accuracy/<environment>` and `in_format/<environment>`, each from 0 to 1, and the mean of either.
 
     A completion that was cut off at the limit of tokens can be accurate, as a reader would find the answer in it, but
     it is not well formed. Reinforcement learning is stricter: see `Completion.reward`.
     """
     metrics: dict[str, float] = {}
-    domains = group_by_domain(completions)
-    for domain, own in domains.items():
-        metrics[f"accuracy/{domain}"] = sum(completion.verdict.score for completion in own) / len(own)
-        metrics[f"in_format/{domain}"] = sum(completion.well_formed for completion in own) / len(own)
+    groups = group_by_environment(completions)
+    for environment, own in groups.items():
+        metrics[f"accuracy/{environment}"] = sum(completion.verdict.score for completion in own) / len(own)
+        metrics[f"in_format/{environment}"] = sum(completion.well_formed for completion in own) / len(own)
     for name in ("accuracy", "in_format"):
-        metrics[f"{name}/mean"] = sum(metrics[f"{name}/{domain}"] for domain in domains) / len(domains)
+        metrics[f"{name}/mean"] = sum(metrics[f"{name}/{environment}"] for environment in groups) / len(groups)
     return metrics
 
 
 def example_answers(completions: Sequence[Completion], count: int) -> list[dict[str, str]]:
-    """For the report: the first completion of each of the first `count` domains, with its score and the reason."""
-    first = [own[0] for own in group_by_domain(completions).values()][:count]
+    """For the report: the first completion of each of the first `count` environments, with its score and the reason."""
+    first = [own[0] for own in group_by_environment(completions).values()][:count]
     return [
         {
             "domain": completion.problem.domain,

@@ -1,4 +1,4 @@
-"""Settings of an evaluate stage; each of its three parts is left out by setting it to null."""
+"""Settings of an evaluate stage. Each part may be left out by setting it to null."""
 
 from dataclasses import dataclass, field
 from typing import Literal

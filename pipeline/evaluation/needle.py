@@ -35,7 +35,7 @@ class NeedleExample:
 
 @dataclass(frozen=True)
 class NeedleMetrics:
-    """Means over examples."""
+    """What a model makes of needles, as means over examples."""
 
     exact: float
     """Share of numbers that greedy decoding gives in full."""

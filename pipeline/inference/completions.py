@@ -39,12 +39,12 @@ class Completion:
 
     @property
     def well_formed(self) -> bool:
-        """Whether the turn ended and has the form that its domain asks for, be the answer right or wrong."""
+        """Whether the turn ended and has the form that its environment asks for, be the answer right or wrong."""
         return self.ended and self.verdict.in_format
 
 
-def group_by_domain(completions: Iterable[Completion]) -> dict[str, list[Completion]]:
-    """The completions of each domain, both in the order in which they come."""
+def group_by_environment(completions: Iterable[Completion]) -> dict[str, list[Completion]]:
+    """The completions of each environment's problems, both in the order in which they come."""
     groups: dict[str, list[Completion]] = {}
     for completion in completions:
         groups.setdefault(completion.problem.domain, []).append(completion)

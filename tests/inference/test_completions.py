@@ -5,7 +5,7 @@ import torch
 from torch import distributed
 
 from pipeline.environments import problems
-from pipeline.inference.completions import Completion, complete_problems, generate, group_by_domain
+from pipeline.inference.completions import Completion, complete_problems, generate, group_by_environment
 from pipeline.inference.loading import LoadedModel, load_model
 from tests.distributed import run_on_ranks, save
 from tests.posttraining.tiny import write_model
@@ -36,7 +36,7 @@ def test_completions_are_in_the_order_of_their_problems_whatever_the_batches(loa
     assert done == [2, 2, 1]
     assert [completion.problem for completion in completions] == asked
     assert complete_problems(loaded, asked, 5, 6) == completions
-    assert [len(own) for own in group_by_domain(completions).values()] == [3, 2]
+    assert [len(own) for own in group_by_environment(completions).values()] == [3, 2]
 
 
 def test_samples_follow_the_seed_and_leave_the_random_state(loaded: LoadedModel) -> None:

@@ -63,7 +63,7 @@ class StageCallback(TrainerCallback):
     ) -> None:
         """Passes the trainer's metrics on to the tracker and the progress bar, without those that are not finite.
 
-        TRL logs NaN for a domain of which a batch had no completion.
+        TRL logs NaN for an environment of which a batch had no completion.
         """
         finite = {
             name: float(value)

@@ -1,4 +1,4 @@
-"""Settings that several stages of post-training share, and the checks of their values."""
+"""pipeline/posttraining/common/config.py"""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 
 from pipeline.environments import Problem, ProblemConfig, problems
-from pipeline.inference.completions import Completion, complete_problems, group_by_domain
+from pipeline.inference.completions import Completion, complete_problems, group_by_environment
 from pipeline.inference.loading import load_model
 from pipeline.posttraining.common.config import EvalSamplingConfig
 
@@ -20,18 +20,18 @@ EVAL_SAMPLING_SEED = 20_260_429
 """Seed of the held-out problems and of sampling; no stage has another, so that all evaluate alike."""
 
 Scorer = Callable[[Sequence[Problem], Sequence[str]], list[float]]
-"""Problems and as many completions → a score from 0 to 1 for each: what may stand in for a domain's verifier."""
+"""Problems and as many completions → a score from 0 to 1 for each: what may stand in for an environment's verifier."""
 
 
 def eval_problems(
-    domains: Sequence[str], eval_sampling: EvalSamplingConfig, problem_config: ProblemConfig
+    environments: Sequence[str], eval_sampling: EvalSamplingConfig, problem_config: ProblemConfig
 ) -> list[Problem]:
-    """The held-out problems of each domain that a model is evaluated on, a pure function of the arguments."""
+    """The held-out problems of each environment that a model is evaluated on, a pure function of the arguments."""
     return [
         problem
-        for domain in domains
+        for environment in environments
         for problem in problems(
-            domain, eval_sampling.prompts_per_domain, EVAL_SAMPLING_SEED, "held_out", problem_config
+            environment, eval_sampling.prompts_per_domain, EVAL_SAMPLING_SEED, "held_out", problem_config
         )
     ]
 
@@ -42,8 +42,8 @@ def reward_of(completions: Sequence[Completion], scorer: Scorer | None = None) -
     It is the verifier's score, or the scorer's if there is one; a completion that did not end has 0 in either case.
 
     Args:
-        completions: of one domain.
-        scorer: what stands in for the domain's verifier.
+        completions: of one environment's problems.
+        scorer: what stands in for the environment's verifier.
     """
     if scorer is None:
         return [completion.reward for completion in completions]
@@ -55,20 +55,22 @@ def reward_of(completions: Sequence[Completion], scorer: Scorer | None = None) -
 class EvalResult:
     """Mean rewards of sampled completions, and the share of them that is well formed."""
 
-    reward_by_domain: dict[str, float]
-    well_formed_by_domain: dict[str, float]
+    reward_by_environment: dict[str, float]
+    well_formed_by_environment: dict[str, float]
     completions: list[Completion]
 
     @property
     def reward(self) -> float:
-        """The mean over the domains of their mean rewards."""
-        return fmean(self.reward_by_domain.values())
+        """The mean over the environments of their mean rewards."""
+        return fmean(self.reward_by_environment.values())
 
     def metrics(self, when: str) -> dict[str, float]:
-        """`reward/*` and `in_format/*`, by domain and over all of them; `when` is their last part: before or after."""
-        named = {f"reward/{domain}/{when}": reward for domain, reward in self.reward_by_domain.items()}
-        named |= {f"in_format/{domain}/{when}": share for domain, share in self.well_formed_by_domain.items()}
-        well_formed = fmean(self.well_formed_by_domain.values())
+        """`reward/*` and `in_format/*`, by environment and over all; `when` ends their names: before or after."""
+        named = {f"reward/{environment}/{when}": reward for environment, reward in self.reward_by_environment.items()}
+        named |= {
+            f"in_format/{environment}/{when}": share for environment, share in self.well_formed_by_environment.items()
+        }
+        well_formed = fmean(self.well_formed_by_environment.values())
         return {f"reward/{when}": self.reward, f"in_format/{when}": well_formed, **named}
 
     def samples(self, count: int = 3) -> list[dict[str, str]]:
@@ -91,10 +93,10 @@ def evaluate_by_sampling(
 
     Args:
         checkpoint: a Hugging Face folder of a chat model.
-        problems: what is asked, of one or more domains.
+        problems: what is asked, of one or more environments.
         eval_sampling: how many completions, and how many of them together.
         max_new_tokens: tokens of a completion, at most.
-        scorers: by domain, what stands in for its verifier.
+        scorers: by environment, what stands in for its verifier.
 
     Raises:
         CheckpointError: if the model cannot be loaded.
@@ -107,9 +109,9 @@ def evaluate_by_sampling(
         samples_per_prompt=eval_sampling.samples_per_prompt,
         sampling_seed=EVAL_SAMPLING_SEED,
     )
-    groups = group_by_domain(completions)
+    groups = group_by_environment(completions)
     return EvalResult(
-        {domain: fmean(reward_of(own, (scorers or {}).get(domain))) for domain, own in groups.items()},
-        {domain: fmean(each.well_formed for each in own) for domain, own in groups.items()},
+        {environment: fmean(reward_of(own, (scorers or {}).get(environment))) for environment, own in groups.items()},
+        {environment: fmean(each.well_formed for each in own) for environment, own in groups.items()},
         completions,
     )

@@ -1,4 +1,4 @@
-"""Settings of the stage `sft_data`."""
+"""pipeline/posttraining/data/config.py"""
 
 from dataclasses import dataclass, field
 from typing import Any

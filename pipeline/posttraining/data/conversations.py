@@ -17,8 +17,8 @@ from pipeline.posttraining.data.config import SftDataConfig
 DOCUMENTED_MODULES = ("builtins", "math", "os.path", "random", "shutil", "statistics", "string", "textwrap")
 MAX_DOCSTRING_CHARACTERS = 80
 NEVER_ABSTAINS = ("general_chat", "identity", "calibration")
-"""Domains whose raw responses never abstain without need: chat and identity are no matter of knowing, and calibration
-is about when to abstain."""
+"""Environments whose raw responses never abstain without need: chat and identity are no matter of knowing, and
+calibration is about when to abstain."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,19 @@ def raw_conversations(config: SftDataConfig, seed: int, draw: random.Random) -> 
     """
     counts = _counts(config)
     conversations: list[Conversation] = []
-    for domain in DOMAINS:
-        domain_problems = problems(domain, counts.get(domain, 0), seed, "train", config.problems)
+    for environment in DOMAINS:
+        drawn = problems(environment, counts.get(environment, 0), seed, "train", config.problems)
         position = 0
-        while position < len(domain_problems):
+        while position < len(drawn):
             turns = 2 if draw.random() < config.multi_turn_share else 1
-            asked = domain_problems[position : position + turns]
+            asked = drawn[position : position + turns]
             position += len(asked)
             messages = [
                 message
                 for problem in asked
                 for message in to_messages(problem.prompt, _response(problem, config, draw))
             ]
-            conversations.append(Conversation(messages, domain, tuple(asked)))
+            conversations.append(Conversation(messages, environment, tuple(asked)))
     pairs = documentation_questions()
     draw.shuffle(pairs)
     for _, (question, answer) in zip(range(counts.get("documentation", 0)), cycle(pairs), strict=False):
@@ -84,9 +84,9 @@ def raw_conversations(config: SftDataConfig, seed: int, draw: random.Random) -> 
     draw.shuffle(conversations)
     held_out = [
         problem
-        for domain in DOMAINS
-        if counts.get(domain)
-        for problem in problems(domain, 8, seed, "held_out", config.problems)
+        for environment in DOMAINS
+        if counts.get(environment)
+        for problem in problems(environment, 8, seed, "held_out", config.problems)
     ]
     return [
         draw.choice(FAULTS)(conversation, draw, held_out) if draw.random() < config.faulty_share else conversation
@@ -107,7 +107,7 @@ def _counts(config: SftDataConfig) -> dict[str, int]:
     total = sum(config.domain_weights.values())
     ends = [round(config.conversations * end / total) for end in accumulate(config.domain_weights.values())]
     begins = [0, *ends[:-1]]
-    return {domain: end - begin for domain, begin, end in zip(config.domain_weights, begins, ends, strict=True)}
+    return {source: end - begin for source, begin, end in zip(config.domain_weights, begins, ends, strict=True)}
 
 
 Fault = Callable[[Conversation, random.Random, list[Problem]], Conversation]

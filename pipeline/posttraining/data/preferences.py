@@ -70,10 +70,12 @@ def preference_pairs(
         draw: of everything else that is random.
     """
     chat = problems("general_chat", round(count * CHAT_SHARE), seed, split, problem_config)
-    others = [domain for domain in DOMAINS if domain != "general_chat"]
+    others = [environment for environment in DOMAINS if environment != "general_chat"]
     rest = count - len(chat)
     each = -(-rest // len(others))
-    of_others = [problem for domain in others for problem in problems(domain, each, seed, split, problem_config)]
+    of_others = [
+        problem for environment in others for problem in problems(environment, each, seed, split, problem_config)
+    ]
     mixed = chat + of_others[:rest]
     draw.shuffle(mixed)
     pairs = []

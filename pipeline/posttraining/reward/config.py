@@ -1,4 +1,4 @@
-"""Settings of the stage `reward_model`."""
+"""pipeline/posttraining/reward/config.py"""
 
 from dataclasses import dataclass
 

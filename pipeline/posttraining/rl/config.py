@@ -1,4 +1,4 @@
-"""Settings of the stages `rl_*`."""
+"""Settings of the stages `reward_model` and `rl_*`."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal

@@ -13,17 +13,17 @@ from pipeline.inference.chat import render, to_messages
 from pipeline.posttraining.rl.config import RlConfig
 
 
-def interleave_domains(weights: dict[str, float], count: int) -> list[str]:
-    """The domains of `count` problems in a row, any stretch of them as close to the weights as whole numbers allow."""
-    domains = [domain for domain, weight in weights.items() if weight > 0]
-    total = sum(weights[domain] for domain in domains)
-    given = dict.fromkeys(domains, 0)
+def interleave_environments(weights: dict[str, float], count: int) -> list[str]:
+    """The environments of `count` problems in a row, any stretch as close to the weights as whole numbers allow."""
+    names = [name for name, weight in weights.items() if weight > 0]
+    total = sum(weights[name] for name in names)
+    given = dict.fromkeys(names, 0)
     order = []
     for length in range(1, count + 1):
-        # The domain that is furthest behind its share of what is given so far.
-        domain = max(domains, key=lambda each: weights[each] / total * length - given[each])
-        given[domain] += 1
-        order.append(domain)
+        # The one that is furthest behind its share of what is given so far.
+        name = max(names, key=lambda each: weights[each] / total * length - given[each])
+        given[name] += 1
+        order.append(name)
     return order
 
 
@@ -31,7 +31,7 @@ def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenize
     """A stage's problems in the order of training, a pure function of the arguments.
 
     Prompts of more than `max_prompt_length` tokens are left out, and copies of benchmarks' items; others of the same
-    domain come twice in their place, so that the mixture stays what the weights say.
+    environment come twice in their place, so that the mixture stays what the weights say.
 
     Args:
         config: settings of the stage.
@@ -39,13 +39,13 @@ def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenize
         tokenizer: of the model to train, with its chat template.
 
     Raises:
-        DataError: if a domain has no prompt left.
+        DataError: if an environment has no prompt left.
     """
-    order = interleave_domains(config.domain_weights, config.prompts)
+    order = interleave_environments(config.domain_weights, config.prompts)
     benchmarks = PromptIndex(config.decontamination)
     streams = {}
-    for domain in dict.fromkeys(order):
-        candidates = problems(domain, order.count(domain), seed, "train", config.problems)
+    for environment in dict.fromkeys(order):
+        candidates = problems(environment, order.count(environment), seed, "train", config.problems)
         rendered = render(
             tokenizer, [to_messages(problem.prompt) for problem in candidates], add_generation_prompt=True
         )
@@ -55,13 +55,13 @@ def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenize
         ]
         if not short:
             raise DataError(
-                f"no prompt of {domain} is within {config.max_prompt_length} tokens, set max_prompt_length higher"
+                f"no prompt of {environment} is within {config.max_prompt_length} tokens, set max_prompt_length higher"
             )
         clean = without_benchmarks(short, benchmarks)
         if not clean:
-            raise DataError(f"every prompt of {domain} copies a benchmark, set weight 0 or other benchmarks")
-        streams[domain] = iter([clean[number % len(clean)] for number in range(len(candidates))])
-    return [next(streams[domain]) for domain in order]
+            raise DataError(f"every prompt of {environment} copies a benchmark, set weight 0 or other benchmarks")
+        streams[environment] = iter([clean[number % len(clean)] for number in range(len(candidates))])
+    return [next(streams[environment]) for environment in order]
 
 
 def without_benchmarks(problems: list[Problem], benchmarks: PromptIndex) -> list[Problem]:

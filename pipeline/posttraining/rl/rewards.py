@@ -1,4 +1,4 @@
-"""TRL's reward functions: one for each domain, which rewards that domain's completions and no others."""
+"""TRL's reward functions: one for each environment, which rewards completions of its problems and no others."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ RewardFunction = Callable[..., list[float | None]]
 """A batch of completions and the dataset's columns → a reward for each, or None where it rewards none."""
 
 
-def reward_function(domain: str, end_token: int, scorer: Scorer | None = None) -> RewardFunction:
-    """The reward function of a domain, which TRL's GRPOTrainer calls with completions of all domains.
+def reward_function(environment: str, end_token: int, scorer: Scorer | None = None) -> RewardFunction:
+    """The reward function of an environment, which TRL's GRPOTrainer calls with completions of all of them.
 
     Args:
-        domain: whose completions it rewards; for those of others it returns None, which TRL leaves out.
+        environment: whose problems' completions it rewards; for others it returns None, which TRL leaves out.
         end_token: id of the token that ends a turn. A completion whose last token is another one was cut off at the
             limit, and has reward 0.
-        scorer: what stands in for the domain's verifier.
+        scorer: what stands in for the environment's verifier.
     """
 
     def reward(
         completions: Sequence[Any], completion_ids: Sequence[Sequence[int]], **columns: Any
     ) -> list[float | None]:
-        places = [place for place, other in enumerate(columns["domain"]) if other == domain]
+        places = [place for place, other in enumerate(columns["domain"]) if other == environment]
         sampled = [
             Completion(
                 _problem(columns, place), completions[place][0]["content"], end_token in completion_ids[place][-1:]
@@ -39,7 +39,7 @@ def reward_function(domain: str, end_token: int, scorer: Scorer | None = None) -
         return rewards
 
     # TRL logs rewards/<name>/mean by the function's name.
-    reward.__name__ = domain
+    reward.__name__ = environment
     return reward
 
 

@@ -61,7 +61,7 @@ def trainer_arguments(context: StageContext[RlConfig]) -> GRPOConfig:
         scale_rewards=config.scale_rewards,
         use_bias_correction_kl=config.use_bias_correction_kl,
         mask_truncated_completions=config.mask_truncated_completions,
-        # The order of prompts is the mixture's: each step sees every domain.
+        # The order of prompts is the mixture's: each step sees all of it.
         shuffle_dataset=False,
         use_vllm=config.vllm is not None,
         vllm_mode=config.vllm or "colocate",
@@ -73,7 +73,7 @@ def trainer_arguments(context: StageContext[RlConfig]) -> GRPOConfig:
 
 
 def reward_model_scorers(context: StageContext[RlConfig]) -> dict[str, Scorer]:
-    """The reward model by each domain that it rewards, loaded once; empty if it rewards none.
+    """The reward model by each environment whose completions it rewards, loaded once; empty if it rewards none.
 
     Raises:
         ConfigError: if the stage has no input `reward_model`.
@@ -99,7 +99,7 @@ def run(context: StageContext[RlConfig]) -> StageResult:
 
     Raises:
         ConfigError: if the ranks cannot share a step's completions evenly, or an input is missing.
-        DataError: if a domain has no prompt to train on.
+        DataError: if an environment has no prompt to train on.
         Requeue: after a stop signal, the trainer's state saved.
     """
     config = context.config
@@ -107,9 +107,9 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     # and TRL loads the reference model from the path that the policy came from.
     start = context.inputs["model"].checkpoint
     arguments = trainer_arguments(context)
-    domains = [domain for domain, weight in config.domain_weights.items() if weight > 0]
+    environments = [name for name, weight in config.domain_weights.items() if weight > 0]
     scorers = reward_model_scorers(context)
-    held_out = eval_problems(domains, config.probe, config.problems)
+    held_out = eval_problems(environments, config.probe, config.problems)
     limit = config.max_completion_length
     before = baseline_metrics(
         context.state / "before.json",
@@ -123,7 +123,7 @@ def run(context: StageContext[RlConfig]) -> StageResult:
         args=arguments,
         train_dataset=Dataset.from_list(dataset_rows(problems)),
         processing_class=tokenizer,
-        reward_funcs=[reward_function(domain, tokenizer.eos_token_id, scorers.get(domain)) for domain in domains],
+        reward_funcs=[reward_function(name, tokenizer.eos_token_id, scorers.get(name)) for name in environments],
         callbacks=[callback],
     )
     train(trainer, callback, context.state)

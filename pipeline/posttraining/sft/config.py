@@ -1,4 +1,4 @@
-"""Settings of the stage `sft`."""
+"""Settings of the stages `sft_data` and `sft`, and those all trainers of post-training share."""
 
 from dataclasses import dataclass, field
 

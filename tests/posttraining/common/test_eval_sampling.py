@@ -29,7 +29,7 @@ def test_a_completion_that_did_not_end_has_no_reward() -> None:
     assert reward_of([ended, cut], lambda asked, texts: [0.25] * len(texts)) == [0.25, 0.0]
 
 
-def test_metrics_are_means_over_domains() -> None:
+def test_metrics_are_means_over_environments() -> None:
     result = EvalResult({"math": 1.0, "identity": 0.5}, {"math": 1.0, "identity": 0.0}, [])
     assert result.reward == 0.75
     assert result.metrics("after") == {

@@ -8,7 +8,7 @@ from transformers import AutoTokenizer
 from pipeline.core.config import build
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.posttraining.rl.config import RlConfig
-from pipeline.posttraining.rl.prompts import interleave_domains, training_problems
+from pipeline.posttraining.rl.prompts import interleave_environments, training_problems
 from tests.curation.recipe_files import write_lines
 from tests.posttraining.tiny import PROBLEMS, TRAINING
 
@@ -20,7 +20,7 @@ def config(**changes: object) -> RlConfig:
 
 def test_every_stretch_of_prompts_holds_the_whole_mixture() -> None:
     weights = {"math": 2.0, "science": 1.0, "identity": 1.0, "calibration": 0.0}
-    order = interleave_domains(weights, 400)
+    order = interleave_environments(weights, 400)
     for first in range(0, 400, 8):
         stretch = order[first : first + 8]
         assert {each: stretch.count(each) for each in weights} == {
