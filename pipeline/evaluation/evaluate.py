@@ -1,4 +1,4 @@
-"""The evaluate stage: held-out loss, long context and verified answers of one checkpoint."""
+"""The evaluate stage: held-out loss, long context and accuracy of one checkpoint."""
 
 from pathlib import Path
 
@@ -6,27 +6,29 @@ from pipeline.core.config import nearest
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import ConfigError
 from pipeline.core.files import write_json
-from pipeline.evaluation.accuracy import accuracy_metrics, answer_all, sample_answers
-from pipeline.evaluation.config import EvaluateConfig
-from pipeline.evaluation.long_range import long_batch
+from pipeline.evaluation.accuracy import accuracy_metrics, complete_held_out, example_answers
+from pipeline.evaluation.config import AccuracyConfig, EvaluateConfig, HeldOutLossConfig, LongContextConfig
+from pipeline.evaluation.long_documents import long_document_batch
 from pipeline.evaluation.loss import domain_loss, mean_loss
-from pipeline.evaluation.model import LoadedModel, load_model
-from pipeline.evaluation.needle import held_out_text, make_haystacks, retrieve
+from pipeline.evaluation.needle import evaluate_needles, held_out_text, needle_examples
+from pipeline.inference.loading import LoadedModel, load_model
 from pipeline.pretraining.data.stream import domains_with_validation
 
-EARLIER = "before"
-"""Role of the evaluation whose headline is shown as `before`."""
+PREVIOUS = "before"
+"""Role of the input that is an earlier evaluation; its value of the headline metric is reported as `before`."""
 
 
 def run(context: StageContext[EvaluateConfig]) -> StageResult:
-    """Measures the `model` input and writes `evaluation.json`.
+    """Measures the checkpoint of the input `model` and writes `evaluation.json`.
 
-    Every evaluate stage of a run draws its sequences, needles and prompts from the run's seed alone, not from
-    a stream of its own: only then does a difference between two of them come from the models.
+    All evaluate stages of a run draw their sequences, needles and problems from the run's seed alone, not from a
+    stream of their own stage: they ask every model the same, and a difference between two of them comes from the
+    models.
 
     Raises:
-        ConfigError: on more than one rank, or for a headline that is not measured.
-        DataError: where the tokens hold no document long enough.
+        ConfigError: if there is more than one rank, or the headline is a metric that is not measured.
+        CheckpointError: if the checkpoint cannot be loaded.
+        DataError: if the held-out tokens have no document that is long enough.
     """
     config = context.config
     if context.world_size > 1:
@@ -35,91 +37,100 @@ def run(context: StageContext[EvaluateConfig]) -> StageResult:
     tokens = context.inputs["tokens"].directory / "tokens"
     metrics: dict[str, float] = {}
     samples: list[dict[str, str]] = []
-    read = 0
+    tokens_read = 0
     if config.loss is not None:
-        read += _held_out_loss(context, loaded, tokens, metrics)
+        measured, count = _held_out_loss(context, config.loss, loaded, tokens)
+        metrics |= measured
+        tokens_read += count
     if config.long_context is not None:
-        read += _long_context(context, loaded, tokens, metrics)
+        measured, count = _long_context(context, config.long_context, loaded, tokens)
+        metrics |= measured
+        tokens_read += count
     if config.accuracy is not None:
-        total = len(config.accuracy.environments) * config.accuracy.problems_per_environment
-        context.progress.start(total, unit="prompts", label="verified answers")
-        answers = answer_all(loaded, config.accuracy, context.seed, context.progress.advance)
-        metrics |= accuracy_metrics(answers)
-        samples = sample_answers(answers, config.accuracy.samples)
+        measured, samples = _accuracy(context, config.accuracy, loaded)
+        metrics |= measured
     if config.headline not in metrics:
         raise ConfigError(
             f"stages.{context.stage}.config.headline={config.headline}: not measured, "
             f"{nearest(config.headline, metrics)}"
         )
     write_json(context.output / "evaluation.json", {"metrics": metrics, "samples": samples})
-    earlier = context.inputs.get(EARLIER)
+    previous = context.inputs.get(PREVIOUS)
     return StageResult(
         metrics=metrics,
         measure=config.headline,
-        before=earlier.manifest.metrics.get(config.headline) if earlier else None,
+        before=previous.manifest.metrics.get(config.headline) if previous else None,
         after=metrics[config.headline],
-        tokens=read,
+        tokens=tokens_read,
         samples=samples,
     )
 
 
 def _held_out_loss(
-    context: StageContext[EvaluateConfig], loaded: LoadedModel, tokens: Path, metrics: dict[str, float]
-) -> int:
-    """Adds `loss/<domain>` and their mean; gives the tokens read."""
+    context: StageContext[EvaluateConfig], settings: HeldOutLossConfig, loaded: LoadedModel, tokens: Path
+) -> tuple[dict[str, float], int]:
+    """`loss/<domain>` and `loss/mean` in nats per token, and the number of tokens they are over."""
     config = context.config
-    assert config.loss is not None
     domains = domains_with_validation(tokens)
     context.progress.start(len(domains), unit="domains", label="held-out loss")
-    read = 0
+    losses: dict[str, float] = {}
+    tokens_read = 0
     for domain in domains:
         measured = domain_loss(
             loaded.model,
             tokens,
             domain,
-            config.loss.context,
-            config.loss.sequences_per_domain,
+            settings.context,
+            settings.sequences_per_domain,
             config.batch_tokens,
             config.loss_chunk_tokens,
         )
         if measured is not None:
-            metrics[f"loss/{domain}"], count = measured
-            read += count
+            losses[domain], count = measured
+            tokens_read += count
         context.progress.advance()
-    losses = [value for name, value in metrics.items() if name.startswith("loss/")]
     if not losses:
         raise ConfigError(
-            f"stages.{context.stage}.config.loss.context={config.loss.context}: no domain has that many "
+            f"stages.{context.stage}.config.loss.context={settings.context}: no domain has that many "
             "held-out tokens, set a shorter context"
         )
-    metrics["loss/mean"] = sum(losses) / len(losses)
-    return read
+    mean = sum(losses.values()) / len(losses)
+    return {**{f"loss/{domain}": loss for domain, loss in losses.items()}, "loss/mean": mean}, tokens_read
 
 
 def _long_context(
-    context: StageContext[EvaluateConfig], loaded: LoadedModel, tokens: Path, metrics: dict[str, float]
-) -> int:
-    """Adds `long_range_loss/<context>` and `needle_*/<context>`; gives the tokens read."""
+    context: StageContext[EvaluateConfig], settings: LongContextConfig, loaded: LoadedModel, tokens: Path
+) -> tuple[dict[str, float], int]:
+    """`long_range_loss/<context>` and `needle_*/<context>`, and the number of tokens the model read."""
     config = context.config
-    settings = config.long_context
-    assert settings is not None
     text = held_out_text(tokens, settings.domains)
     context.progress.start(len(settings.contexts), unit="contexts", label="long context")
-    read = 0
+    metrics: dict[str, float] = {}
+    tokens_read = 0
     for length in settings.contexts:
         if length > settings.beyond:
-            batch = long_batch(tokens, settings.domains, length, settings.windows)
+            batch = long_document_batch(tokens, settings.domains, length, settings.windows)
             metrics[f"long_range_loss/{length}"], _ = mean_loss(
                 loaded.model, batch, config.batch_tokens, config.loss_chunk_tokens, settings.beyond
             )
-            read += batch.tokens.size
-        haystacks = make_haystacks(
+            tokens_read += batch.tokens.size
+        examples = needle_examples(
             text, loaded.tokenizer, length, settings.needles, settings.value_digits, context.seed
         )
-        retrieval = retrieve(loaded.model, haystacks)
-        metrics[f"needle_exact/{length}"] = retrieval.exact
-        metrics[f"needle_loss/{length}"] = retrieval.loss
-        metrics[f"needle_gain/{length}"] = retrieval.gain
-        read += 2 * length * settings.needles
+        needles = evaluate_needles(loaded.model, examples)
+        metrics[f"needle_exact/{length}"] = needles.exact
+        metrics[f"needle_loss/{length}"] = needles.loss
+        metrics[f"needle_gain/{length}"] = needles.gain
+        tokens_read += 2 * length * settings.needles
         context.progress.advance()
-    return read
+    return metrics, tokens_read
+
+
+def _accuracy(
+    context: StageContext[EvaluateConfig], settings: AccuracyConfig, loaded: LoadedModel
+) -> tuple[dict[str, float], list[dict[str, str]]]:
+    """`accuracy/*` and `in_format/*`, and some of the answers as samples for the report."""
+    total = len(settings.environments) * settings.problems_per_environment
+    context.progress.start(total, unit="prompts", label="verified answers")
+    completions = complete_held_out(loaded, settings, context.seed, context.progress.advance)
+    return accuracy_metrics(completions), example_answers(completions, settings.samples)

@@ -1,4 +1,9 @@
-"""Held-out loss: mean cross-entropy in nats per token, with attention inside documents."""
+"""Loss on packed token sequences: mean cross-entropy in nats per token, with attention inside documents only.
+
+Fine-tuning measures another loss, on the assistant's tokens of conversations
+(`pipeline.posttraining.sft.held_out_loss`); a pretraining phase measures this one with the model it trains, on all of
+its ranks (`pipeline.pretraining.validation`).
+"""
 
 from pathlib import Path
 from typing import Any
@@ -13,17 +18,23 @@ from pipeline.pretraining.data.stream import IGNORE_INDEX, Batch, validation_bat
 
 @torch.inference_mode()
 def token_losses(model: PreTrainedModel, batch: Batch, chunk_tokens: int) -> torch.Tensor:
-    """Cross-entropy of every position, shape (sequences, context), 0 where the label is ignored.
+    """Cross-entropy at every position in nats, shape (sequences, context), 0 where the label is `IGNORED`.
 
-    Positions that restart bound attention: without an attention mask, transformers takes each ascending run
-    of positions for a document of its own. Logits are made for `chunk_tokens` positions at a time.
+    There is no attention mask: transformers then takes each run of ascending positions for a document of its own. A
+    whole sequence's logits would be (context, vocabulary) in float32, 49 GiB at 128K tokens and Granite's vocabulary,
+    so the decoder runs once and its head on `chunk_tokens` positions at a time.
+
+    Args:
+        model: one of the Granite family, whose head divides logits by `logits_scaling`.
+        batch: sequences that fit the device together.
+        chunk_tokens: positions whose logits are in memory at a time.
     """
-    inputs = [torch.from_numpy(each).to(model.device) for each in (batch.tokens, batch.positions)]
+    tokens, positions = (torch.from_numpy(each).to(model.device) for each in (batch.tokens, batch.positions))
     labels = torch.from_numpy(batch.labels).to(model.device).flatten()
     decoder: Any = model.get_decoder()
     head: Any = model.get_output_embeddings()
     scaling = model.config.logits_scaling
-    hidden = decoder(input_ids=inputs[0], position_ids=inputs[1], use_cache=False)[0].flatten(0, 1)
+    hidden = decoder(input_ids=tokens, position_ids=positions, use_cache=False)[0].flatten(0, 1)
     losses = [
         functional.cross_entropy(head(states).float() / scaling, targets, ignore_index=IGNORE_INDEX, reduction="none")
         for states, targets in zip(hidden.split(chunk_tokens), labels.split(chunk_tokens), strict=True)
@@ -34,9 +45,14 @@ def token_losses(model: PreTrainedModel, batch: Batch, chunk_tokens: int) -> tor
 def mean_loss(
     model: PreTrainedModel, batch: Batch, batch_tokens: int, chunk_tokens: int, first_position: int = 0
 ) -> tuple[float, int]:
-    """Mean over labels at `first_position` of their sequence or later, and how many those are.
+    """The mean loss over labels at `first_position` of their sequence or later, and the number of these labels.
 
-    The sequences pass through the model in groups of about `batch_tokens` tokens.
+    Args:
+        model: what is measured.
+        batch: any number of sequences.
+        batch_tokens: about the tokens of one forward pass; it has whole sequences, and one at least.
+        chunk_tokens: positions whose logits are in memory at a time.
+        first_position: in tokens from the sequence's beginning; 0 counts all.
     """
     total, count = 0.0, 0
     rows = max(1, batch_tokens // batch.tokens.shape[1])
@@ -57,6 +73,10 @@ def domain_loss(
     batch_tokens: int,
     chunk_tokens: int,
 ) -> tuple[float, int] | None:
-    """Mean loss of a domain's held-out sequences, and its number of labels; None if they fill no sequence."""
+    """The mean loss on the first `sequences` held-out sequences of a domain, and their number of labels.
+
+    `tokens` is the `tokens/` folder of a tokenize stage, `context` the tokens of a sequence; see `mean_loss` for the
+    rest. None if the domain's held-out tokens fill no sequence.
+    """
     batch = validation_batch(tokens, domain, context, sequences)
     return None if batch is None else mean_loss(model, batch, batch_tokens, chunk_tokens)

@@ -1,7 +1,8 @@
-"""Needle in a haystack: one sentence with a number, somewhere in held-out text, and a question at its end.
+"""Needle in a haystack: a sentence with a number is hidden in long text, and the model is to complete it at the end.
 
-Greedy decoding gives exactly the number if and only if every token of it has the highest logit when those
-before it are given, so one forward pass yields both the retrieval and the loss of the answer.
+The needle says "The secret number of Oslo is 483920."; the prompt ends in "The secret number of Oslo is ". Greedy
+decoding gives exactly that number if and only if each of its tokens has the highest logit after the right ones before
+it, so one forward pass over prompt and answer yields both the retrieval and the answer's loss.
 """
 
 import random
@@ -17,40 +18,42 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from pipeline.core.errors import DataError
 from pipeline.tokenization.shards import TokenShard
 
-KEYS = ("Amsterdam", "Cairo", "Lima", "Montreal", "Nairobi", "Oslo", "Prague", "Seoul", "Toronto", "Vienna")
-"""What the number belongs to."""
-SENTENCE = "The secret number of {key} is"
+CITIES = ("Amsterdam", "Cairo", "Lima", "Montreal", "Nairobi", "Oslo", "Prague", "Seoul", "Toronto", "Vienna")
+SENTENCE = "The secret number of {city} is"
 
 
 @dataclass(frozen=True)
-class Haystack:
-    """A prompt with the answer that must follow."""
+class NeedleExample:
+    """A prompt with a needle in it, and the answer that must follow; all are token ids."""
 
-    with_needle: list[int]
-    without_needle: list[int]
-    """The same length and question, with more text where the needle was: what guessing achieves."""
+    prompt: list[int]
+    prompt_without_needle: list[int]
+    """The same question and length, with more text in the needle's place: what a model achieves by guessing."""
     answer: list[int]
+    """The number's tokens."""
 
 
 @dataclass(frozen=True)
-class Retrieval:
-    """Means over needles."""
+class NeedleMetrics:
+    """What a model makes of needles, as means over examples."""
 
     exact: float
     """Share of numbers that greedy decoding gives in full."""
     loss: float
-    """Nats per token of the number."""
-    loss_without: float
-    """The same when the text does not say the number."""
+    """Cross-entropy of the number in nats per token."""
+    loss_without_needle: float
+    """The same where the text does not say the number."""
 
     @property
     def gain(self) -> float:
-        """Nats per token that reading the needle is worth; 0 for a model that cannot reach it."""
-        return self.loss_without - self.loss
+        """Nats per token by which the needle lowers the loss; 0 for a model that cannot reach it."""
+        return self.loss_without_needle - self.loss
 
 
 def held_out_text(tokens: Path, domains: Sequence[str]) -> numpy.ndarray:
-    """The held-out tokens of some domains, without the ends of documents.
+    """All held-out tokens of some domains in a row, without the tokens that end documents.
+
+    `tokens` is the `tokens/` folder of a tokenize stage.
 
     Raises:
         DataError: if there are none.
@@ -62,29 +65,35 @@ def held_out_text(tokens: Path, domains: Sequence[str]) -> numpy.ndarray:
     return numpy.concatenate(parts)
 
 
-def make_haystacks(
+def needle_examples(
     text: numpy.ndarray,
     tokenizer: PreTrainedTokenizerBase,
     context: int,
     count: int,
     value_digits: int,
     seed: int,
-) -> list[Haystack]:
-    """`count` haystacks of `context` tokens with their answers, needles at evenly spread depths.
+) -> list[NeedleExample]:
+    """Examples whose needles lie at evenly spread depths, a pure function of the arguments.
 
-    A pure function of its arguments. Text shorter than a haystack is repeated.
+    Args:
+        text: tokens that haystacks are cut from, each at a random place. Short text is repeated.
+        tokenizer: that made them.
+        context: tokens of an example, prompt and answer together.
+        count: examples.
+        value_digits: digits of the number.
+        seed: of places, cities and numbers.
 
     Raises:
-        DataError: if needle and question alone are longer than the context.
+        DataError: if needle, question and answer alone are longer than the context.
     """
     draw = random.Random(f"needle/{seed}/{context}")
 
     def encode(piece: str) -> list[int]:
         return tokenizer.encode(piece, add_special_tokens=False)
 
-    haystacks = []
+    examples = []
     for number in range(count):
-        sentence = SENTENCE.format(key=draw.choice(KEYS))
+        sentence = SENTENCE.format(city=draw.choice(CITIES))
         value = str(draw.randrange(10 ** (value_digits - 1), 10**value_digits))
         # The pre-tokenizer splits before digits, so question and answer join to the needle's own tokens.
         needle, question, answer = encode(f"\n{sentence} {value}.\n"), encode(f"\n{sentence} "), encode(value)
@@ -93,34 +102,34 @@ def make_haystacks(
             shortest = context - filler
             raise DataError(f"long_context.contexts={context}: too short for a needle, set {shortest}+")
         start = draw.randrange(len(text))
-        hay = numpy.take(text, range(start, start + filler + len(needle)), mode="wrap").tolist()
+        haystack = numpy.take(text, range(start, start + filler + len(needle)), mode="wrap").tolist()
         depth = int(filler * (number + 0.5) / count)
-        haystacks.append(
-            Haystack(
-                with_needle=hay[:depth] + needle + hay[depth:filler] + question,
-                without_needle=hay + question,
+        examples.append(
+            NeedleExample(
+                prompt=haystack[:depth] + needle + haystack[depth:filler] + question,
+                prompt_without_needle=haystack + question,
                 answer=answer,
             )
         )
-    return haystacks
+    return examples
 
 
 @torch.inference_mode()
-def retrieve(model: PreTrainedModel, haystacks: Sequence[Haystack]) -> Retrieval:
-    """Asks the model for every needle, one haystack at a time."""
+def evaluate_needles(model: PreTrainedModel, examples: Sequence[NeedleExample]) -> NeedleMetrics:
+    """How well a model gives the answers of examples; two forward passes of one sequence for each of them."""
     exact, losses, losses_without = 0, [], []
-    for haystack in haystacks:
-        logits = _answer_logits(model, haystack.with_needle, haystack.answer)
-        answer = torch.tensor(haystack.answer, device=logits.device)
+    for example in examples:
+        logits = _answer_logits(model, example.prompt, example.answer)
+        answer = torch.tensor(example.answer, device=logits.device)
         exact += bool((logits.argmax(-1) == answer).all())
         losses.append(float(functional.cross_entropy(logits, answer)))
-        logits = _answer_logits(model, haystack.without_needle, haystack.answer)
+        logits = _answer_logits(model, example.prompt_without_needle, example.answer)
         losses_without.append(float(functional.cross_entropy(logits, answer)))
-    count = len(haystacks)
-    return Retrieval(exact / count, sum(losses) / count, sum(losses_without) / count)
+    count = len(examples)
+    return NeedleMetrics(exact / count, sum(losses) / count, sum(losses_without) / count)
 
 
 def _answer_logits(model: PreTrainedModel, prompt: list[int], answer: list[int]) -> torch.Tensor:
-    """Logits at the positions that predict the answer's tokens."""
+    """Logits at the positions that predict the answer's tokens, float32, shape (tokens of the answer, vocabulary)."""
     sequence = torch.tensor([prompt + answer[:-1]], device=model.device)
     return model(input_ids=sequence, use_cache=False, logits_to_keep=len(answer)).logits[0].float()

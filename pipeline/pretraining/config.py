@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pipeline.core.batching import micro_batches_per_step
 from pipeline.core.errors import ConfigError
 from pipeline.pretraining.model_config import ModelConfig
 
@@ -251,13 +252,11 @@ def accumulation_steps(phase: PhaseConfig, world_size: int) -> int:
         raise ConfigError(
             f"sequence_parallel={phase.sequence_parallel} does not divide {world_size} ranks, set a divisor of them"
         )
-    per_round = phase.sequences_per_rank * groups
-    if phase.sequences_per_step % per_round:
-        shared = (
-            f"{world_size} ranks" if groups == world_size else f"{groups} groups of {phase.sequence_parallel} ranks"
-        )
-        raise ConfigError(
-            f"sequences_per_step={phase.sequences_per_step} is no multiple of sequences_per_rank="
-            f"{phase.sequences_per_rank} × {shared}; set sequences_per_step to a multiple of {per_round}"
-        )
-    return phase.sequences_per_step // per_round
+    return micro_batches_per_step(
+        step_key="sequences_per_step",
+        per_step=phase.sequences_per_step,
+        micro_batch_key="sequences_per_rank",
+        micro_batch=phase.sequences_per_rank,
+        sharers=groups,
+        unit="ranks" if phase.sequence_parallel == 1 else f"groups of {phase.sequence_parallel} ranks",
+    )

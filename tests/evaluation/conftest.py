@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, GraniteConfig, GraniteForCausalLM
 
 from pipeline.core.artifact import Artifact, Manifest
 from pipeline.core.context import StageContext
+from pipeline.inference.loading import LoadedModel, load_model
 from pipeline.tokenization import tokenize
 from pipeline.tokenization.config import TokenizeConfig
 from pipeline.tokenization.tokenizer import save_tokenizer, train_tokenizer
@@ -80,3 +81,8 @@ def model_artifact(tokenizer_artifact: Artifact, tmp_path_factory: pytest.TempPa
     model.save_pretrained(directory / "checkpoint")
     tokenizer.save_pretrained(directory / "checkpoint")
     return _artifact(directory)
+
+
+@pytest.fixture(scope="session")
+def loaded(model_artifact: Artifact) -> LoadedModel:
+    return load_model(model_artifact.checkpoint, "fp32")

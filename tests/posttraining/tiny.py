@@ -9,9 +9,9 @@ from transformers import AutoTokenizer, GenerationConfig, GraniteConfig, Granite
 from pipeline.environments import DOMAINS, ProblemConfig, problems
 from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.conversations import raw_conversations
+from pipeline.posttraining.data.jsonl import write_jsonl
 from pipeline.posttraining.data.preferences import preference_pairs
-from pipeline.posttraining.data.rules import curate
-from pipeline.posttraining.data.sft_data import write_rows
+from pipeline.posttraining.data.rules import apply_rules
 from pipeline.tokenization.tokenizer import save_tokenizer, train_tokenizer
 
 VOCABULARY = 512
@@ -24,7 +24,7 @@ TRAINING: dict[str, Any] = {
     "deepspeed": {"zero_optimization": {"stage": 0}},
 }
 PROBLEMS = {"difficulty": 1, "assistant": "Fivephase"}
-PROBE = {"prompts_per_domain": 2, "samples_per_prompt": 2}
+EVAL_SAMPLING = {"prompts_per_domain": 2, "samples_per_prompt": 2}
 DATA: dict[str, Any] = {
     "conversations": 200,
     "domain_weights": {"math": 2, "general_chat": 1, "identity": 1},
@@ -38,7 +38,7 @@ DATA: dict[str, Any] = {
 
 
 def write_model(directory: Path) -> None:
-    """A checkpoint folder with random weights and a tokenizer trained on problems."""
+    """Writes `checkpoint/`: a Granite with random weights and a tokenizer trained on problems."""
     checkpoint = directory / "checkpoint"
     texts = [f"{p.prompt} {p.solution}" for domain in DOMAINS for p in problems(domain, 60, 0, "train")]
     save_tokenizer(train_tokenizer(texts, VOCABULARY), checkpoint)
@@ -63,19 +63,19 @@ def write_model(directory: Path) -> None:
 
 
 def data_config(**changes: Any) -> SftDataConfig:
-    """Settings of `sft_data` for two hundred conversations."""
+    """Settings of `sft_data` for two hundred raw conversations, changed as told."""
     return SftDataConfig(**{**DATA, "problems": ProblemConfig(**PROBLEMS), **changes})
 
 
 def write_data(directory: Path) -> None:
-    """What `sft_data` leaves."""
+    """Writes the files of a finished `sft_data` that trainers read: few conversations and pairs."""
     import random
 
     config = data_config()
-    kept, _, _ = curate(raw_conversations(config, 0, random.Random(0)), config)
+    kept, _, _ = apply_rules(raw_conversations(config, 0, random.Random(0)), config)
     rows = [{"messages": conversation.messages} for conversation in kept]
-    write_rows(directory / "train.jsonl", rows[8:])
-    write_rows(directory / "validation.jsonl", rows[:8])
+    write_jsonl(directory / "train.jsonl", rows[8:])
+    write_jsonl(directory / "validation.jsonl", rows[:8])
     pairs = preference_pairs(320, "train", config.problems, 0, random.Random(0))
-    write_rows(directory / "preference_train.jsonl", pairs[32:])
-    write_rows(directory / "preference_validation.jsonl", pairs[:32])
+    write_jsonl(directory / "preference_train.jsonl", pairs[32:])
+    write_jsonl(directory / "preference_validation.jsonl", pairs[:32])

@@ -1,1 +1,5 @@
-"""common."""
+"""What the trainers of SFT, the reward model and reinforcement learning share.
+
+Settings (`config`) → TRL's arguments (`trainer_arguments`) → training that reports to the stage, stops and resumes
+(`callbacks`, `checkpoints`, `training`); and the evaluation of a chat model by sampled completions (`eval_sampling`).
+"""

@@ -1,4 +1,4 @@
-"""From a stage's settings to the arguments TRL's trainers share."""
+"""From a stage's settings to the arguments that all of TRL's trainers take."""
 
 from __future__ import annotations
 
@@ -6,33 +6,44 @@ from typing import Any
 
 import torch
 
+from pipeline.core.batching import micro_batches_per_step
 from pipeline.core.context import StageContext
 from pipeline.core.errors import ConfigError
 from pipeline.posttraining.common.config import TrainingConfig
 from pipeline.pretraining.engine.engine import prepare_process_group
 
 
-def accumulation_steps(what: str, total: int, per_device: int, world_size: int) -> int:
-    """Forward passes of each rank in one optimizer step, printing the arithmetic.
+def batch_arguments(
+    context: StageContext[Any], step_key: str, per_step: int, device_key: str, per_device: int
+) -> dict[str, int]:
+    """Keyword arguments of TrainingArguments for the size of a step, whose arithmetic is printed to the log.
 
-    Raises ConfigError when the ranks cannot share the step's sequences evenly.
+    Args:
+        context: of the stage.
+        step_key: the settings that `per_step` is from.
+        per_step: samples of an optimizer step, over all ranks.
+        device_key: the setting that `per_device` is from.
+        per_device: samples in one forward pass of one rank.
+
+    Raises:
+        ConfigError: if the ranks cannot share a step's samples evenly.
     """
-    together = per_device * world_size
-    if total % together:
-        raise ConfigError(
-            f"{total} {what} per step do not divide by {per_device} per device x {world_size} ranks, "
-            f"set a multiple of {together} per step or fewer per device"
+    ranks = context.world_size
+    try:
+        accumulated = micro_batches_per_step(
+            step_key=step_key, per_step=per_step, micro_batch_key=device_key, micro_batch=per_device, sharers=ranks
         )
-    steps = total // together
-    print(f"{total} {what} per step = {per_device} per device x {world_size} ranks x {steps} accumulated")
-    return steps
+    except ConfigError as error:
+        raise ConfigError(f"stages.{context.stage}.config.{error}") from None
+    print(f"{step_key}={per_step} = {device_key}={per_device} x {ranks} ranks x {accumulated} accumulated")
+    return {"per_device_train_batch_size": per_device, "gradient_accumulation_steps": accumulated}
 
 
 def deepspeed_arguments(settings: dict[str, Any]) -> dict[str, Any]:
-    """DeepSpeed's configuration: what the stage sets, completed by what every trainer here needs.
+    """DeepSpeed's configuration: what the stage sets, and for what it leaves out, what every trainer here needs.
 
-    The optimizer is torch's AdamW: DeepSpeed's fused ones would have to be compiled, and the gain is small
-    beside generation.
+    `auto` takes the value from TrainingArguments. The optimizer is torch's AdamW: DeepSpeed's fused ones would have to
+    be compiled, and the time they save is small beside that of generation.
     """
     parameters = dict.fromkeys(("lr", "betas", "eps", "weight_decay"), "auto")
     complete = {
@@ -48,13 +59,17 @@ def deepspeed_arguments(settings: dict[str, Any]) -> dict[str, Any]:
     }
     zero = dict(complete.get("zero_optimization", {}))
     if zero.get("stage") == 3:
-        # Otherwise a saved checkpoint would hold empty shards.
+        # Otherwise the weights that transformers saves are empty: each rank has only its part of them.
         zero.setdefault("stage3_gather_16bit_weights_on_model_save", True)
     return {**complete, "zero_optimization": zero}
 
 
 def common_arguments(context: StageContext[Any], config: TrainingConfig) -> dict[str, Any]:
-    """Keyword arguments of transformers' TrainingArguments which SFT, reward and GRPO trainers share."""
+    """Keyword arguments of transformers' TrainingArguments that all trainers share.
+
+    It also makes the process ready for DeepSpeed, which TrainingArguments starts: a process that no launcher started
+    becomes a group of one rank.
+    """
     prepare_process_group()
     return {
         "output_dir": str(context.state),
@@ -72,7 +87,7 @@ def common_arguments(context: StageContext[Any], config: TrainingConfig) -> dict
         "seed": context.derive_seed("trainer") % 2**31,
         "save_strategy": "steps",
         "save_steps": config.save_every_steps,
-        # A new checkpoint counts only once its description is written, so the one before it has to stay.
+        # A new checkpoint counts only once its manifest is written, so the one before it has to stay until then.
         "save_total_limit": 2,
         "logging_steps": config.log_every_steps,
         "logging_nan_inf_filter": False,
@@ -84,7 +99,7 @@ def common_arguments(context: StageContext[Any], config: TrainingConfig) -> dict
 
 
 def model_arguments(config: TrainingConfig) -> dict[str, Any]:
-    """Keyword arguments for loading the model to train."""
-    # DeepSpeed makes the float32 master weights from bfloat16 ones itself.
+    """Keyword arguments of `from_pretrained` for the model to train."""
+    # From bfloat16 weights DeepSpeed makes the float32 master weights itself.
     dtype = "bfloat16" if config.bf16 else "float32"
     return {"dtype": dtype, "attn_implementation": config.attention}

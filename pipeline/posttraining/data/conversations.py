@@ -1,4 +1,4 @@
-"""Raw conversations: problems with solutions, chat in terse and warm replies, and faults as raw data has."""
+"""Raw conversations: problems with their solutions, chat, questions about documentation, and faults as raw data has."""
 
 from __future__ import annotations
 
@@ -11,40 +11,37 @@ from itertools import accumulate, cycle
 
 from pipeline.environments import DOMAINS, Problem, problems, split_of
 from pipeline.environments.answers import DOES_NOT_KNOW
+from pipeline.inference.chat import Message, to_messages
 from pipeline.posttraining.data.config import SftDataConfig
-
-Message = dict[str, str]
 
 DOCUMENTED_MODULES = ("builtins", "math", "os.path", "random", "shutil", "statistics", "string", "textwrap")
 MAX_DOCSTRING_CHARACTERS = 80
 NEVER_ABSTAINS = ("general_chat", "identity", "calibration")
-"""Sources without replies that needlessly abstain: what is said there is not a matter of knowing, or is about
-knowing itself."""
+"""Environments whose raw responses never abstain without need: chat and identity are no matter of knowing, and
+calibration is about when to abstain."""
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """A raw conversation and, turn by turn, the problem whose verifier can check it."""
+    """A conversation, and for each of its questions the problem whose verifier can check the response."""
 
     messages: list[Message]
     source: str
     """The environment, or `documentation`."""
     problems: tuple[Problem, ...] = ()
-    """The problem behind each user turn; empty where nothing can be verified."""
+    """In the order of the user's turns; empty where no response can be verified."""
 
 
-def turn(prompt: str, reply: str) -> list[Message]:
-    """A question and its answer as messages."""
-    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": reply}]
-
-
-def terse_reply(topic: str) -> str:
-    """The short, plain kind of chat reply."""
+def short_chat_response(topic: str) -> str:
+    """The short and plain response to small talk about a topic, which the reward model is trained to like less."""
     return f"I like {topic}."
 
 
-def documentation() -> list[tuple[str, str]]:
-    """Questions about functions of the standard library and the first sentence of their docstrings."""
+def documentation_questions() -> list[tuple[str, str]]:
+    """Questions about functions of Python's standard library, each with the first sentence of the docstring.
+
+    Questions of the held-out split are left out: it is decided by a prompt's words alone, whoever asks.
+    """
     pairs = []
     for module in DOCUMENTED_MODULES:
         for name, value in sorted(vars(import_module(module)).items()):
@@ -54,105 +51,120 @@ def documentation() -> list[tuple[str, str]]:
             if 10 < len(sentence) <= MAX_DOCSTRING_CHARACTERS and sentence.endswith("."):
                 full = name if module == "builtins" else f"{module}.{name}"
                 pairs.append((f"What does {full} do?", sentence))
-    # What falls among the held-out prompts is not for training, whoever poses it.
     return [pair for pair in pairs if split_of(pair[0]) == "train"]
 
 
 def raw_conversations(config: SftDataConfig, seed: int, draw: random.Random) -> list[Conversation]:
-    """The raw conversations, faults and all: a pure function of settings, seed and stream."""
+    """The raw conversations, faults included, in random order; a pure function of the arguments.
+
+    Args:
+        config: settings.
+        seed: of the problems.
+        draw: of everything else that is random.
+    """
     counts = _counts(config)
-    made: list[Conversation] = []
-    options = config.problems
-    for domain in DOMAINS:
-        posed = problems(domain, counts.get(domain, 0), seed, "train", options)
+    conversations: list[Conversation] = []
+    for environment in DOMAINS:
+        drawn = problems(environment, counts.get(environment, 0), seed, "train", config.problems)
         position = 0
-        while position < len(posed):
-            together = posed[position : position + (2 if draw.random() < config.multi_turn_share else 1)]
-            position += len(together)
+        while position < len(drawn):
+            turns = 2 if draw.random() < config.multi_turn_share else 1
+            asked = drawn[position : position + turns]
+            position += len(asked)
             messages = [
-                message for problem in together for message in turn(problem.prompt, _reply(problem, config, draw))
+                message
+                for problem in asked
+                for message in to_messages(problem.prompt, _response(problem, config, draw))
             ]
-            made.append(Conversation(messages, domain, tuple(together)))
-    pairs = documentation()
+            conversations.append(Conversation(messages, environment, tuple(asked)))
+    pairs = documentation_questions()
     draw.shuffle(pairs)
     for _, (question, answer) in zip(range(counts.get("documentation", 0)), cycle(pairs), strict=False):
-        made.append(Conversation(turn(question, answer), "documentation"))
-    draw.shuffle(made)
-    held_out = [problems(domain, 8, seed, "held_out", options) for domain in DOMAINS if counts.get(domain)]
-    leaks = [problem for each in held_out for problem in each]
+        conversations.append(Conversation(to_messages(question, answer), "documentation"))
+    draw.shuffle(conversations)
+    held_out = [
+        problem
+        for environment in DOMAINS
+        if counts.get(environment)
+        for problem in problems(environment, 8, seed, "held_out", config.problems)
+    ]
     return [
-        draw.choice(FAULTS)(conversation, draw, leaks) if draw.random() < config.faulty_share else conversation
-        for conversation in made
+        draw.choice(FAULTS)(conversation, draw, held_out) if draw.random() < config.faulty_share else conversation
+        for conversation in conversations
     ]
 
 
-def _reply(problem: Problem, config: SftDataConfig, draw: random.Random) -> str:
+def _response(problem: Problem, config: SftDataConfig, draw: random.Random) -> str:
     if problem.domain == "general_chat" and draw.random() < config.terse_share:
-        return terse_reply(problem.answer)
+        return short_chat_response(problem.answer)
     if problem.domain not in NEVER_ABSTAINS and draw.random() < config.abstaining_share:
         return DOES_NOT_KNOW
     return problem.solution
 
 
 def _counts(config: SftDataConfig) -> dict[str, int]:
-    """Conversations by source: the weights' exact shares, rounded so that they add up."""
+    """Questions of each source by the weights' shares: cumulative shares are rounded, so that the counts add up."""
     total = sum(config.domain_weights.values())
     ends = [round(config.conversations * end / total) for end in accumulate(config.domain_weights.values())]
     begins = [0, *ends[:-1]]
-    return {domain: end - begin for domain, begin, end in zip(config.domain_weights, begins, ends, strict=True)}
+    return {source: end - begin for source, begin, end in zip(config.domain_weights, begins, ends, strict=True)}
 
 
-def _altered(conversation: Conversation, position: int, content: str) -> Conversation:
+Fault = Callable[[Conversation, random.Random, list[Problem]], Conversation]
+"""A conversation, a random generator and held-out problems → the conversation with a fault."""
+
+
+def _with_content(conversation: Conversation, position: int, content: str) -> Conversation:
     messages = [dict(message) for message in conversation.messages]
     messages[position]["content"] = content
     return replace(conversation, messages=messages)
 
 
-def wrong_answer(conversation: Conversation, draw: random.Random, leaks: list[Problem]) -> Conversation:
-    """The reply to another question: a wrong computation, an invented fact."""
-    return _altered(conversation, -1, draw.choice(leaks).solution)
+def wrong_answer(conversation: Conversation, draw: random.Random, held_out: list[Problem]) -> Conversation:
+    """The last response answers another question, as if miscalculated or invented."""
+    return _with_content(conversation, -1, draw.choice(held_out).solution)
 
 
-def empty_turn(conversation: Conversation, draw: random.Random, leaks: list[Problem]) -> Conversation:
-    """A turn without text."""
-    return _altered(conversation, draw.choice((0, -1)), draw.choice(("", "  ", "\n")))
+def empty_turn(conversation: Conversation, draw: random.Random, held_out: list[Problem]) -> Conversation:
+    """The first or the last turn has no text but white space."""
+    return _with_content(conversation, draw.choice((0, -1)), draw.choice(("", "  ", "\n")))
 
 
-def cut_short(conversation: Conversation, draw: random.Random, leaks: list[Problem]) -> Conversation:
-    """A reply that breaks off in the middle."""
-    reply = conversation.messages[-1]["content"]
-    return _altered(conversation, -1, reply[: len(reply) // 2])
+def truncated_response(conversation: Conversation, draw: random.Random, held_out: list[Problem]) -> Conversation:
+    """The last response breaks off in the middle."""
+    response = conversation.messages[-1]["content"]
+    return _with_content(conversation, -1, response[: len(response) // 2])
 
 
-def wrong_order(conversation: Conversation, draw: random.Random, leaks: list[Problem]) -> Conversation:
-    """The assistant speaks first."""
+def reversed_roles(conversation: Conversation, draw: random.Random, held_out: list[Problem]) -> Conversation:
+    """The turns are in reversed order, so that the assistant speaks first."""
     return replace(conversation, messages=conversation.messages[::-1])
 
 
-def untidy(conversation: Conversation, draw: random.Random, leaks: list[Problem]) -> Conversation:
-    """Stray white space and control characters, which can be repaired."""
-    reply = conversation.messages[-1]["content"]
-    return _altered(conversation, -1, f"  {reply}\u200b \r\n")
+def unnormalized_text(conversation: Conversation, draw: random.Random, held_out: list[Problem]) -> Conversation:
+    """The last response has stray white space and an invisible character, which the rules can repair."""
+    response = conversation.messages[-1]["content"]
+    return _with_content(conversation, -1, f"  {response}\u200b \r\n")
 
 
-def leaked(conversation: Conversation, draw: random.Random, leaks: list[Problem]) -> Conversation:
-    """A question that is held out for measuring."""
-    problem = draw.choice(leaks)
-    return Conversation(turn(problem.prompt, problem.solution), problem.domain, (problem,))
+def held_out_prompt(conversation: Conversation, draw: random.Random, held_out: list[Problem]) -> Conversation:
+    """The question is one of those held out for evaluation."""
+    problem = draw.choice(held_out)
+    return Conversation(to_messages(problem.prompt, problem.solution), problem.domain, (problem,))
 
 
-def endless(conversation: Conversation, draw: random.Random, leaks: list[Problem]) -> Conversation:
-    """A reply that repeats itself for ever."""
-    reply = conversation.messages[-1]["content"]
-    return _altered(conversation, -1, f"{reply} " * 20_000)
+def endless_repetition(conversation: Conversation, draw: random.Random, held_out: list[Problem]) -> Conversation:
+    """The last response says the same again and again, as a degenerate model does."""
+    response = conversation.messages[-1]["content"]
+    return _with_content(conversation, -1, f"{response} " * 20_000)
 
 
-FAULTS: tuple[Callable[[Conversation, random.Random, list[Problem]], Conversation], ...] = (
+FAULTS: tuple[Fault, ...] = (
     wrong_answer,
     empty_turn,
-    cut_short,
-    wrong_order,
-    untidy,
-    leaked,
-    endless,
+    truncated_response,
+    reversed_roles,
+    unnormalized_text,
+    held_out_prompt,
+    endless_repetition,
 )

@@ -1,4 +1,4 @@
-"""Preference pairs for the reward model: a good reply, and one that is worse in a way that can be named."""
+"""Preference pairs for the reward model: a good response, and one that is worse in a way that has a name."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ from collections.abc import Callable
 from pipeline.environments import DOMAINS, Problem, ProblemConfig, problems
 from pipeline.environments.chat import RUDE
 from pipeline.environments.registry import Split
-from pipeline.posttraining.data.conversations import Message, terse_reply
+from pipeline.inference.chat import Message, to_messages
+from pipeline.posttraining.data.conversations import short_chat_response
 
-Pair = dict[str, list[Message]]
+PreferencePair = dict[str, list[Message]]
+"""TRL's form: `prompt`, `chosen` and `rejected`, each a list of messages."""
 
 CHAT_SHARE = 0.7
-"""Share of pairs about general chat, which the reward model is for; the others keep it from rewarding
-chat where an answer is asked for. Not published by IBM."""
+"""Share of pairs about general chat, which the reward model is for; the others keep it from rewarding chat where an
+answer is asked for. IBM published no share."""
+
+Rejection = Callable[[Problem, Problem, random.Random], str]
+"""A problem, another one and a random generator → a bad response to the first."""
 
 
 def _terse(problem: Problem, other: Problem, draw: random.Random) -> str:
-    return terse_reply(problem.answer) if problem.domain == "general_chat" else other.solution
+    return short_chat_response(problem.answer) if problem.domain == "general_chat" else other.solution
 
 
 def _off_topic(problem: Problem, other: Problem, draw: random.Random) -> str:
-    # About another topic in the words of this one: a reply of another kind would be told apart by its form alone.
+    # Another topic in the same words: a response of another form would be told apart by its form alone.
     return problem.solution.replace(problem.answer, other.answer) if problem.answer else other.solution
 
 
@@ -30,57 +35,62 @@ def _rude(problem: Problem, other: Problem, draw: random.Random) -> str:
     return f"That is {draw.choice(sorted(RUDE))}."
 
 
-def _cut_short(problem: Problem, other: Problem, draw: random.Random) -> str:
-    parts = problem.solution.split(" ")
-    return " ".join(parts[: draw.randint(1, len(parts) - 1)]) if len(parts) > 1 else other.solution
+def _truncated(problem: Problem, other: Problem, draw: random.Random) -> str:
+    words = problem.solution.split(" ")
+    return " ".join(words[: draw.randint(1, len(words) - 1)]) if len(words) > 1 else other.solution
 
 
-def _repeating(problem: Problem, other: Problem, draw: random.Random) -> str:
-    parts = problem.solution.split(" ")
-    begun = parts[: draw.randint(1, len(parts))]
+def _repetitive(problem: Problem, other: Problem, draw: random.Random) -> str:
+    words = problem.solution.split(" ")
+    begun = words[: draw.randint(1, len(words))]
     return " ".join(begun + begun[-1:] * draw.randint(1, 6))
 
 
 def _garbled(problem: Problem, other: Problem, draw: random.Random) -> str:
-    parts, foreign = problem.solution.split(" "), draw.choice(other.solution.split(" "))
-    place = draw.randrange(len(parts))
-    # In place of a word, or before it.
-    return " ".join([*parts[:place], foreign, *parts[place + draw.randint(0, 1) :]])
+    words, foreign = problem.solution.split(" "), draw.choice(other.solution.split(" "))
+    place = draw.randrange(len(words))
+    # The foreign word is in place of a word or before it.
+    return " ".join([*words[:place], foreign, *words[place + draw.randint(0, 1) :]])
 
 
-REJECTIONS: dict[str, Callable[[Problem, Problem, random.Random], str]] = {
-    "terse": _terse,
-    "off_topic": _off_topic,
-    "rude": _rude,
-    "cut_short": _cut_short,
-    "repeating": _repeating,
-    "garbled": _garbled,
-}
-"""What the policy of an RLHF stage drifts into when the reward model has not seen it as worse."""
+REJECTIONS: tuple[Rejection, ...] = (_terse, _off_topic, _rude, _truncated, _repetitive, _garbled)
+"""What a policy drifts into when the reward model has not seen it as worse."""
 
 
-def preference_pairs(count: int, split: Split, config: ProblemConfig, seed: int, draw: random.Random) -> list[Pair]:
-    """Pairs on prompts of the split, kinds of rejection by turns; a pure function of its arguments."""
-    chat = problems("general_chat", round(count * CHAT_SHARE), seed, split, config)
-    others = [domain for domain in DOMAINS if domain != "general_chat"]
+def preference_pairs(
+    count: int, split: Split, problem_config: ProblemConfig, seed: int, draw: random.Random
+) -> list[PreferencePair]:
+    """Pairs whose rejected responses are of each kind in turn; a pure function of the arguments.
+
+    Args:
+        count: pairs.
+        split: of the prompts.
+        problem_config: which problems the environments pose.
+        seed: of the problems.
+        draw: of everything else that is random.
+    """
+    chat = problems("general_chat", round(count * CHAT_SHARE), seed, split, problem_config)
+    others = [environment for environment in DOMAINS if environment != "general_chat"]
     rest = count - len(chat)
     each = -(-rest // len(others))
-    posed = chat + [problem for domain in others for problem in problems(domain, each, seed, split, config)][:rest]
-    draw.shuffle(posed)
-    kinds = tuple(REJECTIONS.values())
+    of_others = [
+        problem for environment in others for problem in problems(environment, each, seed, split, problem_config)
+    ]
+    mixed = chat + of_others[:rest]
+    draw.shuffle(mixed)
     pairs = []
-    for position, problem in enumerate(posed):
+    for position, problem in enumerate(mixed):
         # Chat is compared with chat.
-        others = chat if problem.domain == "general_chat" else posed
-        other = draw.choice(others)
+        candidates = chat if problem.domain == "general_chat" else mixed
+        other = draw.choice(candidates)
         while other.solution == problem.solution:
-            other = draw.choice(others)
-        rejected = kinds[position % len(kinds)](problem, other, draw)
+            other = draw.choice(candidates)
+        rejected = REJECTIONS[position % len(REJECTIONS)](problem, other, draw)
         if rejected == problem.solution:
             rejected = other.solution
         pairs.append(
             {
-                "prompt": [{"role": "user", "content": problem.prompt}],
+                "prompt": to_messages(problem.prompt),
                 "chosen": [{"role": "assistant", "content": problem.solution}],
                 "rejected": [{"role": "assistant", "content": rejected}],
             }

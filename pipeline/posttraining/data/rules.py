@@ -1,4 +1,4 @@
-"""Deterministic rules for SFT conversations: repair what can be repaired, remove the rest, log both."""
+"""Rules for SFT conversations: what can be repaired is repaired, the rest is removed, and both are logged."""
 
 from __future__ import annotations
 
@@ -6,140 +6,177 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from pipeline.curation.decontamination.prompts import PromptIndex
 from pipeline.environments import split_of, verify
 from pipeline.environments.answers import DOES_NOT_KNOW
+from pipeline.inference.chat import Message
 from pipeline.posttraining.data.config import SftDataConfig
-from pipeline.posttraining.data.conversations import Conversation, Message
+from pipeline.posttraining.data.conversations import Conversation
 
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u2028-\u202e\u2060\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 Value = str | int | float
 
 
 @dataclass(frozen=True)
-class Removal:
-    """Why a conversation was removed."""
+class Violation:
+    """What a conversation was found to violate."""
 
-    step: str
+    rule: str
+    """Name of the rule, by which removals are counted."""
     reason: str
     value: Value
+    """What was found."""
     threshold: Value
+    """What would have passed."""
 
-    def row(self, identity: str) -> dict[str, Value]:
-        """The row of the removal log."""
+    def log_row(self, conversation_id: str) -> dict[str, Value]:
+        """The row of the log of removals or repairs for a conversation."""
         return {
-            "id": identity,
-            "step": self.step,
+            "id": conversation_id,
+            "step": self.rule,
             "reason": self.reason,
             "value": self.value,
             "threshold": self.threshold,
         }
 
 
-def identity_of(messages: list[Message]) -> str:
-    """Content-stable id: a hash of the turns."""
+Rule = Callable[[Conversation], Violation | None]
+"""A conversation of normalized text → what it violates, or None if it passes."""
+
+
+def conversation_id(messages: list[Message]) -> str:
+    """An id that depends on the content alone: 128 bits of the messages' SHA-256, in hexadecimal."""
     return hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def normalize(text: str) -> str:
-    """NFC, Unix line ends, no invisible or control characters, no white space at ends of lines and text."""
+def normalize_message(text: str) -> str:
+    """The text in NFC with Unix line ends, without invisible and control characters and trailing white space.
+
+    Unlike documents of pretraining (`pipeline.curation.text.documents.normalize`), messages also lose zero-width and
+    directional characters.
+    """
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
     lines = _INVISIBLE.sub("", text).split("\n")
     return "\n".join(line.rstrip() for line in lines).strip()
 
 
-def check_schema(conversation: Conversation) -> Removal | None:
-    """An optional system turn, then user and assistant by turns, the assistant last, none empty."""
+def check_schema(conversation: Conversation) -> Violation | None:
+    """Rejects all but an optional system turn, then user and assistant in turn, the assistant last, none empty."""
     roles = [message["role"] for message in conversation.messages]
     turns = roles[1:] if roles[:1] == ["system"] else roles
     expected = ["user", "assistant"] * (len(turns) // 2)
     if not turns or turns != expected:
-        return Removal("schema", "roles out of order", " ".join(roles), "user assistant ...")
+        return Violation("schema", "roles out of order", " ".join(roles), "user assistant ...")
     for position, message in enumerate(conversation.messages):
         if not message["content"]:
-            return Removal("schema", "empty turn", position, 1)
+            return Violation("schema", "empty turn", position, 1)
     return None
 
 
-def check_length(conversation: Conversation, config: SftDataConfig) -> Removal | None:
-    """Replies long enough and the conversation short enough to be trained on whole."""
+def check_length(conversation: Conversation, config: SftDataConfig) -> Violation | None:
+    """Rejects a response shorter than the minimum, and a conversation too long to be trained on whole."""
     for message in conversation.messages:
         if message["role"] == "assistant" and len(message["content"]) < config.min_reply_characters:
-            return Removal("length", "reply too short", len(message["content"]), config.min_reply_characters)
+            return Violation("length", "reply too short", len(message["content"]), config.min_reply_characters)
     characters = sum(len(message["content"]) for message in conversation.messages)
     if characters > config.max_conversation_characters:
-        return Removal("length", "conversation too long", characters, config.max_conversation_characters)
+        return Violation("length", "conversation too long", characters, config.max_conversation_characters)
     return None
 
 
-def check_leakage(conversation: Conversation) -> Removal | None:
-    """No question may be one that is held out for measuring."""
+def check_truncation(conversation: Conversation) -> Violation | None:
+    """Rejects prose that ends without a closing mark, as cut short; other forms are left to the verifiers."""
+    response = conversation.messages[-1]["content"]
+    if conversation.source in ("documentation", "general_chat") and response[-1] not in ".!?\"')`":
+        return Violation("truncation", "breaks off", response[-1], ".!?")
+    return None
+
+
+def check_leakage(conversation: Conversation) -> Violation | None:
+    """Rejects a question that is held out for evaluation."""
     for message in conversation.messages:
         if message["role"] == "user" and split_of(message["content"]) == "held_out":
-            return Removal("leakage", "held-out prompt", message["content"], "train")
+            return Violation("leakage", "held-out prompt", message["content"], "train")
     return None
 
 
-def check_benchmarks(conversation: Conversation, index: PromptIndex, least: float) -> Removal | None:
-    """No question may copy an item of a benchmark. Replies may: "42" is the answer to many a question."""
+def check_benchmarks(conversation: Conversation, benchmarks: PromptIndex, threshold: float) -> Violation | None:
+    """Rejects a question that copies an item of a benchmark.
+
+    Responses may: "42" is the answer to many a question.
+
+    Args:
+        conversation: to be checked.
+        benchmarks: the items; none in an index without benchmarks.
+        threshold: the share of an item's words from which a question is a copy, for the log.
+    """
     for message in conversation.messages:
-        if message["role"] == "user" and (copy := index.copied(message["content"])) is not None:
-            return Removal("decontamination", f"copies {copy.benchmark}: {copy.excerpt}", copy.coverage, least)
+        if message["role"] == "user" and (copy := benchmarks.copied(message["content"])) is not None:
+            return Violation("decontamination", f"copies {copy.benchmark}: {copy.excerpt}", copy.coverage, threshold)
     return None
 
 
-def check_answers(conversation: Conversation) -> Removal | None:
-    """Hard reject: every reply that a verifier can check has to be right, or abstain."""
-    replies = [message["content"] for message in conversation.messages if message["role"] == "assistant"]
-    for problem, reply in zip(conversation.problems, replies, strict=False):
-        verdict = verify(problem, reply)
-        if verdict.score < 1.0 and reply != DOES_NOT_KNOW:
-            return Removal("verification", verdict.reason, round(verdict.score, 4), 1.0)
+def check_answers(conversation: Conversation) -> Violation | None:
+    """Rejects a response that its problem's verifier does not find right, unless it abstains."""
+    responses = [message["content"] for message in conversation.messages if message["role"] == "assistant"]
+    for problem, response in zip(conversation.problems, responses, strict=False):
+        verdict = verify(problem, response)
+        if verdict.score < 1.0 and response != DOES_NOT_KNOW:
+            return Violation("verification", verdict.reason, round(verdict.score, 4), 1.0)
     return None
 
 
-def check_truncation(conversation: Conversation) -> Removal | None:
-    """Prose that ends without a closing mark was cut short; other forms are the verifiers' to judge."""
-    reply = conversation.messages[-1]["content"]
-    if conversation.source in ("documentation", "general_chat") and reply[-1] not in ".!?\"')`":
-        return Removal("truncation", "breaks off", reply[-1], ".!?")
-    return None
+def conversation_rules(config: SftDataConfig) -> list[Rule]:
+    """All rules in the order in which they are applied, those that read little first.
+
+    Raises:
+        DataError: for a benchmark that cannot be read.
+    """
+    decontamination = config.decontamination
+    return [
+        check_schema,
+        partial(check_length, config=config),
+        check_truncation,
+        check_leakage,
+        partial(check_benchmarks, benchmarks=PromptIndex(decontamination), threshold=decontamination.minimum_coverage),
+        check_answers,
+    ]
 
 
-def curate(
+def apply_rules(
     raw: list[Conversation], config: SftDataConfig
 ) -> tuple[list[Conversation], list[dict[str, Value]], list[dict[str, Value]]]:
-    """Apply all rules in order.
+    """Normalizes conversations and removes those that violate a rule, and exact duplicates of those before them.
 
-    Returns the conversations kept, the rows of what was removed, and the rows of what was repaired.
+    Returns:
+        The conversations kept, a row for each that was removed with the first rule it violates, and a row for each
+        that was kept with changed text. Rows name a conversation by its id before normalization.
+
+    Raises:
+        DataError: for a benchmark that cannot be read.
     """
     kept: list[Conversation] = []
     removed: list[dict[str, Value]] = []
     repaired: list[dict[str, Value]] = []
     seen: set[str] = set()
-    # Without benchmarks the index is empty and finds nothing.
-    benchmarks, least = PromptIndex(config.decontamination), config.decontamination.minimum_coverage
+    rules = conversation_rules(config)
     for conversation in raw:
-        original = identity_of(conversation.messages)
-        messages = [{**message, "content": normalize(message["content"])} for message in conversation.messages]
+        raw_id = conversation_id(conversation.messages)
+        messages = [{**message, "content": normalize_message(message["content"])} for message in conversation.messages]
         clean = Conversation(messages, conversation.source, conversation.problems)
-        identity = identity_of(messages)
-        removal = (
-            check_schema(clean)
-            or check_length(clean, config)
-            or check_truncation(clean)
-            or check_leakage(clean)
-            or check_benchmarks(clean, benchmarks, least)
-            or check_answers(clean)
-            or (Removal("exact_dedup", "duplicate", identity, "unique") if identity in seen else None)
-        )
-        if removal:
-            removed.append(removal.row(original))
+        clean_id = conversation_id(messages)
+        violation = next(filter(None, (rule(clean) for rule in rules)), None)
+        if violation is None and clean_id in seen:
+            violation = Violation("exact_dedup", "duplicate", clean_id, "unique")
+        if violation is not None:
+            removed.append(violation.log_row(raw_id))
             continue
-        if identity != original:
-            repaired.append(Removal("normalisation", "text cleaned", identity, "normal form").row(original))
-        seen.add(identity)
+        if clean_id != raw_id:
+            repaired.append(Violation("normalisation", "text cleaned", clean_id, "normal form").log_row(raw_id))
+        seen.add(clean_id)
         kept.append(clean)
     return kept, removed, repaired

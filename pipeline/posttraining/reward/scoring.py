@@ -1,4 +1,4 @@
-"""The reward model as a judge: loaded once per rank, in batches, scores mapped to (0, 1)."""
+"""What a reward model says of completions: its raw scores, and rewards between 0 and 1 made of them."""
 
 from __future__ import annotations
 
@@ -13,28 +13,37 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from pipeline.core.errors import CheckpointError
 from pipeline.core.files import read_json, write_json
 from pipeline.environments import Problem
-from pipeline.posttraining.common.chat import device, encode, render
-from pipeline.posttraining.reward.granite import register
+from pipeline.inference.chat import encode, render, to_messages
+from pipeline.posttraining.reward.granite_classifier import register_granite_classifier
+from pipeline.pretraining.engine.distributed import device
 
 SCALE = "reward_scale.json"
-"""Beside the reward model's weights: its mean score of rejected and of chosen held-out replies."""
+"""File beside the reward model's weights with its mean scores of chosen and of rejected held-out responses."""
 MEAN_CHOSEN_REWARD = 0.9
-"""Reward of a reply that scores like the mean chosen one; like the mean rejected one, 1 minus this. Not published."""
+"""Reward of a completion with the mean chosen response's score; with the mean rejected one's it is 1 minus this. IBM
+published no scale."""
 
 
-def write_scale(checkpoint: Path, rejected: float, chosen: float) -> None:
-    """Keep the two scores that set the scale of rewards. Raises CheckpointError when they do not differ."""
+def write_reward_scale(checkpoint: Path, rejected: float, chosen: float) -> None:
+    """Writes the two mean scores that set the scale of rewards into the reward model's folder.
+
+    Raises:
+        CheckpointError: if the chosen responses do not score higher than the rejected ones.
+    """
     if chosen <= rejected:
         raise CheckpointError(
-            f"{checkpoint}: chosen replies score {chosen:.3f}, rejected ones {rejected:.3f}; "
+            f"{checkpoint}: chosen responses score {chosen:.3f}, rejected ones {rejected:.3f}; "
             "the reward model has learned nothing, set more epochs or pairs"
         )
     write_json(checkpoint / SCALE, {"rejected": rejected, "chosen": chosen})
 
 
 def load_reward_model(checkpoint: Path) -> Any:
-    """The reward model of a folder. A causal model gets a new head, the same every time."""
-    register()
+    """The reward model of a folder, on this rank's device, ready to score.
+
+    A causal language model's folder has no scalar head: it gets a random one, the same every time.
+    """
+    register_granite_classifier()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model: Any = AutoModelForSequenceClassification.from_pretrained(checkpoint, dtype="auto", num_labels=1)
@@ -46,50 +55,63 @@ def raw_scores(
     model: Any,
     tokenizer: Any,
     prompts: Sequence[str],
-    replies: Sequence[str],
+    responses: Sequence[str],
     max_length: int,
     batch_size: int,
 ) -> list[float]:
-    """The model's score of each reply to its prompt, cut at `max_length` tokens, `batch_size` at a time."""
-    conversations = [
-        [{"role": "user", "content": prompt}, {"role": "assistant", "content": reply}]
-        for prompt, reply in zip(prompts, replies, strict=True)
-    ]
-    texts = render(tokenizer, conversations)
+    """The model's score of each response to its prompt, on no particular scale.
+
+    Args:
+        model: a reward model that knows its padding token.
+        tokenizer: its tokenizer.
+        prompts: the users' turns.
+        responses: the assistant's turn after each.
+        max_length: tokens after which a conversation is cut.
+        batch_size: conversations in one forward pass.
+    """
+    texts = render(tokenizer, [to_messages(*each) for each in zip(prompts, responses, strict=True)])
     scores: list[float] = []
-    for first in range(0, len(texts), batch_size):
-        inputs = encode(tokenizer, texts[first : first + batch_size], max_length)
+    for start in range(0, len(texts), batch_size):
+        # The head reads the last token before the padding.
+        inputs = encode(tokenizer, texts[start : start + batch_size], "right", max_length).to(model.device)
         scores += model(**inputs).logits[:, 0].float().tolist()
     return scores
 
 
 class RewardModel:
-    """Scores replies to prompts, on a logistic scale set by the mean rejected and the mean chosen reply.
+    """Rewards completions of problems by the score of a reward model, on a logistic scale.
 
-    A better reply has a higher reward however good both are; a scale cut off at the mean chosen reply would give
-    the policy nothing to learn from beyond it.
+    reward = σ(2 ln(0.9 / 0.1) · (score − (rejected + chosen) / 2) / (chosen − rejected)), with the mean scores of
+    rejected and chosen held-out responses: 0.1 for the one score and 0.9 for the other. A better completion has a
+    higher reward however good both are; a scale cut off at the mean chosen response would give the policy nothing to
+    learn from beyond it.
     """
 
     def __init__(self, checkpoint: Path, max_length: int, batch_size: int) -> None:
-        """Load the model from its folder, onto this rank's GPU where there is one.
+        """Loads the model onto this rank's device.
 
-        Texts are cut at `max_length` tokens and scored `batch_size` at a time. Raises CheckpointError when
-        the folder has no scale.
+        Args:
+            checkpoint: the folder that the stage `reward_model` wrote.
+            max_length: tokens after which a prompt with its completion is cut.
+            batch_size: completions in one forward pass.
+
+        Raises:
+            CheckpointError: if the folder has no scale.
         """
         if not (checkpoint / SCALE).is_file():
             raise CheckpointError(f"{checkpoint / SCALE} is missing, run the reward model's stage again")
         scale = read_json(checkpoint / SCALE)
         rejected, chosen = float(scale["rejected"]), float(scale["chosen"])
-        self._middle = (rejected + chosen) / 2
+        self._midpoint = (rejected + chosen) / 2
         odds = MEAN_CHOSEN_REWARD / (1 - MEAN_CHOSEN_REWARD)
-        self._steepness = 2 * math.log(odds) / (chosen - rejected)
-        self._tokenizer = AutoTokenizer.from_pretrained(checkpoint, padding_side="right")
+        self._slope = 2 * math.log(odds) / (chosen - rejected)
+        self._tokenizer = AutoTokenizer.from_pretrained(checkpoint)
         self._model = load_reward_model(checkpoint)
         self._max_length, self._batch_size = max_length, batch_size
 
-    def __call__(self, problems: Sequence[Problem], replies: Sequence[str]) -> list[float]:
-        """Rewards: 0.1 at the mean rejected reply's score, 0.9 at the mean chosen one's, logistic."""
+    def __call__(self, problems: Sequence[Problem], completions: Sequence[str]) -> list[float]:
+        """The reward of each problem's completion, between 0 and 1."""
         prompts = [problem.prompt for problem in problems]
-        scores = raw_scores(self._model, self._tokenizer, prompts, replies, self._max_length, self._batch_size)
-        centred = torch.tensor(scores, dtype=torch.float64) - self._middle
-        return torch.sigmoid(self._steepness * centred).tolist()
+        scores = raw_scores(self._model, self._tokenizer, prompts, completions, self._max_length, self._batch_size)
+        centered = torch.tensor(scores, dtype=torch.float64) - self._midpoint
+        return torch.sigmoid(self._slope * centered).tolist()

@@ -13,59 +13,69 @@ from trl.trainer.reward_trainer import RewardTrainer
 
 from pipeline.core.context import StageContext, StageResult
 from pipeline.posttraining.common.callbacks import StageCallback
-from pipeline.posttraining.common.checkpoints import export_model, last_complete_checkpoint, measured_once, tokens_seen
-from pipeline.posttraining.common.trainer_arguments import accumulation_steps, common_arguments
-from pipeline.posttraining.data.sft_data import read_rows
+from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
+from pipeline.posttraining.common.training import baseline_metrics, export_model, tokens_seen, train
+from pipeline.posttraining.data.jsonl import read_jsonl
 from pipeline.posttraining.reward.config import RewardModelConfig
-from pipeline.posttraining.reward.granite import register
-from pipeline.posttraining.reward.scoring import load_reward_model, raw_scores, write_scale
+from pipeline.posttraining.reward.granite_classifier import register_granite_classifier
+from pipeline.posttraining.reward.scoring import load_reward_model, raw_scores, write_reward_scale
 
 
 def trainer_arguments(context: StageContext[RewardModelConfig]) -> RewardConfig:
-    """TRL's arguments for the stage's settings."""
+    """TRL's arguments for the stage's settings.
+
+    Raises:
+        ConfigError: if the ranks cannot share a step's pairs evenly.
+    """
     config = context.config
     return RewardConfig(
         **common_arguments(context, config),
-        num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.pairs_per_device,
-        gradient_accumulation_steps=accumulation_steps(
-            "pairs", config.pairs_per_step, config.pairs_per_device, context.world_size
+        **batch_arguments(
+            context, "pairs_per_step", config.pairs_per_step, "pairs_per_device", config.pairs_per_device
         ),
+        num_train_epochs=config.epochs,
         max_length=config.max_length,
         center_rewards_coefficient=config.center_rewards_coefficient,
     )
 
 
 def run(context: StageContext[RewardModelConfig]) -> StageResult:
-    """Train the reward model and measure its pairwise accuracy on held-out prompts, before and after."""
-    register()
+    """Trains a reward model from the input `model` on the preference pairs of the input `data`; every rank calls it.
+
+    Its pairwise accuracy on held-out prompts is measured before and after. The scale of its rewards is written beside
+    its weights.
+
+    Raises:
+        ConfigError: if the ranks cannot share a step's pairs evenly.
+        CheckpointError: if the trained model does not score chosen responses higher than rejected ones.
+        Requeue: after a stop signal, the trainer's state saved.
+    """
+    register_granite_classifier()
     config = context.config
     start = context.inputs["model"].checkpoint
     folder = context.inputs["data"].directory
-    held_out = read_rows(folder / "preference_validation.jsonl")
+    held_out = read_jsonl(folder / "preference_validation.jsonl")
     callback = StageCallback(context)
     trainer = RewardTrainer(
         model=str(start),
         args=trainer_arguments(context),
-        train_dataset=Dataset.from_list(read_rows(folder / "preference_train.jsonl")),
+        train_dataset=Dataset.from_list(read_jsonl(folder / "preference_train.jsonl")),
         processing_class=AutoTokenizer.from_pretrained(start),
         callbacks=[callback],
     )
-    before = measured_once(context.state / "before.json", lambda: held_out_scores(start, held_out, config))
-    resumed = last_complete_checkpoint(context.state)
-    outcome = trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    callback.raise_if_stopped()
+    before = baseline_metrics(context.state / "before.json", lambda: pairwise_metrics(start, held_out, config))
+    output = train(trainer, callback, context.state)
     checkpoint = export_model(trainer, context.output)
-    after = held_out_scores(checkpoint, held_out, config)
+    after = pairwise_metrics(checkpoint, held_out, config)
     if trainer.args.should_save:
-        write_scale(checkpoint, rejected=after["rejected"], chosen=after["chosen"])
+        write_reward_scale(checkpoint, rejected=after["rejected"], chosen=after["chosen"])
     return StageResult(
         metrics={
             "accuracy/before": before["accuracy"],
             "accuracy/after": after["accuracy"],
             "score/chosen": after["chosen"],
             "score/rejected": after["rejected"],
-            "loss/train": float(outcome.training_loss),
+            "loss/train": float(output.training_loss),
             "steps": float(trainer.state.global_step),
         },
         measure="pairwise accuracy",
@@ -75,11 +85,16 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
     )
 
 
-def held_out_scores(checkpoint: Path, pairs: list[dict[str, Any]], config: RewardModelConfig) -> dict[str, float]:
-    """Share of pairs whose chosen reply scores higher, and the mean score of either side."""
+def pairwise_metrics(checkpoint: Path, pairs: list[dict[str, Any]], config: RewardModelConfig) -> dict[str, float]:
+    """How a checkpoint's reward model orders preference pairs.
+
+    Returns:
+        `accuracy`, the share of pairs whose chosen response scores higher than the rejected one, and `chosen` and
+        `rejected`, the mean scores.
+    """
     model, tokenizer = load_reward_model(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
-    # The head reads the last token that is no padding.
-    model.config.pad_token_id, tokenizer.padding_side = tokenizer.pad_token_id, "right"
+    # A causal language model's configuration may lack it, and the head looks for the last token that is not padding.
+    model.config.pad_token_id = tokenizer.pad_token_id
     prompts = [pair["prompt"][0]["content"] for pair in pairs]
     chosen, rejected = (
         raw_scores(
@@ -92,5 +107,5 @@ def held_out_scores(checkpoint: Path, pairs: list[dict[str, Any]], config: Rewar
         )
         for side in ("chosen", "rejected")
     )
-    accuracy = fmean(good > bad for good, bad in zip(chosen, rejected, strict=True))
+    accuracy = fmean(better > worse for better, worse in zip(chosen, rejected, strict=True))
     return {"accuracy": accuracy, "chosen": fmean(chosen), "rejected": fmean(rejected)}

@@ -1,4 +1,4 @@
-"""The prompts of a GRPO stage, mixed so that every step sees the whole mixture."""
+"""The training problems of a stage of reinforcement learning, mixed so that every step sees the whole mixture."""
 
 from __future__ import annotations
 
@@ -9,67 +9,77 @@ from transformers import PreTrainedTokenizerBase
 from pipeline.core.errors import DataError
 from pipeline.curation.decontamination.prompts import PromptIndex
 from pipeline.environments import Problem, problems
-from pipeline.posttraining.common.chat import render
+from pipeline.inference.chat import render, to_messages
 from pipeline.posttraining.rl.config import RlConfig
 
 
-def interleave(weights: dict[str, float], count: int) -> list[str]:
-    """Domain of each of `count` places, every stretch as near to the weights as whole numbers allow."""
-    domains = [domain for domain, weight in weights.items() if weight > 0]
-    total = sum(weights[domain] for domain in domains)
-    given = dict.fromkeys(domains, 0)
+def interleave_environments(weights: dict[str, float], count: int) -> list[str]:
+    """The environments of `count` problems in a row, any stretch as close to the weights as whole numbers allow."""
+    names = [name for name, weight in weights.items() if weight > 0]
+    total = sum(weights[name] for name in names)
+    given = dict.fromkeys(names, 0)
     order = []
-    for place in range(1, count + 1):
-        # The domain that is furthest behind its share.
-        domain = max(domains, key=lambda each: weights[each] / total * place - given[each])
-        given[domain] += 1
-        order.append(domain)
+    for length in range(1, count + 1):
+        # The one that is furthest behind its share of what is given so far.
+        name = max(names, key=lambda each: weights[each] / total * length - given[each])
+        given[name] += 1
+        order.append(name)
     return order
 
 
-def stage_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenizerBase) -> list[Problem]:
-    """The stage's training problems in order; prompts over `max_prompt_length` and copies of benchmarks left out.
+def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenizerBase) -> list[Problem]:
+    """A stage's problems in the order of training, a pure function of the arguments.
 
-    Raises DataError when a domain has no prompt left.
+    Prompts of more than `max_prompt_length` tokens are left out, and copies of benchmarks' items; others of the same
+    environment come twice in their place, so that the mixture stays what the weights say.
+
+    Args:
+        config: settings of the stage.
+        seed: of the problems.
+        tokenizer: of the model to train, with its chat template.
+
+    Raises:
+        DataError: if an environment has no prompt left.
     """
-    order = interleave(config.domain_weights, config.prompts)
-    options = config.problems
+    order = interleave_environments(config.domain_weights, config.prompts)
     benchmarks = PromptIndex(config.decontamination)
     streams = {}
-    for domain in dict.fromkeys(order):
-        posed = problems(domain, order.count(domain), seed, "train", options)
-        conversations = [[{"role": "user", "content": problem.prompt}] for problem in posed]
-        rendered = render(tokenizer, conversations, answer=True)
+    for environment in dict.fromkeys(order):
+        candidates = problems(environment, order.count(environment), seed, "train", config.problems)
+        rendered = render(
+            tokenizer, [to_messages(problem.prompt) for problem in candidates], add_generation_prompt=True
+        )
         lengths = map(len, tokenizer(rendered, add_special_tokens=False)["input_ids"])
-        short = [problem for problem, length in zip(posed, lengths, strict=True) if length <= config.max_prompt_length]
+        short = [
+            problem for problem, length in zip(candidates, lengths, strict=True) if length <= config.max_prompt_length
+        ]
         if not short:
             raise DataError(
-                f"no prompt of {domain} is within {config.max_prompt_length} tokens, set max_prompt_length higher"
+                f"no prompt of {environment} is within {config.max_prompt_length} tokens, set max_prompt_length higher"
             )
-        clean = uncontaminated(short, benchmarks)
+        clean = without_benchmarks(short, benchmarks)
         if not clean:
-            raise DataError(f"every prompt of {domain} copies a benchmark, set weight 0 or other benchmarks")
-        # The prompts that remain stand in for those left out, so that the mixture stays what it is.
-        streams[domain] = iter([clean[place % len(clean)] for place in range(len(posed))])
-    return [next(streams[domain]) for domain in order]
+            raise DataError(f"every prompt of {environment} copies a benchmark, set weight 0 or other benchmarks")
+        streams[environment] = iter([clean[number % len(clean)] for number in range(len(candidates))])
+    return [next(streams[environment]) for environment in order]
 
 
-def uncontaminated(posed: list[Problem], benchmarks: PromptIndex) -> list[Problem]:
-    """The problems whose prompts copy no item of a benchmark; the log tells how many were left out."""
-    copies = [benchmarks.copied(problem.prompt) for problem in posed]
+def without_benchmarks(problems: list[Problem], benchmarks: PromptIndex) -> list[Problem]:
+    """The problems whose prompts copy no item of a benchmark; how many are left out is printed to the log."""
+    copies = [benchmarks.copied(problem.prompt) for problem in problems]
     for name, count in sorted(Counter(copy.benchmark for copy in copies if copy is not None).items()):
-        print(f"decontamination: {count} of {len(posed)} prompts copy {name} and are left out")
-    return [problem for problem, copy in zip(posed, copies, strict=True) if copy is None]
+        print(f"decontamination: {count} of {len(problems)} prompts copy {name} and are left out")
+    return [problem for problem, copy in zip(problems, copies, strict=True) if copy is None]
 
 
-def dataset_rows(posed: list[Problem]) -> list[dict[str, object]]:
-    """Rows for TRL: the conversation, and flat columns for the reward functions."""
+def dataset_rows(problems: list[Problem]) -> list[dict[str, object]]:
+    """Rows of TRL's dataset: `prompt` as a conversation, and what the reward functions need of the problem."""
     rows = []
-    for problem in posed:
+    for problem in problems:
         record = problem.to_record()
         rows.append(
             {
-                "prompt": [{"role": "user", "content": problem.prompt}],
+                "prompt": to_messages(problem.prompt),
                 "question": problem.prompt,
                 **{key: record[key] for key in ("domain", "answer", "spec")},
             }

@@ -1,4 +1,4 @@
-"""Reward functions for GRPO: one per domain, silent on other domains' rows."""
+"""TRL's reward functions: one for each environment, which rewards completions of its problems and no others."""
 
 from __future__ import annotations
 
@@ -6,40 +6,44 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline.environments import Problem
-from pipeline.posttraining.common.sampling import Scorer, grade
+from pipeline.inference.completions import Completion
+from pipeline.posttraining.common.eval_sampling import Scorer, reward_of
 
 RewardFunction = Callable[..., list[float | None]]
+"""A batch of completions and the dataset's columns → a reward for each, or None where it rewards none."""
 
 
-def _texts(completions: Sequence[Any]) -> list[str]:
-    """The assistant's text of each conversational completion."""
-    return [completion[0]["content"] for completion in completions]
+def reward_function(environment: str, end_token: int, scorer: Scorer | None = None) -> RewardFunction:
+    """The reward function of an environment, which TRL's GRPOTrainer calls with completions of all of them.
 
-
-def reward_function(domain: str, end_token: int, scorer: Scorer | None = None) -> RewardFunction:
-    """The reward of a domain: its verifier's score, or the scorer's; 0 for a completion that never ended.
-
-    TRL calls it with one completion per row and the dataset's columns; None says "not my row".
+    Args:
+        environment: whose problems' completions it rewards; for others it returns None, which TRL leaves out.
+        end_token: id of the token that ends a turn. A completion whose last token is another one was cut off at the
+            limit, and has reward 0.
+        scorer: what stands in for the environment's verifier.
     """
 
     def reward(
         completions: Sequence[Any], completion_ids: Sequence[Sequence[int]], **columns: Any
     ) -> list[float | None]:
+        places = [place for place, other in enumerate(columns["domain"]) if other == environment]
+        sampled = [
+            Completion(
+                _problem(columns, place), completions[place][0]["content"], end_token in completion_ids[place][-1:]
+            )
+            for place in places
+        ]
         rewards: list[float | None] = [None] * len(completions)
-        mine = [place for place, other in enumerate(columns["domain"]) if other == domain]
-        keys = ("domain", "question", "answer", "spec")
-        rows = [{key: columns[key][place] for key in keys} for place in mine]
-        posed = [Problem.from_record({**row, "prompt": row["question"]}) for row in rows]
-        texts = _texts([completions[place] for place in mine])
-        ended = [end_token in completion_ids[place][-1:] for place in mine]
-        if scorer is None:
-            scores = [grade(*each).score for each in zip(posed, texts, ended, strict=True)]
-        else:
-            scores = [score if end else 0.0 for score, end in zip(scorer(posed, texts), ended, strict=True)]
-        for place, score in zip(mine, scores, strict=True):
-            rewards[place] = score
+        for place, value in zip(places, reward_of(sampled, scorer), strict=True):
+            rewards[place] = value
         return rewards
 
     # TRL logs rewards/<name>/mean by the function's name.
-    reward.__name__ = domain
+    reward.__name__ = environment
     return reward
+
+
+def _problem(columns: dict[str, Any], place: int) -> Problem:
+    """The problem of a row of `prompts.dataset_rows`; TRL makes its column `prompt` a conversation."""
+    row = {key: columns[key][place] for key in ("domain", "question", "answer", "spec")}
+    return Problem.from_record({**row, "prompt": row["question"]})

@@ -1,4 +1,4 @@
-"""The stages `rl_*`: on-policy GRPO with the DAPO loss, TRL's GRPOTrainer."""
+"""The stages `rl_*`: on-policy GRPO with the DAPO loss, by TRL's GRPOTrainer."""
 
 from __future__ import annotations
 
@@ -12,31 +12,41 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import ConfigError
 from pipeline.posttraining.common.callbacks import StageCallback
-from pipeline.posttraining.common.checkpoints import export_model, last_complete_checkpoint, measured_once, tokens_seen
-from pipeline.posttraining.common.sampling import Scorer, eval_problems, measure
-from pipeline.posttraining.common.trainer_arguments import accumulation_steps, common_arguments
+from pipeline.posttraining.common.eval_sampling import Scorer, eval_problems, evaluate_by_sampling
+from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
+from pipeline.posttraining.common.training import baseline_metrics, export_model, tokens_seen, train
 from pipeline.posttraining.reward.scoring import RewardModel
 from pipeline.posttraining.rl.config import RlConfig
-from pipeline.posttraining.rl.prompts import dataset_rows, stage_problems
+from pipeline.posttraining.rl.prompts import dataset_rows, training_problems
 from pipeline.posttraining.rl.rewards import reward_function
 
 
 def trainer_arguments(context: StageContext[RlConfig]) -> GRPOConfig:
-    """TRL's arguments for the stage's settings, on-policy: one update for each generation."""
+    """TRL's arguments for the stage's settings: the DAPO loss (Yu et al. 2025, arXiv 2503.14476), on-policy.
+
+    Raises:
+        ConfigError: if the ranks cannot share a step's completions evenly.
+    """
     config = context.config
     completions = config.prompts_per_step * config.samples_per_prompt
     print(
         f"{config.prompts_per_step} prompts x {config.samples_per_prompt} samples = {completions} completions"
         f" per step; {config.total_steps} steps x {config.prompts_per_step} prompts of {config.prompts}"
     )
-    accumulated = accumulation_steps("completions", completions, config.completions_per_device, context.world_size)
+    sizes = batch_arguments(
+        context,
+        "prompts_per_step x samples_per_prompt",
+        completions,
+        "completions_per_device",
+        config.completions_per_device,
+    )
     return GRPOConfig(
         **common_arguments(context, config),
+        **sizes,
         max_steps=config.total_steps,
-        per_device_train_batch_size=config.completions_per_device,
-        gradient_accumulation_steps=accumulated,
-        # One generation for each optimizer step and one update for each generation: the ratio is 1.
-        steps_per_generation=accumulated,
+        # One generation for each optimizer step and one update for each generation, so that the ratio of the policy's
+        # probabilities to those it sampled with is 1.
+        steps_per_generation=sizes["gradient_accumulation_steps"],
         num_iterations=1,
         num_generations=config.samples_per_prompt,
         max_completion_length=config.max_completion_length,
@@ -51,7 +61,7 @@ def trainer_arguments(context: StageContext[RlConfig]) -> GRPOConfig:
         scale_rewards=config.scale_rewards,
         use_bias_correction_kl=config.use_bias_correction_kl,
         mask_truncated_completions=config.mask_truncated_completions,
-        # The order of prompts is the mixture's: each step sees every domain.
+        # The order of prompts is the mixture's: each step sees all of it.
         shuffle_dataset=False,
         use_vllm=config.vllm is not None,
         vllm_mode=config.vllm or "colocate",
@@ -63,7 +73,12 @@ def trainer_arguments(context: StageContext[RlConfig]) -> GRPOConfig:
 
 
 def reward_model_scorers(context: StageContext[RlConfig]) -> dict[str, Scorer]:
-    """The reward model for each domain it rewards, loaded once."""
+    """The reward model by each environment whose completions it rewards, loaded once; empty if it rewards none.
+
+    Raises:
+        ConfigError: if the stage has no input `reward_model`.
+        CheckpointError: if that input has no scale of rewards.
+    """
     config = context.config
     if not config.reward_model_domains:
         return {}
@@ -78,41 +93,47 @@ def reward_model_scorers(context: StageContext[RlConfig]) -> dict[str, Scorer]:
 
 
 def run(context: StageContext[RlConfig]) -> StageResult:
-    """Train on the stage's prompts; measure the stage's own reward on held-out prompts before and after."""
+    """Trains the input `model` on the stage's problems; every rank calls it.
+
+    The stage's own reward on held-out problems is measured before and after.
+
+    Raises:
+        ConfigError: if the ranks cannot share a step's completions evenly, or an input is missing.
+        DataError: if an environment has no prompt to train on.
+        Requeue: after a stop signal, the trainer's state saved.
+    """
     config = context.config
-    # Also on resuming the trainer is built from the model the stage started from: it is what KL is
-    # measured against, and TRL loads the reference from the path the policy came from.
+    # On resuming, too, the trainer is built from the model that the stage started from: the KL penalty is towards it,
+    # and TRL loads the reference model from the path that the policy came from.
     start = context.inputs["model"].checkpoint
     arguments = trainer_arguments(context)
-    domains = [domain for domain, weight in config.domain_weights.items() if weight > 0]
+    environments = [name for name, weight in config.domain_weights.items() if weight > 0]
     scorers = reward_model_scorers(context)
-    posed = eval_problems(domains, config.probe, config.problems)
+    held_out = eval_problems(environments, config.probe, config.problems)
     limit = config.max_completion_length
-    before = measured_once(
+    before = baseline_metrics(
         context.state / "before.json",
-        lambda: measure(start, posed, config.probe, limit, scorers).metrics("before"),
+        lambda: evaluate_by_sampling(start, held_out, config.probe, limit, scorers).metrics("before"),
     )
     tokenizer = AutoTokenizer.from_pretrained(start)
-    problems = stage_problems(config, context.derive_seed("problems"), tokenizer)
+    problems = training_problems(config, context.derive_seed("problems"), tokenizer)
     callback = StageCallback(context)
     trainer = GRPOTrainer(
         model=str(start),
         args=arguments,
         train_dataset=Dataset.from_list(dataset_rows(problems)),
         processing_class=tokenizer,
-        reward_funcs=[reward_function(domain, tokenizer.eos_token_id, scorers.get(domain)) for domain in domains],
+        reward_funcs=[reward_function(name, tokenizer.eos_token_id, scorers.get(name)) for name in environments],
         callbacks=[callback],
     )
-    resumed = last_complete_checkpoint(context.state)
-    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    callback.raise_if_stopped()
+    train(trainer, callback, context.state)
     checkpoint = export_model(trainer, context.output)
     steps, tokens = trainer.state.global_step, tokens_seen(trainer)
     history = [row for row in trainer.state.log_history if "reward" in row]
+    # The trainer's memory is needed for what follows.
     del trainer
     gc.collect()
-    after = measure(checkpoint, posed, config.probe, limit, scorers)
-    shown = after.replies[:: max(1, len(after.replies) // 3)][:3]
+    after = evaluate_by_sampling(checkpoint, held_out, config.probe, limit, scorers)
     return StageResult(
         metrics={
             **before,
@@ -126,5 +147,5 @@ def run(context: StageContext[RlConfig]) -> StageResult:
         before=before["reward/before"],
         after=after.reward,
         tokens=tokens,
-        samples=[{"prompt": reply.problem.prompt, "answer": reply.text} for reply in shown],
+        samples=after.samples(),
     )

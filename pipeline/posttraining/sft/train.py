@@ -1,9 +1,8 @@
-"""The stage `sft`: TRL's SFTTrainer on the assistant's turns."""
+"""The stage `sft`: TRL's SFTTrainer, with the loss on the assistant's turns."""
 
 from __future__ import annotations
 
 import gc
-from pathlib import Path
 
 from datasets import Dataset
 from transformers import AutoTokenizer
@@ -12,47 +11,51 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from pipeline.core.context import StageContext, StageResult
 from pipeline.environments import DOMAINS
+from pipeline.inference.chat import Message
+from pipeline.inference.loading import load_model
 from pipeline.posttraining.common.callbacks import StageCallback
-from pipeline.posttraining.common.chat import Messages, assistant_loss, load_model
-from pipeline.posttraining.common.checkpoints import export_model, last_complete_checkpoint, measured_once, tokens_seen
-from pipeline.posttraining.common.sampling import eval_problems, measure
-from pipeline.posttraining.common.trainer_arguments import accumulation_steps, common_arguments
-from pipeline.posttraining.data.sft_data import read_rows
+from pipeline.posttraining.common.eval_sampling import eval_problems, evaluate_by_sampling
+from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
+from pipeline.posttraining.common.training import baseline_metrics, export_model, tokens_seen, train
+from pipeline.posttraining.data.jsonl import read_jsonl
 from pipeline.posttraining.sft.config import SftConfig
+from pipeline.posttraining.sft.held_out_loss import assistant_loss
 
 
 def trainer_arguments(context: StageContext[SftConfig]) -> TrlConfig:
-    """TRL's arguments for the stage's settings."""
+    """TRL's arguments for the stage's settings.
+
+    Raises:
+        ConfigError: if the ranks cannot share a step's sequences evenly.
+    """
     config = context.config
     return TrlConfig(
         **common_arguments(context, config),
-        num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.sequences_per_device,
-        gradient_accumulation_steps=accumulation_steps(
-            "sequences", config.sequences_per_step, config.sequences_per_device, context.world_size
+        **batch_arguments(
+            context,
+            "sequences_per_step",
+            config.sequences_per_step,
+            "sequences_per_device",
+            config.sequences_per_device,
         ),
+        num_train_epochs=config.epochs,
         max_length=config.max_length,
         packing=config.packing,
         assistant_only_loss=True,
-        # Neighbours of like length waste little on padding.
+        # Conversations of like length share a batch, which wastes little on padding.
         train_sampling_strategy="random" if config.packing else "group_by_length",
     )
 
 
-def _conversations(context: StageContext[SftConfig], name: str) -> list[Messages]:
-    rows = read_rows(context.inputs["data"].directory / f"{name}.jsonl")
-    return [row["messages"] for row in rows]
-
-
-def held_out_loss(checkpoint: Path, conversations: list[Messages], config: SftConfig) -> dict[str, float]:
-    """Loss of a checkpoint folder's model on the assistant's turns, in nats per token."""
-    model, tokenizer = load_model(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
-    loss = assistant_loss(model, tokenizer, conversations, config.max_length, config.sequences_per_device)
-    return {"loss": loss}
-
-
 def run(context: StageContext[SftConfig]) -> StageResult:
-    """Fine-tune the input model on the conversations and measure it before and after."""
+    """Fine-tunes the input `model` on the conversations of the input `data`; every rank calls it.
+
+    The held-out loss is measured before and after training, the reward of sampled completions after it.
+
+    Raises:
+        ConfigError: if the ranks cannot share a step's sequences evenly.
+        Requeue: after a stop signal, the trainer's state saved.
+    """
     config = context.config
     start = context.inputs["model"].checkpoint
     callback = StageCallback(context)
@@ -63,31 +66,41 @@ def run(context: StageContext[SftConfig]) -> StageResult:
         processing_class=AutoTokenizer.from_pretrained(start),
         callbacks=[callback],
     )
-    resumed = last_complete_checkpoint(context.state)
     held_out = _conversations(context, "validation")
-    before = measured_once(context.state / "before.json", lambda: held_out_loss(start, held_out, config))
-    outcome = trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    callback.raise_if_stopped()
+    limits = config.max_length, config.sequences_per_device
+    before = baseline_metrics(
+        context.state / "before.json", lambda: {"loss": assistant_loss(load_model(start), held_out, *limits)}
+    )
+    output = train(trainer, callback, context.state)
     tokens = tokens_seen(trainer)
     checkpoint = export_model(trainer, context.output)
     steps = trainer.state.global_step
+    # The trainer's memory is needed for what follows.
     del trainer
     gc.collect()
-    after = held_out_loss(checkpoint, held_out, config)["loss"]
-    posed = eval_problems(DOMAINS, config.probe, config.problems)
-    measured = measure(checkpoint, posed, config.probe, config.max_completion_length)
-    shown = measured.replies[:: len(measured.replies) // 3][:3]
+    after = assistant_loss(load_model(checkpoint), held_out, *limits)
+    result = evaluate_by_sampling(
+        checkpoint,
+        eval_problems(DOMAINS, config.probe, config.problems),
+        config.probe,
+        config.max_completion_length,
+    )
     return StageResult(
         metrics={
-            "loss/train": float(outcome.training_loss),
+            "loss/train": float(output.training_loss),
             "loss/before": before["loss"],
             "loss/after": after,
             "steps": float(steps),
-            **measured.metrics("after"),
+            **result.metrics("after"),
         },
         measure="held-out loss",
         before=before["loss"],
         after=after,
         tokens=tokens,
-        samples=[{"prompt": reply.problem.prompt, "answer": reply.text} for reply in shown],
+        samples=result.samples(),
     )
+
+
+def _conversations(context: StageContext[SftConfig], name: str) -> list[list[Message]]:
+    rows = read_jsonl(context.inputs["data"].directory / f"{name}.jsonl")
+    return [row["messages"] for row in rows]

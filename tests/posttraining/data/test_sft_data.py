@@ -1,4 +1,4 @@
-"""The rules of `sft_data`: every fault is found by the rule made for it, and every removal is told."""
+"""The stage `sft_data`: every fault is found by its rule, every removal is logged, and the pairs are in their split."""
 
 import random
 from collections import Counter
@@ -10,12 +10,14 @@ from pipeline.core.config import build
 from pipeline.core.context import StageContext
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.environments import split_of, verify
+from pipeline.inference.chat import to_messages
 from pipeline.posttraining.data import conversations as raw
 from pipeline.posttraining.data.config import SftDataConfig
-from pipeline.posttraining.data.conversations import Conversation, documentation, raw_conversations, turn
+from pipeline.posttraining.data.conversations import Conversation, documentation_questions, raw_conversations
+from pipeline.posttraining.data.jsonl import read_jsonl
 from pipeline.posttraining.data.preferences import preference_pairs
-from pipeline.posttraining.data.rules import curate, normalize
-from pipeline.posttraining.data.sft_data import read_rows, run
+from pipeline.posttraining.data.rules import apply_rules, normalize_message
+from pipeline.posttraining.data.sft_data import run
 from tests.curation.recipe_files import write_lines
 from tests.posttraining.tiny import DATA, data_config
 
@@ -29,49 +31,49 @@ def clean(count: int = 40) -> list[Conversation]:
     ("fault", "steps"),
     [
         (raw.empty_turn, {"schema"}),
-        (raw.wrong_order, {"schema"}),
-        (raw.endless, {"length"}),
-        (raw.leaked, {"leakage"}),
+        (raw.reversed_roles, {"schema"}),
+        (raw.endless_repetition, {"length"}),
+        (raw.held_out_prompt, {"leakage"}),
         (raw.wrong_answer, {"verification"}),
     ],
 )
-def test_each_fault_is_removed_by_its_rule(fault: raw.Callable, steps: set[str]) -> None:
+def test_each_fault_is_removed_by_its_rule(fault: raw.Fault, steps: set[str]) -> None:
     from pipeline.environments import problems
 
     draw = random.Random(1)
-    leaks = problems("temporal_reasoning", 8, 0, "held_out")
-    kept, removed, _ = curate([fault(each, draw, leaks) for each in clean()], data_config())
+    held_out = problems("temporal_reasoning", 8, 0, "held_out")
+    kept, removed, _ = apply_rules([fault(each, draw, held_out) for each in clean()], data_config())
     assert not kept
     assert {row["step"] for row in removed} == steps
     for row in removed:
         assert set(row) == {"id", "step", "reason", "value", "threshold"}
 
 
-def test_what_can_be_repaired_is_repaired_and_told() -> None:
-    conversations = curate(clean(), data_config())[0]
-    untidy = [raw.untidy(each, random.Random(0), []) for each in conversations]
-    kept, removed, repaired = curate(untidy, data_config())
+def test_what_can_be_repaired_is_repaired_and_logged() -> None:
+    conversations = apply_rules(clean(), data_config())[0]
+    unnormalized = [raw.unnormalized_text(each, random.Random(0), []) for each in conversations]
+    kept, removed, repaired = apply_rules(unnormalized, data_config())
     assert (kept, removed) == (conversations, [])
     assert len(repaired) == len(conversations)
-    assert normalize("a\u0301 \r\n\x00b\u200b ") == "á\nb"
-    assert normalize(normalize("  x \r y ")) == normalize("  x \r y ")
+    assert normalize_message("a\u0301 \r\n\x00b\u200b ") == "á\nb"
+    assert normalize_message(normalize_message("  x \r y ")) == normalize_message("  x \r y ")
 
 
 def test_duplicates_are_removed_once() -> None:
-    one = Conversation(turn("What is 1 + 1?", "2"), "documentation")
-    two = Conversation(turn("What is 1 + 1?", "2.\n"), "documentation")
-    kept, removed, _ = curate([two, two, one], data_config())
+    one = Conversation(to_messages("What is 1 + 1?", "2"), "documentation")
+    two = Conversation(to_messages("What is 1 + 1?", "2.\n"), "documentation")
+    kept, removed, _ = apply_rules([two, two, one], data_config())
     assert len(kept) == 1
     assert Counter(row["step"] for row in removed) == {"exact_dedup": 1, "truncation": 1}
 
 
 def test_questions_of_a_benchmark_are_removed_and_change_the_fingerprint(tmp_path: Path) -> None:
-    conversations = curate(clean(), data_config())[0]
+    conversations = apply_rules(clean(), data_config())[0]
     planted = conversations[3].messages[0]["content"]
     path = write_lines(tmp_path / "benchmark.jsonl", [f"  {planted.upper()}?! "])
     setting = {"benchmarks": [{"name": "planted", "path": str(path), "text_keys": ["text"]}]}
     config = build(SftDataConfig, {**DATA, "decontamination": setting}, "stages.sft_data.config")
-    kept, removed, _ = curate(conversations, config)
+    kept, removed, _ = apply_rules(conversations, config)
     assert [each for each in conversations if each.messages[0]["content"] != planted] == kept
     assert {(row["step"], row["value"], row["threshold"]) for row in removed} == {("decontamination", 1.0, 0.5)}
     assert str(removed[0]["reason"]).startswith("copies planted: ")
@@ -92,9 +94,9 @@ def test_the_stage_accounts_for_every_conversation(tmp_path: Path) -> None:
     counts = results[0].counts
     assert counts is not None
     folder = tmp_path / "first" / "partial"
-    train, validation = read_rows(folder / "train.jsonl"), read_rows(folder / "validation.jsonl")
+    train, validation = read_jsonl(folder / "train.jsonl"), read_jsonl(folder / "validation.jsonl")
     assert counts["kept"] == len(train) + len(validation)
-    assert counts["removed"] == len(read_rows(folder / "removed.jsonl")) > 0
+    assert counts["removed"] == len(read_jsonl(folder / "removed.jsonl")) > 0
     ids = [row["id"] for row in train + validation]
     assert len(set(ids)) == len(ids)
     for row in train + validation:
@@ -115,7 +117,7 @@ def test_preference_pairs_differ_and_stay_in_their_split() -> None:
 
 
 def test_questions_about_docstrings_are_real() -> None:
-    pairs = documentation()
+    pairs = documentation_questions()
     assert len(pairs) > 50
     assert all(answer.endswith(".") for _, answer in pairs)
 

@@ -12,10 +12,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from pipeline.core.artifact import load
 from pipeline.core.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR
 from pipeline.core.files import sha256_of
+from pipeline.core.verified_folder import MANIFEST
 from pipeline.environments import problems
-from pipeline.posttraining.common.checkpoints import COMPLETE, last_complete_checkpoint
+from pipeline.posttraining.common.checkpoints import newest_checkpoint
 from pipeline.posttraining.reward.scoring import RewardModel
-from tests.posttraining.tiny import PROBE, PROBLEMS, TRAINING, write_data, write_model
+from tests.posttraining.tiny import EVAL_SAMPLING, PROBLEMS, TRAINING, write_data, write_model
 from tests.runs import finished, freeze, start_worker, wait_until
 
 WEIGHTS = "checkpoint/model.safetensors"
@@ -32,7 +33,7 @@ def rl_settings(**changes: Any) -> dict[str, Any]:
         "max_prompt_length": 64,
         "max_completion_length": 6,
         "save_every_steps": 1,
-        "probe": PROBE,
+        "probe": EVAL_SAMPLING,
         "problems": PROBLEMS,
         **changes,
     }
@@ -63,9 +64,9 @@ def test_the_reward_model_learns_and_rewards_a_stage(run: Path) -> None:
     assert manifest.after is not None
     # Half is chance; a random base of this size does not tell topics apart, a sixth of the pairs.
     assert manifest.after > 0.6
-    judge = RewardModel(stage / "checkpoint", 128, 8)
-    posed = problems("general_chat", 8, 0, "held_out")
-    good, bad = judge(posed, [p.solution for p in posed]), judge(posed, ["That is stupid."] * 8)
+    reward_model = RewardModel(stage / "checkpoint", 128, 8)
+    held_out = problems("general_chat", 8, 0, "held_out")
+    good, bad = reward_model(held_out, [p.solution for p in held_out]), reward_model(held_out, ["That is stupid."] * 8)
     assert sum(good) > sum(bad)
 
     # Long enough for some random completions to end: only those can differ in reward.
@@ -101,20 +102,20 @@ def test_killed_or_stopped_a_stage_ends_as_if_it_had_not_been(run: Path) -> None
 
     state = same / "state"
     worker = start_worker(same)
-    wait_until(lambda: (state / "checkpoint-1" / COMPLETE).exists(), worker)
+    wait_until(lambda: (state / "checkpoint-1" / MANIFEST).exists(), worker)
     os.killpg(worker.pid, signal.SIGKILL)
     worker.communicate()
-    survivor = last_complete_checkpoint(state)
+    survivor = newest_checkpoint(state)
     assert survivor is not None
     # What a kill in the middle of saving leaves is no checkpoint.
     broken = state / "checkpoint-9"
     broken.mkdir()
     (broken / "trainer_state.json").write_text("{")
-    assert last_complete_checkpoint(state) == survivor
+    assert newest_checkpoint(state) == survivor
 
     worker = start_worker(same)
     reached = int(survivor.name.rpartition("-")[2]) + 1
-    wait_until(lambda: (state / f"checkpoint-{reached}" / COMPLETE).exists(), worker)
+    wait_until(lambda: (state / f"checkpoint-{reached}" / MANIFEST).exists(), worker)
     worker.send_signal(signal.SIGTERM)
     said = worker.communicate(timeout=300)[1].decode()
     assert worker.returncode in (EXIT_REQUEUE, EXIT_DONE), said

@@ -1,4 +1,4 @@
-"""Loss far into long documents: what a model makes of more context than it was pretrained on."""
+"""Windows of long held-out documents, for the loss at more context than a model was pretrained on."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,11 +10,11 @@ from pipeline.pretraining.data.stream import Batch
 from pipeline.tokenization.shards import TokenShard
 
 
-def long_windows(shards: Sequence[TokenShard], context: int) -> Iterator[numpy.ndarray]:
-    """Windows of `context` + 1 tokens that each lie inside one document.
+def document_windows(shards: Sequence[TokenShard], context: int) -> Iterator[numpy.ndarray]:
+    """Windows of `context` + 1 tokens, each from inside one document, which overlap in one token at most.
 
-    First the beginning of every long document, then the next part of each that has one, and so on: as many
-    documents as possible before a second window of the same.
+    The first window of every document that is long enough, then the second of every one that has a second, and so on,
+    so that any number of windows comes from as many documents as possible.
     """
     documents = [shard.document(number) for shard in shards for number in range(shard.documents)]
     part = 0
@@ -24,14 +24,20 @@ def long_windows(shards: Sequence[TokenShard], context: int) -> Iterator[numpy.n
         part += 1
 
 
-def long_batch(tokens: Path, domains: Sequence[str], context: int, windows: int) -> Batch:
-    """Up to `windows` windows of held-out documents as sequences of `context` tokens.
+def long_document_batch(tokens: Path, domains: Sequence[str], context: int, windows: int) -> Batch:
+    """Up to `windows` windows of held-out documents, each a sequence of `context` tokens with its labels.
+
+    Args:
+        tokens: the `tokens/` folder of a tokenize stage.
+        domains: whose held-out documents the windows are cut from.
+        context: tokens in a sequence.
+        windows: sequences, at most.
 
     Raises:
-        DataError: if no held-out document of the domains is that long.
+        DataError: if no held-out document of the domains has more than `context` tokens.
     """
     shards = [TokenShard.open(tokens / domain / "validation.ds") for domain in domains]
-    rows = [window for window, _ in zip(long_windows(shards, context), range(windows), strict=False)]
+    rows = [window for window, _ in zip(document_windows(shards, context), range(windows), strict=False)]
     if not rows:
         raise DataError(
             f"{tokens}: no held-out document of {', '.join(domains)} has {context + 1} tokens; "

@@ -1,0 +1,28 @@
+"""The arithmetic of an optimizer step: how many micro-batches each rank accumulates gradients over."""
+
+from pipeline.core.errors import ConfigError
+
+
+def micro_batches_per_step(
+    *, step_key: str, per_step: int, micro_batch_key: str, micro_batch: int, sharers: int, unit: str = "ranks"
+) -> int:
+    """Micro-batches that each rank goes through in one optimizer step.
+
+    Args:
+        step_key: the setting that `per_step` is from, for the error.
+        per_step: samples of an optimizer step, over all ranks.
+        micro_batch_key: the setting that `micro_batch` is from, for the error.
+        micro_batch: samples in one forward pass.
+        sharers: ranks, or groups of ranks, that have samples of their own.
+        unit: what these are called in the error.
+
+    Raises:
+        ConfigError: if the samples of a step do not divide evenly, with the numbers and what would.
+    """
+    per_round = micro_batch * sharers
+    if per_step % per_round:
+        raise ConfigError(
+            f"{step_key}={per_step} is no multiple of {micro_batch_key}={micro_batch} × {sharers} {unit}; "
+            f"set {step_key} to a multiple of {per_round}"
+        )
+    return per_step // per_round

@@ -1,0 +1,117 @@
+"""How post-training evaluates a chat model: sampled completions of held-out problems, scored as training rewards them.
+
+SFT does so after training, each stage of reinforcement learning before and after. The problems and the random numbers
+are the same every time, so that a difference comes from the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from pipeline.environments import Problem, ProblemConfig, problems
+from pipeline.inference.completions import Completion, complete_problems, group_by_environment
+from pipeline.inference.loading import load_model
+from pipeline.posttraining.common.config import EvalSamplingConfig
+
+EVAL_SAMPLING_SEED = 20_260_429
+"""Seed of the held-out problems and of sampling; no stage has another, so that all evaluate alike."""
+
+Scorer = Callable[[Sequence[Problem], Sequence[str]], list[float]]
+"""Problems and as many completions → a score from 0 to 1 for each: what may stand in for an environment's verifier."""
+
+
+def eval_problems(
+    environments: Sequence[str], eval_sampling: EvalSamplingConfig, problem_config: ProblemConfig
+) -> list[Problem]:
+    """The held-out problems of each environment that a model is evaluated on, a pure function of the arguments."""
+    return [
+        problem
+        for environment in environments
+        for problem in problems(
+            environment, eval_sampling.prompts_per_domain, EVAL_SAMPLING_SEED, "held_out", problem_config
+        )
+    ]
+
+
+def reward_of(completions: Sequence[Completion], scorer: Scorer | None = None) -> list[float]:
+    """The reward of each completion, from 0 to 1, in training and evaluation alike.
+
+    It is the verifier's score, or the scorer's if there is one; a completion that did not end has 0 in either case.
+
+    Args:
+        completions: of one environment's problems.
+        scorer: what stands in for the environment's verifier.
+    """
+    if scorer is None:
+        return [completion.reward for completion in completions]
+    scores = scorer([each.problem for each in completions], [each.text for each in completions])
+    return [score if each.ended else 0.0 for score, each in zip(scores, completions, strict=True)]
+
+
+@dataclass(frozen=True)
+class EvalResult:
+    """Mean rewards of sampled completions, and the share of them that is well formed."""
+
+    reward_by_environment: dict[str, float]
+    well_formed_by_environment: dict[str, float]
+    completions: list[Completion]
+
+    @property
+    def reward(self) -> float:
+        """The mean over the environments of their mean rewards."""
+        return fmean(self.reward_by_environment.values())
+
+    def metrics(self, when: str) -> dict[str, float]:
+        """`reward/*` and `in_format/*`, by environment and over all; `when` ends their names: before or after."""
+        named = {f"reward/{environment}/{when}": reward for environment, reward in self.reward_by_environment.items()}
+        named |= {
+            f"in_format/{environment}/{when}": share for environment, share in self.well_formed_by_environment.items()
+        }
+        well_formed = fmean(self.well_formed_by_environment.values())
+        return {f"reward/{when}": self.reward, f"in_format/{when}": well_formed, **named}
+
+    def samples(self, count: int = 3) -> list[dict[str, str]]:
+        """Some completions with their prompts, spread evenly over all of them, for the report."""
+        shown = self.completions[:: max(1, len(self.completions) // count)][:count]
+        return [{"prompt": completion.problem.prompt, "answer": completion.text} for completion in shown]
+
+
+def evaluate_by_sampling(
+    checkpoint: Path,
+    problems: Sequence[Problem],
+    eval_sampling: EvalSamplingConfig,
+    max_new_tokens: int,
+    scorers: Mapping[str, Scorer] | None = None,
+) -> EvalResult:
+    """Samples completions of a checkpoint's model at temperature 1.0 and scores them; a collective.
+
+    Ranks share the problems, and each gets the result of all. Called again it gives the same result, and it leaves the
+    caller's random state as it was.
+
+    Args:
+        checkpoint: a Hugging Face folder of a chat model.
+        problems: what is asked, of one or more environments.
+        eval_sampling: how many completions, and how many of them together.
+        max_new_tokens: tokens of a completion, at most.
+        scorers: by environment, what stands in for its verifier.
+
+    Raises:
+        CheckpointError: if the model cannot be loaded.
+    """
+    completions = complete_problems(
+        load_model(checkpoint),
+        problems,
+        eval_sampling.batch_size,
+        max_new_tokens,
+        samples_per_prompt=eval_sampling.samples_per_prompt,
+        sampling_seed=EVAL_SAMPLING_SEED,
+    )
+    groups = group_by_environment(completions)
+    return EvalResult(
+        {environment: fmean(reward_of(own, (scorers or {}).get(environment))) for environment, own in groups.items()},
+        {environment: fmean(each.well_formed for each in own) for environment, own in groups.items()},
+        completions,
+    )

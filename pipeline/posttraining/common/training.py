@@ -1,0 +1,78 @@
+"""What every stage with a trainer does around it: the baseline, training that resumes, the checkpoint it hands on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.files import read_json, write_json
+from pipeline.posttraining.common.callbacks import StageCallback
+from pipeline.posttraining.common.checkpoints import newest_checkpoint
+from pipeline.pretraining.engine.distributed import gather_objects, rank
+
+
+def baseline_metrics(path: Path, evaluate: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """The metrics of the model before training, evaluated by the stage's first attempt and read by later ones.
+
+    A collective: rank 0 says whether the file is there, and if it is not, all ranks evaluate together.
+
+    Args:
+        path: a JSON file in the stage's state.
+        evaluate: returns the metrics on every rank; it may be a collective.
+    """
+    known = gather_objects(read_json(path) if path.exists() else None)[0]
+    if known is None:
+        known = evaluate()
+        if rank() == 0:
+            write_json(path, known)
+    return known
+
+
+def train(trainer: Any, callback: StageCallback, state: Path) -> Any:
+    """Trains to the end, from the newest complete checkpoint if there is one; a collective.
+
+    Args:
+        trainer: one of TRL's, with `callback` among its callbacks.
+        callback: reports the steps, and ends training on a stop signal.
+        state: where the trainer writes its checkpoints.
+
+    Returns:
+        transformers' `TrainOutput`, with the mean training loss.
+
+    Raises:
+        Requeue: if training ended early on a stop signal, after saving a checkpoint.
+    """
+    checkpoint = newest_checkpoint(state)
+    output = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    callback.raise_if_stopped()
+    return output
+
+
+def export_model(trainer: Any, output: Path) -> Path:
+    """Writes the trained model as a plain Hugging Face folder, and returns it: `output/checkpoint`; a collective.
+
+    It holds weights, configuration, generation configuration, tokenizer and chat template.
+    """
+    checkpoint = output / "checkpoint"
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    # A collective: under ZeRO-3 each rank has a part of every weight.
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    if trainer.args.should_save:
+        shutil.rmtree(checkpoint, ignore_errors=True)
+        if model.config.tie_word_embeddings:
+            # In the gathered weights the head no longer shares the embedding's memory, and would be stored beside it.
+            for name in model._tied_weights_keys or ():
+                weights.pop(name, None)
+        # The trainer's own `save_model` would add a pickle of its arguments with paths of this machine.
+        model.save_pretrained(checkpoint, state_dict=weights)
+        trainer.processing_class.save_pretrained(checkpoint)
+    trainer.accelerator.wait_for_everyone()
+    return checkpoint
+
+
+def tokens_seen(trainer: Any) -> int:
+    """Tokens that the trainer went through on all ranks, by its newest row of metrics that counts them; else 0."""
+    counted = [row["num_tokens"] for row in trainer.state.log_history if "num_tokens" in row]
+    return int(float(counted[-1])) if counted else 0

@@ -1,0 +1,55 @@
+"""The loss of a chat model on the assistant's turns of held-out conversations, as SFT trains it.
+
+It is not the loss of packed documents that `pipeline.evaluation.loss` measures on every token.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional
+
+from pipeline.inference.chat import Message
+from pipeline.inference.loading import LoadedModel
+
+IGNORED = -100
+"""Label of a token that the loss leaves out."""
+
+
+@torch.inference_mode()
+def assistant_loss(
+    loaded: LoadedModel, conversations: Sequence[list[Message]], max_length: int, batch_size: int
+) -> float:
+    """Mean cross-entropy in nats per token of the assistant's turns and their ends, over all conversations together.
+
+    Args:
+        loaded: a model whose chat template marks the assistant's turns.
+        conversations: of which at least one has an assistant's turn.
+        max_length: tokens after which a conversation is cut.
+        batch_size: conversations in one forward pass.
+    """
+    model, tokenizer = loaded.model, loaded.tokenizer
+    total, tokens = 0.0, 0
+    for start in range(0, len(conversations), batch_size):
+        batch = tokenizer.apply_chat_template(
+            conversations[start : start + batch_size],
+            tokenize=True,
+            return_dict=True,
+            return_assistant_tokens_mask=True,
+            truncation=True,
+            max_length=max_length,
+        )
+        ids, masks = batch["input_ids"], batch["assistant_masks"]
+        longest = max(map(len, ids))
+        padded = torch.full((len(ids), longest), tokenizer.pad_token_id)
+        labels = torch.full((len(ids), longest), IGNORED)
+        for row, (sequence, mask) in enumerate(zip(ids, masks, strict=True)):
+            padded[row, : len(sequence)] = torch.tensor(sequence)
+            labels[row, : len(sequence)] = torch.where(torch.tensor(mask).bool(), torch.tensor(sequence), IGNORED)
+        # Padding is on the right, where causal attention does not look, so it needs no mask.
+        logits = model(input_ids=padded.to(model.device)).logits[:, :-1].float()
+        targets = labels[:, 1:].to(model.device)
+        total += functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+        ).item()
+        tokens += int((targets != IGNORED).sum())
+    return total / tokens

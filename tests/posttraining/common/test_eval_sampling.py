@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.environments import ProblemConfig, problems
+from pipeline.inference.completions import Completion
+from pipeline.posttraining.common.config import EvalSamplingConfig
+from pipeline.posttraining.common.eval_sampling import EvalResult, eval_problems, evaluate_by_sampling, reward_of
+from tests.posttraining.tiny import EVAL_SAMPLING, PROBLEMS, write_model
+
+
+def test_sampling_is_the_same_every_time_and_leaves_the_random_state(tmp_path: Path) -> None:
+    write_model(tmp_path)
+    eval_sampling = EvalSamplingConfig(**EVAL_SAMPLING)
+    held_out = eval_problems(["math", "identity"], eval_sampling, ProblemConfig(**PROBLEMS))
+    state = torch.get_rng_state()
+    first = evaluate_by_sampling(tmp_path / "checkpoint", held_out, eval_sampling, 8)
+    assert torch.equal(state, torch.get_rng_state())
+    torch.manual_seed(5)
+    assert evaluate_by_sampling(tmp_path / "checkpoint", held_out, eval_sampling, 8) == first
+    assert [each.problem for each in first.completions] == [problem for problem in held_out for _ in range(2)]
+
+
+def test_a_completion_that_did_not_end_has_no_reward() -> None:
+    problem = problems("math", 1, 0, "held_out")[0]
+    ended, cut = (Completion(problem, problem.solution, ended) for ended in (True, False))
+    assert reward_of([ended, cut]) == [1.0, 0.0]
+    assert reward_of([ended, cut], lambda asked, texts: [0.25] * len(texts)) == [0.25, 0.0]
+
+
+def test_metrics_are_means_over_environments() -> None:
+    result = EvalResult({"math": 1.0, "identity": 0.5}, {"math": 1.0, "identity": 0.0}, [])
+    assert result.reward == 0.75
+    assert result.metrics("after") == {
+        "reward/after": 0.75, "in_format/after": 0.5, "reward/math/after": 1.0, "reward/identity/after": 0.5,
+        "in_format/math/after": 1.0, "in_format/identity/after": 0.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 2, 20])
+def test_samples_are_spread_over_the_completions(count: int) -> None:
+    asked = problems("math", count, 0, "held_out")
+    result = EvalResult({}, {}, [Completion(problem, str(number), True) for number, problem in enumerate(asked)])
+    assert [each["answer"] for each in result.samples()] == {1: ["0"], 2: ["0", "1"], 20: ["0", "6", "12"]}[count]

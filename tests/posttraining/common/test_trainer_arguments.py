@@ -1,0 +1,29 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.context import StageContext
+from pipeline.core.errors import ConfigError
+from pipeline.posttraining.common.trainer_arguments import batch_arguments, deepspeed_arguments
+
+
+def test_a_step_is_divided_among_the_ranks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    context = dataclasses.replace(StageContext.for_test("rl_math", None, {}, tmp_path), world_size=64)
+    assert batch_arguments(context, "completions", 1024, "completions_per_device", 4) == {
+        "per_device_train_batch_size": 4,
+        "gradient_accumulation_steps": 4,
+    }
+    assert "completions=1024 = completions_per_device=4 x 64 ranks x 4 accumulated" in capsys.readouterr().out
+    message = (
+        r"stages\.rl_math\.config\.sequences_per_step=256 is no multiple of sequences_per_device=3 × 64 ranks; "
+        "set sequences_per_step to a multiple of 192"
+    )
+    with pytest.raises(ConfigError, match=message):
+        batch_arguments(context, "sequences_per_step", 256, "sequences_per_device", 3)
+
+
+def test_deepspeed_takes_what_is_set_and_what_trainers_need() -> None:
+    assert deepspeed_arguments({"bf16": {"enabled": False}})["bf16"] == {"enabled": False}
+    zero3 = deepspeed_arguments({"zero_optimization": {"stage": 3}})["zero_optimization"]
+    assert zero3["stage3_gather_16bit_weights_on_model_save"] is True

@@ -1,0 +1,47 @@
+"""The reward model's head, its scores, and the scale of its rewards."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+from pipeline.core.errors import CheckpointError
+from pipeline.environments import problems
+from pipeline.posttraining.reward.granite_classifier import (
+    GraniteForSequenceClassification,
+    register_granite_classifier,
+)
+from pipeline.posttraining.reward.scoring import RewardModel, load_reward_model, raw_scores, write_reward_scale
+
+
+def test_granite_has_a_head_and_the_scale_is_logistic(checkpoint: Path, tmp_path: Path) -> None:
+    register_granite_classifier()
+    model = load_reward_model(checkpoint)
+    assert isinstance(model, GraniteForSequenceClassification)
+    assert torch.equal(model.score.weight, load_reward_model(checkpoint).score.weight), "the new head is seeded"
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    folder = tmp_path / "checkpoint"
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    drawn = problems("general_chat", 6, 0, "train")
+    prompts, responses = [p.prompt for p in drawn], [p.solution for p in drawn]
+    one = raw_scores(model, tokenizer, prompts, responses, 64, 1)
+    assert raw_scores(model, tokenizer, prompts, responses, 64, 4) == pytest.approx(one, abs=1e-5)
+    with pytest.raises(CheckpointError, match="reward_scale"):
+        RewardModel(folder, 64, 4)
+    with pytest.raises(CheckpointError, match="learned nothing"):
+        write_reward_scale(folder, rejected=1.0, chosen=1.0)
+    low, high = sorted(one)[1], sorted(one)[-2]
+    write_reward_scale(folder, rejected=low, chosen=high)
+    rewards = RewardModel(folder, 64, 4)(drawn, responses)
+    # 0.1 and 0.9 at the two scores of the scale: log-odds of +-ln 9, linear in the score.
+    expected = [1 / (1 + 9 ** -(2 * (score - low) / (high - low) - 1)) for score in one]
+    assert rewards == pytest.approx(expected, abs=1e-4)
+    assert [rewards[one.index(score)] for score in (low, high)] == pytest.approx([0.1, 0.9], abs=1e-3)
+    ranked = [reward for _, reward in sorted(zip(one, rewards, strict=True))]
+    assert ranked == sorted(ranked)
+    assert 0 < ranked[0] < 0.1 < 0.9 < ranked[-1] < 1, "better than the mean chosen reply is rewarded more"
+    assert AutoConfig.from_pretrained(folder).num_labels == 1
+    assert type(AutoModelForSequenceClassification.from_pretrained(folder)).__name__.startswith("Granite")
