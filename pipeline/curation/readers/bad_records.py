@@ -43,7 +43,7 @@ def read_error_reason(error: BaseException) -> str:
 
 @dataclass(frozen=True)
 class RecordLocation:
-    """Where a record begins."""
+    """Where a record begins: file, and offset in it."""
 
     file: str
     offset: int

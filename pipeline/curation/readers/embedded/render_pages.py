@@ -34,7 +34,7 @@ class Page(pydoc.HTMLDoc):
     """pydoc's HTML without the values of variables, which tell of the machine, its paths and its environment."""
 
     def docother(self, *arguments: object, **named: object) -> str:
-        """Renders a variable as nothing."""
+        """Leaves a variable out of the page."""
         return ""
 
 
