@@ -41,7 +41,9 @@ from pipeline.curation.filters.extraction import Extraction
 from pipeline.curation.filters.features import features
 from pipeline.curation.readers.embedded import web_pages
 from pipeline.curation.readers.sources import Disclosure, EmbeddedSource
-from pipeline.curation.recipes import steps
+from pipeline.curation.recipes.steps import STEPS
+from pipeline.curation.recipes.steps import pages as page_steps
+from pipeline.curation.recipes.steps.duplicates import MinHash
 from pipeline.curation.text.vocabulary import ENGLISH
 
 Decide = Callable[[Document], bool]
@@ -60,15 +62,15 @@ def stock(name: str) -> Decide:
 
 def ours(name: str) -> Decide:
     """This project's rule with its defaults."""
-    document_filter = filter_of(steps.STEPS[name](step=name))  # type: ignore[call-arg]
+    document_filter = filter_of(STEPS[name](step=name))  # type: ignore[call-arg]
     return lambda document: document_filter(document).removal is None
 
 
 FILTERS = ("gopher_repetition", "gopher_quality", "c4", "fineweb_quality")
 SIGNATURES = "MinHash signatures, 14 x 8 of 5-grams"
-EXTRACTORS: dict[str, Callable[[], steps.Trafilatura | steps.Resiliparse]] = {
-    "extraction, trafilatura": lambda: steps.Trafilatura(step="trafilatura", timeout_seconds=60),
-    "extraction, resiliparse": lambda: steps.Resiliparse(step="resiliparse", timeout_seconds=60),
+EXTRACTORS: dict[str, Callable[[], page_steps.Extractor]] = {
+    "extraction, trafilatura": lambda: page_steps.Trafilatura(step="trafilatura", timeout_seconds=60),
+    "extraction, resiliparse": lambda: page_steps.Resiliparse(step="resiliparse", timeout_seconds=60),
 }
 Row = tuple[str, float, float, float | None]
 MAKERS: dict[str, Callable[[str], Decide]] = {"stock": stock, "ours": ours}
@@ -121,7 +123,7 @@ class MinHashSignatures(PipelineStep):
             config = MinhashConfig(hash_config=HashConfig(precision=64))
             MinhashDedupSignature(str(self.folder), config=config).run(data, rank, world_size)
         else:
-            sign(data, steps.MinHash(step="minhash"), self.folder / f"{rank}.npy")
+            sign(data, MinHash(step="minhash"), self.folder / f"{rank}.npy")
         return iter(())
 
 
@@ -154,7 +156,7 @@ def pages(modules: int) -> list[str]:
     source = EmbeddedSource(
         kind="embedded", generator="web_pages", packages=("python",), limit=modules, disclosure=disclosure
     )
-    return [page.text for page in web_pages.read(source, web_pages.units(source))]
+    return [page.text for page in web_pages.read(source, web_pages.list_items(source))]
 
 
 def sources(megabytes: float) -> list[str]:

@@ -31,7 +31,7 @@ from pipeline.curation.dedup import near_duplicates
 from pipeline.curation.dedup.minhash import Signatures
 from pipeline.curation.dedup.near_duplicates import jaccard
 from pipeline.curation.dedup.shingles import shingles_of
-from pipeline.curation.recipes.steps import MinHash
+from pipeline.curation.recipes.steps.duplicates import MinHash
 from pipeline.curation.text.documents import content_id, read_documents, read_folder, write_documents
 
 WORDS = 400

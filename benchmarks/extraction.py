@@ -22,7 +22,7 @@ from datatrove.pipeline.readers import WarcReader
 
 from pipeline.curation.filters.extraction import extractor_of
 from pipeline.curation.readers.warc import WarcPages
-from pipeline.curation.recipes import steps
+from pipeline.curation.recipes.steps import pages
 
 NO_LIMIT = -1
 SPACE = re.compile(r"\s+")
@@ -42,10 +42,10 @@ def our_pages(path: Path) -> list[Document]:
 
 VARIANTS: dict[str, tuple[Callable[[Path], list[Document]], Callable[[], BaseExtractor]]] = {
     "stock datatrove, trafilatura": (stock_pages, Trafilatura),
-    "trafilatura, favor_precision": (our_pages, lambda: extractor_of(steps.Trafilatura(step="trafilatura"))),
-    "trafilatura": (our_pages, lambda: extractor_of(steps.Trafilatura(step="trafilatura", favor_precision=False))),
-    "resiliparse, main_content": (our_pages, lambda: extractor_of(steps.Resiliparse(step="resiliparse"))),
-    "resiliparse": (our_pages, lambda: extractor_of(steps.Resiliparse(step="resiliparse", main_content=False))),
+    "trafilatura, favor_precision": (our_pages, lambda: extractor_of(pages.Trafilatura(step="trafilatura"))),
+    "trafilatura": (our_pages, lambda: extractor_of(pages.Trafilatura(step="trafilatura", favor_precision=False))),
+    "resiliparse, main_content": (our_pages, lambda: extractor_of(pages.Resiliparse(step="resiliparse"))),
+    "resiliparse": (our_pages, lambda: extractor_of(pages.Resiliparse(step="resiliparse", main_content=False))),
 }
 
 

@@ -148,7 +148,7 @@ def main() -> None:
         for path in options.warc:
             shutil.copy(path, pages)
         source = rendered(options.modules)
-        names = web_pages.units(source)
+        names = web_pages.list_items(source)
         # As many files as there are tasks.
         for part in range(TASKS):
             write_warc(pages / f"rendered-{part}.warc.gz", web_pages.read(source, names[part::TASKS]))

@@ -79,8 +79,9 @@ class CurateConfig:
         from pipeline.curation.decontamination.benchmarks import describe_benchmarks
         from pipeline.curation.readers.source_files import describe
         from pipeline.curation.recipes.referenced_files import describe_files, describe_runs
-        from pipeline.curation.recipes.steps import Decontaminate, ExactDedup, MinHash, SubstringDedup
         from pipeline.curation.recipes.steps.classifiers import model_files
+        from pipeline.curation.recipes.steps.contamination import Decontaminate
+        from pipeline.curation.recipes.steps.duplicates import ExactDedup, MinHash, SubstringDedup
 
         return {
             recipe.domain: {

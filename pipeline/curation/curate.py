@@ -99,7 +99,7 @@ def plan(recipes: list[Recipe], config: CurateConfig, state: Path, output: Path)
 
 def _units(recipes: list[Recipe]) -> int:
     """Files, modules and generated documents to read."""
-    return sum(len(readers.units(source)) for recipe in recipes for source in recipe.sources)
+    return sum(len(readers.list_items(source)) for recipe in recipes for source in recipe.sources)
 
 
 def _funnel(state: Path, recipe: Recipe) -> Path:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.curation.readers.embedded.packages import module_name, python_files, shuffled, text_of
+from pipeline.curation.readers.embedded.packages import module_name, python_files, read_source, shuffled
 from pipeline.synthesis import sandbox
 from pipeline.synthesis.sample import Sample
 
@@ -17,7 +17,7 @@ def modules(packages: tuple[str, ...], limit: int | None) -> list[str]:
     names = [
         module_name(name)
         for name, path in files.items()
-        if not any(part.startswith("_") for part in module_name(name).split(".")) and ">>> " in text_of(path)
+        if not any(part.startswith("_") for part in module_name(name).split(".")) and ">>> " in read_source(path)
     ]
     return shuffled(sorted(names), 0)[:limit]
 

@@ -3,28 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from pipeline.core.domains import DOMAINS
 from pipeline.tokenization.special_tokens import BLOCK_SIZE
 
 BYTES = 256
 """Single-byte tokens that every byte-level vocabulary starts from."""
-
-DOMAINS = (
-    "common_crawl",
-    "common_crawl_hq",
-    "code",
-    "math",
-    "technical",
-    "multilingual",
-    "domain",
-    "synthetic",
-    "long_cot",
-    "language_instructions",
-    "code_instructions",
-    "books",
-    "code_repositories",
-)
-"""All domains of the five phases' mixtures."""
-
 
 LONG = "_long"
 """What the name of a domain of long documents ends in."""

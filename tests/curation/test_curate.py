@@ -62,7 +62,7 @@ def test_in_is_kept_and_removed_at_every_step(tmp_path: Path, run_curate: Curate
 
 
 def test_pages_come_from_a_warc_and_what_is_no_page_has_a_row(tmp_path: Path, run_curate: Curate) -> None:
-    from pipeline.curation.readers.embedded.text import EmbeddedText
+    from pipeline.curation.readers.embedded import EmbeddedText
     from pipeline.curation.readers.warc import write_warc
 
     body = "".join(f"<p>{PROSE} This is paragraph {number}.</p>" for number in range(4))

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.artifact import Manifest, publish, read_manifest
+from pipeline.core.domains import DOMAINS
 from pipeline.core.files import read_json
-from pipeline.tokenization.config import DOMAINS
 from tests import ROOT
 
 SETTINGS = [

@@ -21,7 +21,7 @@ def check_bad_share(recipe: Recipe, audits: list[Path], config: CurateConfig) ->
     counted = [read_json(path) for path in audits]
     records = sum(each["counts"]["read"]["in"] for each in counted)
     bad = sorted((row for each in counted for row in each["quarantined"]), key=lambda row: (row["file"], row["offset"]))
-    files = sum(len(readers.units(source)) for source in recipe.sources)
+    files = sum(len(readers.list_items(source)) for source in recipe.sources)
     bad_files = {row["file"] for row in bad if row["reason"] in FILE_REASONS}
     named = ", ".join(f"{row['file']} at {row['unit']} {row['offset']}: {row['reason']}" for row in bad[:MOST_NAMED])
     if len(bad) > config.maximum_bad_share * records:

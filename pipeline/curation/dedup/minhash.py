@@ -6,7 +6,7 @@ texts of Jaccard similarity s have a bucket in common with probability 1 - (1 - 
 
 import numpy
 
-from pipeline.curation.recipes.steps import MinHash
+from pipeline.curation.recipes.steps.duplicates import MinHash
 
 SEED = 1
 """datatrove's."""

@@ -20,7 +20,7 @@ from pipeline.curation.dedup.buckets import groups_of_bucket
 from pipeline.curation.dedup.minhash import Signatures
 from pipeline.curation.dedup.shingles import shingles_of
 from pipeline.curation.dedup.text_store import CandidateTexts
-from pipeline.curation.recipes.steps import MinHash
+from pipeline.curation.recipes.steps.duplicates import MinHash
 from pipeline.curation.text.documents import read_documents
 
 CLUSTER_SIZE = "minhash_cluster_size"

@@ -14,7 +14,7 @@ from pipeline.curation.dedup.near_duplicates import sign
 from pipeline.curation.dedup.repeats import write_runs
 from pipeline.curation.dedup.substrings import UNCUT
 from pipeline.curation.dedup.units import units_of
-from pipeline.curation.recipes.steps import MinHash, SubstringDedup
+from pipeline.curation.recipes.steps.duplicates import MinHash, SubstringDedup
 from pipeline.curation.text.documents import read_documents, read_folder
 
 ID_BYTES = 32

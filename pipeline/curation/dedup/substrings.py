@@ -13,7 +13,7 @@ from pipeline.curation.audit.filter_result import FilterResult, Removal
 from pipeline.curation.dedup.repeats import REPEAT, UNIT_BITS
 from pipeline.curation.dedup.text_store import CandidateTexts
 from pipeline.curation.dedup.units import Units, units_of
-from pipeline.curation.recipes.steps import SubstringDedup
+from pipeline.curation.recipes.steps.duplicates import SubstringDedup
 from pipeline.curation.text.documents import content_id, read_documents
 
 UNCUT = "uncut_id"

@@ -9,7 +9,7 @@ import numpy
 import xxhash
 
 from pipeline.core.errors import DataError
-from pipeline.curation.recipes.steps import SubstringDedup
+from pipeline.curation.recipes.steps.duplicates import SubstringDedup
 
 SEED = 1
 _WORD = re.compile(r"\S+")

@@ -1,7 +1,7 @@
-"""The rules of C4 (Raffel et al. 2020, section 2.2): takes lines out, and refuses some documents.
+"""The filter of C4 (Raffel et al. 2020, section 2.2): removes lines, and rejects some documents.
 
-Decisions, reasons and the lines left are those of datatrove's C4QualityFilter. Sentences are only counted where the
-lines left are too few to decide: a line is one sentence at least.
+Decisions, reasons and the remaining lines are those of datatrove's C4QualityFilter. Sentences are counted only where
+the number of remaining lines does not decide: a line has at least one sentence.
 """
 
 import re
@@ -11,19 +11,18 @@ from datatrove.data import Document
 from pipeline.curation.audit.filter_result import Check, FilterResult, reject
 from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.filters.sentences import count_sentences
-from pipeline.curation.recipes import steps
+from pipeline.curation.recipes.steps.text import C4
 
 CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
-ENDS = (".", "?", "!", '"', "'")
+SENTENCE_ENDS = (".", "?", "!", '"', "'")
 POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 
 
-def c4_filter(step: steps.C4) -> DocumentFilter:
-    """Keeps lines that are sentences, and documents with enough of them."""
+def c4_filter(step: C4) -> DocumentFilter:
+    """Removes lines that are no sentences, and rejects documents with too few sentences left."""
 
     def apply(document: Document) -> FilterResult:
-        """What the step says."""
-        lines = _kept(document.text, step)
+        lines = _remaining_lines(document.text, step)
         if isinstance(lines, str):
             return reject(lines)
         checks: tuple[Check, ...] = ()
@@ -38,9 +37,9 @@ def c4_filter(step: steps.C4) -> DocumentFilter:
     return apply
 
 
-def _kept(text: str, step: steps.C4) -> list[str] | str:
-    """The lines that stay, or the reason to refuse the whole document."""
-    # What the text does not have anywhere, no line has.
+def _remaining_lines(text: str, step: C4) -> list[str] | str:
+    """The lines that are kept, or the reason to reject the whole document."""
+    # What the text does not have anywhere, no line has: most texts are not searched line by line.
     lower = text.lower()
     phrases = [phrase for phrase in POLICIES if phrase in lower]
     if step.javascript and "javascript" in lower:
@@ -54,7 +53,7 @@ def _kept(text: str, step: steps.C4) -> list[str] | str:
             continue
         if citations:
             line = CITATION.sub("", line)
-        if step.terminal_punctuation and (not line.endswith(ENDS) or line.endswith("...")):
+        if step.terminal_punctuation and (not line.endswith(SENTENCE_ENDS) or line.endswith("...")):
             continue
         if len(words) < step.minimum_words_per_line:
             continue

@@ -1,4 +1,4 @@
-"""Scores of trained classifiers, written down and held against limits."""
+"""The filter that scores documents with trained classifiers and compares the scores with limits."""
 
 from pathlib import Path
 
@@ -7,18 +7,18 @@ from datatrove.data import Document
 from pipeline.curation.audit.filter_result import Check, FilterResult, reject
 from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.quality.classifier import load_scorer
-from pipeline.curation.recipes import steps
+from pipeline.curation.recipes.steps.classifiers import Classifier
 
 
-def classifier_filter(step: steps.Classifier) -> DocumentFilter:
-    """Writes P(label) of each classifier to `scores` in the metadata; refuses what is below a limit.
+def classifier_filter(step: Classifier) -> DocumentFilter:
+    """Writes the probability of each classifier's label to `scores` in the metadata; rejects scores below a limit.
 
-    The rule raises nothing. Making it raises DataError for a classifier that cannot be read or has no such label.
+    Raises:
+        DataError: when the filter is made, for a classifier that cannot be read or has no such label.
     """
     models = [(model, load_scorer(Path(model.path), model.label)) for model in step.models]
 
     def apply(document: Document) -> FilterResult:
-        """What the step says."""
         scores: dict[str, float] = dict(document.metadata.get("scores", {}))
         checks: list[Check] = []
         for model, score_of in models:

@@ -1,4 +1,4 @@
-"""The rules of the Granite Code models for source files (arXiv 2405.04324, Granite 3.0 report 3.1)."""
+"""The filter of the Granite Code models for source files (arXiv 2405.04324, Granite 3.0 report 3.1)."""
 
 from collections.abc import Iterator
 
@@ -8,14 +8,16 @@ from datatrove.data import Document
 
 from pipeline.curation.audit.filter_result import FilterResult, LimitCheck, check_limits, reject
 from pipeline.curation.filters.filter_step import DocumentFilter
-from pipeline.curation.recipes import steps
+from pipeline.curation.recipes.steps.text import CodeRules
 
 
-def code_filter(step: steps.CodeRules) -> DocumentFilter:
-    """Keeps source files that are code."""
+def code_filter(step: CodeRules) -> DocumentFilter:
+    """Rejects files that are no code: XML, few letters, data of unusual length, pages with little visible text.
+
+    The file's name is the `origin` in the metadata.
+    """
 
     def apply(document: Document) -> FilterResult:
-        """What the step says."""
         if "<?xml version=" in document.text[: step.xml_prefix_characters]:
             return reject("xml")
         return check_limits(_measured(document.text, document.metadata["origin"], step))
@@ -23,7 +25,7 @@ def code_filter(step: steps.CodeRules) -> DocumentFilter:
     return apply
 
 
-def _measured(text: str, name: str, step: steps.CodeRules) -> Iterator[LimitCheck]:
+def _measured(text: str, name: str, step: CodeRules) -> Iterator[LimitCheck]:
     yield "few_letters", sum(map(str.isalpha, text)) / len(text), ">=", step.minimum_alphabetic
     if name.endswith(step.data_suffixes):
         yield "data_too_short", len(text), ">=", step.minimum_data_characters
@@ -35,7 +37,7 @@ def _measured(text: str, name: str, step: steps.CodeRules) -> Iterator[LimitChec
 
 
 def visible_characters(page: str) -> int:
-    """Characters of a page that a reader sees, white space as single spaces; 0 for what is no page."""
+    """Characters of an HTML page that a reader sees, runs of white space counted as one; 0 if it does not parse."""
     try:
         parser = lxml.html.HTMLParser(encoding="utf-8")
         root = lxml.html.document_fromstring(page.encode("utf-8", "replace"), parser=parser)

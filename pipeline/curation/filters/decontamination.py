@@ -1,4 +1,4 @@
-"""The rule that finds text shared with benchmarks, after Brown et al. 2020 (GPT-3), appendix C."""
+"""The filter on text shared with benchmarks, after Brown et al. 2020 (GPT-3), appendix C."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from pipeline.curation.audit.filter_result import KEEP, FilterResult, Removal
 from pipeline.curation.decontamination.benchmarks import items
 from pipeline.curation.decontamination.ngram_index import NgramIndex, Run
 from pipeline.curation.filters.filter_step import DocumentFilter
-from pipeline.curation.recipes import steps
+from pipeline.curation.recipes.steps.contamination import Decontaminate
 from pipeline.curation.text.normalized_words import Span, normalized_words
 
 EXCERPT_CHARACTERS = 200
-MOST_MATCHES = 10
-"""Matches of one document that are written down."""
+MAXIMUM_MATCHES = 10
+"""Rows of evidence that are written for one document, at most."""
 Match = dict[str, str | int | float]
 
 
 @lru_cache(maxsize=8)
-def _index(step: steps.Decontaminate) -> NgramIndex:
-    """The benchmarks of a step, read once in a process."""
+def _index(step: Decontaminate) -> NgramIndex:
+    """The n-grams of a step's benchmarks, read once in a process."""
     texts = [list(items(benchmark)) for benchmark in step.benchmarks]
     index = NgramIndex(texts, step.n_grams, step.minimum_distinct_words)
     for number, benchmark in enumerate(step.benchmarks):
@@ -31,15 +31,15 @@ def _index(step: steps.Decontaminate) -> NgramIndex:
     return index
 
 
-def decontamination_filter(step: steps.Decontaminate) -> DocumentFilter:
-    """Refuses documents that share a run of words with a benchmark, or takes the place out.
+def decontamination_filter(step: Decontaminate) -> DocumentFilter:
+    """Rejects documents that share an n-gram with a benchmark, or cuts the shared passages out of them.
 
-    The rule raises nothing. Making it raises DataError for a benchmark that cannot be read.
+    Raises:
+        DataError: when the filter is made, for a benchmark that cannot be read or has no item to look for.
     """
     index = _index(step)
 
     def apply(document: Document) -> FilterResult:
-        """What the step says."""
         words, spans = normalized_words(document.text)
         runs = list(index.runs(words))
         if not runs:
@@ -49,11 +49,11 @@ def decontamination_filter(step: steps.Decontaminate) -> DocumentFilter:
             found.update(_names(run))
         matches = _matches(document.text, runs, spans)
         counts = {f"{name}_documents": 1 for name in found} | {f"{name}_runs": number for name, number in found.items()}
-        # Of equal counts, the benchmark that the recipe names first.
+        # Of benchmarks with equal counts, the one that the recipe names first.
         worst = max((benchmark.name for benchmark in step.benchmarks), key=lambda name: found[name])
         removal = Removal(reason=f"benchmark_{worst}", value=found[worst], threshold=0)
         if step.remove == "span":
-            removal = cut(document, runs, spans)
+            removal = _cut(document, runs, spans)
         return FilterResult(removal=removal, counts=counts, matches=tuple(matches))
 
     def _names(run: Run) -> list[str]:
@@ -62,20 +62,20 @@ def decontamination_filter(step: steps.Decontaminate) -> DocumentFilter:
 
     def _matches(text: str, runs: Sequence[Run], spans: Sequence[Span]) -> list[Match]:
         rows: list[Match] = []
-        for start, end, run in merged(runs, spans)[:MOST_MATCHES]:
+        for start, end, run in merged_spans(runs, spans)[:MAXIMUM_MATCHES]:
             excerpt = text[start : min(end, start + EXCERPT_CHARACTERS)]
             rows += [{"benchmark": name, "start": start, "end": end, "text": excerpt} for name in _names(run)]
-        return rows[:MOST_MATCHES]
+        return rows[:MAXIMUM_MATCHES]
 
-    def cut(document: Document, runs: list[Run], spans: list[Span]) -> Removal | None:
-        """Takes matches out until there is none: what remains may meet and make another."""
+    def _cut(document: Document, runs: list[Run], spans: list[Span]) -> Removal | None:
+        """Cuts matches out until none is left: the text on both sides of a cut may make another match."""
         places = 0
         while runs:
-            holes = widened(merged(runs, spans), step.window_characters, len(document.text))
+            holes = widened_spans(merged_spans(runs, spans), step.window_characters, len(document.text))
             places += len(holes)
             if places > step.maximum_spans:
                 return Removal(reason="too_contaminated", value=places, threshold=step.maximum_spans)
-            document.text = without(document.text, holes)
+            document.text = without_spans(document.text, holes)
             words, spans = normalized_words(document.text)
             runs = list(index.runs(words))
         return None if document.text.strip() else Removal(reason="nothing_left", value=0, threshold=0)
@@ -83,8 +83,8 @@ def decontamination_filter(step: steps.Decontaminate) -> DocumentFilter:
     return apply
 
 
-def merged(runs: Sequence[Run], spans: Sequence[Span]) -> list[tuple[int, int, Run]]:
-    """Places in the text, overlapping ones made one, each with its first run."""
+def merged_spans(runs: Sequence[Run], spans: Sequence[Span]) -> list[tuple[int, int, Run]]:
+    """The spans of matches in the text: start, end and the first match. Overlapping spans are joined."""
     places: list[tuple[int, int, Run]] = []
     for run in sorted(runs, key=lambda run: (run.first, -run.length)):
         start, end = spans[run.first][0], spans[run.first + run.length - 1][1]
@@ -96,8 +96,8 @@ def merged(runs: Sequence[Run], spans: Sequence[Span]) -> list[tuple[int, int, R
     return places
 
 
-def widened(places: Sequence[tuple[int, int, Run]], window: int, length: int) -> list[Span]:
-    """Places with a window on both sides, overlapping ones made one."""
+def widened_spans(places: Sequence[tuple[int, int, Run]], window: int, length: int) -> list[Span]:
+    """Spans extended by a window of characters on both sides, within a text of some length; overlaps are joined."""
     holes: list[Span] = []
     for start, end, _ in places:
         start, end = max(0, start - window), min(length, end + window)
@@ -107,8 +107,8 @@ def widened(places: Sequence[tuple[int, int, Run]], window: int, length: int) ->
     return holes
 
 
-def without(text: str, holes: Sequence[Span]) -> str:
-    """A text without some places; what remains stands in paragraphs of its own."""
+def without_spans(text: str, holes: Sequence[Span]) -> str:
+    """A text with some spans cut out; each remaining part becomes a paragraph."""
     begins = [0, *(end for _, end in holes)]
     ends = [*(start for start, _ in holes), len(text)]
     pieces = (text[begin:end].strip() for begin, end in zip(begins, ends, strict=True))

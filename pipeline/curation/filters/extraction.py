@@ -1,27 +1,29 @@
-"""Text out of pages: trafilatura or resiliparse, in a process of datatrove's that may hang or die without harm."""
+"""Extracts text from pages with trafilatura or resiliparse, in a child process that may hang or die without harm."""
 
 from collections.abc import Iterable, Iterator
 
 from datatrove.data import Document
-from datatrove.pipeline.extractors import Trafilatura
+from datatrove.pipeline import extractors
 from datatrove.pipeline.extractors.base import BaseExtractor, ExtractorSandbox
 
 from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.audit.filter_result import Removal
-from pipeline.curation.recipes import steps
+from pipeline.curation.filters import load_implementation
+from pipeline.curation.readers.bad_records import REJECTED_KEY
+from pipeline.curation.recipes.steps.pages import Extractor, Resiliparse, Trafilatura
 
 
 class ResiliparseExtractor(BaseExtractor):
-    """resiliparse as an extractor of datatrove."""
+    """resiliparse as an extractor of datatrove; carries out the step `resiliparse`."""
 
     name = "Resiliparse"
 
-    def __init__(self, step: steps.Resiliparse) -> None:
+    def __init__(self, step: Resiliparse) -> None:
         super().__init__(step.timeout_seconds)
         self.step = step
 
     def extract(self, text: str) -> str:
-        """The text of a page."""
+        """Gives the text of a page's HTML, as the step's settings say."""
         from resiliparse.extract.html2text import extract_plain_text
 
         return extract_plain_text(
@@ -33,28 +35,34 @@ class ResiliparseExtractor(BaseExtractor):
         )
 
 
-def extractor_of(step: steps.Trafilatura | steps.Resiliparse) -> BaseExtractor:
-    """datatrove's extractor of a step.
+def trafilatura_extractor(step: Trafilatura) -> BaseExtractor:
+    """datatrove's extractor for the step `trafilatura`.
 
-    trafilatura's own `deduplicate` is off: it remembers the pages before, so that what a page gives would
-    depend on which task it is in.
+    trafilatura's own `deduplicate` is off: it remembers earlier pages, so that the text of a page would depend on which
+    task reads it.
     """
-    if isinstance(step, steps.Resiliparse):
-        return ResiliparseExtractor(step)
-    return Trafilatura(favour_precision=step.favor_precision, timeout=step.timeout_seconds, deduplicate=False)
+    return extractors.Trafilatura(
+        favour_precision=step.favor_precision, timeout=step.timeout_seconds, deduplicate=False
+    )
+
+
+def extractor_of(step: Extractor) -> BaseExtractor:
+    """The datatrove extractor that a step names as its implementation."""
+    extractor: BaseExtractor = load_implementation(type(step))(step)
+    return extractor
 
 
 class Extraction:
-    """An extractor with a row for every page that gives no text."""
+    """Runs an extractor over a stream of pages, and writes down every page that gives no text."""
 
-    def __init__(self, step: steps.Trafilatura | steps.Resiliparse, audit: AuditLog) -> None:
+    def __init__(self, step: Extractor, audit: AuditLog) -> None:
         self.step = step
         self.extractor = extractor_of(step)
         self.audit = audit
 
     def run(self, data: Iterable[Document]) -> Iterator[Document]:
-        """The pages that have text, as that text."""
-        with ExtractorSandbox(timeout=self.step.timeout_seconds) as sandbox:
+        """Yields the documents whose page has text, with that text in place of the HTML."""
+        with ExtractorSandbox(timeout=self.extractor.timeout) as sandbox:
             for document in data:
                 page = document.text
                 removal = self._extract(sandbox, document)
@@ -66,12 +74,12 @@ class Extraction:
                     self.audit.remove(self.step.step, document, removal)
 
     def _extract(self, sandbox: ExtractorSandbox, document: Document) -> Removal | None:
-        if (refused := document.metadata.pop("refused", None)) is not None:
-            return Removal(reason=refused)
+        if (reason := document.metadata.pop(REJECTED_KEY, None)) is not None:
+            return Removal(reason=reason)
         try:
             text = sandbox.process_document(document.text, self.extractor.extract)
         except TimeoutError:
-            return Removal(reason="timeout", threshold=self.step.timeout_seconds)
+            return Removal(reason="timeout", threshold=self.extractor.timeout)
         except EOFError:
             # The page made the parser raise, run out of memory, or crash.
             return Removal(reason="extractor_died")

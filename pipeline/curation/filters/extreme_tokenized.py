@@ -1,4 +1,4 @@
-"""Tokens per character of a text (GneissWeb, arXiv 2502.14907: extreme-tokenized documents)."""
+"""The filter on tokens per character (GneissWeb, arXiv 2502.14907: extreme-tokenized documents)."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -10,16 +10,18 @@ from tokenizers import Tokenizer
 from pipeline.core.errors import DataError
 from pipeline.curation.audit.filter_result import FilterResult, check_limits
 from pipeline.curation.filters.filter_step import DocumentFilter
-from pipeline.curation.recipes import steps
+from pipeline.curation.recipes.steps.classifiers import ExtremeTokenized
 
 CHUNK_CHARACTERS = 20_000
-"""Texts are tokenized in chunks of so many characters, as in data-prep-kit: memory and time per call are bounded."""
+"""Texts are tokenized in chunks of so many characters, as in data-prep-kit, which bounds memory and time of a call."""
 Measure = Callable[[str], float]
 
 
 @lru_cache(maxsize=4)
 def tokens_per_character(path: str) -> Measure:
-    """What measures texts by the tokenizer of a file; tokens that mark beginning and end are not counted.
+    """Loads a tokenizer.json and returns the function that measures a text's tokens per character.
+
+    Tokens that mark beginning and end of a text are not counted.
 
     Raises:
         DataError: if the file is no tokenizer.
@@ -30,7 +32,7 @@ def tokens_per_character(path: str) -> Measure:
         tokenizer = Tokenizer.from_file(path)
     except Exception as error:  # the library raises no narrower class
         raise DataError(f"tokenizer={path}: not a tokenizer.json: {' '.join(str(error).split())}") from None
-    # What the file says about cutting and padding is about a model's input, not about the text.
+    # Truncation and padding in the file are meant for a model's input; here every token of the text counts.
     tokenizer.no_truncation()
     tokenizer.no_padding()
 
@@ -42,12 +44,15 @@ def tokens_per_character(path: str) -> Measure:
     return measure
 
 
-def extreme_tokenized_filter(step: steps.ExtremeTokenized) -> DocumentFilter:
-    """Writes tokens per character to the metadata; refuses what is outside of the bounds, which are allowed values."""
+def extreme_tokenized_filter(step: ExtremeTokenized) -> DocumentFilter:
+    """Writes tokens per character into the metadata; rejects values outside of the bounds, which are allowed values.
+
+    Raises:
+        DataError: when the filter is made, for a tokenizer that cannot be read.
+    """
     measure = tokens_per_character(step.tokenizer)
 
     def apply(document: Document) -> FilterResult:
-        """What the step says."""
         value = measure(document.text)
         document.metadata["tokens_per_character"] = value
         return check_limits(

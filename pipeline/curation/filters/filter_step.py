@@ -1,4 +1,4 @@
-"""What a filter is, and how one becomes a step of a datatrove pipeline."""
+"""The type of a document filter, and the pipeline step that runs one and records what it does."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -8,25 +8,24 @@ from datatrove.pipeline.base import PipelineStep
 
 from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.audit.filter_result import FilterResult
-from pipeline.curation.recipes.steps.per_language import PerLanguage
+from pipeline.curation.recipes.steps.base import PerLanguage
 from pipeline.curation.text.documents import content_id
 
 DocumentFilter = Callable[[Document], FilterResult]
-"""A pure function of the document's text and metadata; the only thing it may change is that document."""
-
+"""A pure function of a document's text and metadata that says whether it is kept. It may edit that document only."""
 
 StepT = TypeVar("StepT", bound=PerLanguage)
 
 
 def per_language(step: StepT, make: Callable[[StepT], DocumentFilter]) -> DocumentFilter:
-    """The rule of a step whose settings depend on the language that the step `language` wrote into the metadata."""
-    others = {language: make(step.of(language)) for language in step.by_language}
+    """A filter that holds each document to the settings of its language, which the step `language` found."""
+    of_language = {language: make(step.for_language(language)) for language in step.by_language}
     general = make(step)
-    return lambda document: others.get(document.metadata.get("language", ""), general)(document)
+    return lambda document: of_language.get(document.metadata.get("language", ""), general)(document)
 
 
 class FilterStep(PipelineStep):
-    """Applies a rule and writes down what happens to every document."""
+    """Applies a document filter to a stream, and records what happens to every document in the audit."""
 
     type = "FILTER"
 
@@ -37,7 +36,10 @@ class FilterStep(PipelineStep):
         self.audit = audit
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
-        """Those documents that the rule keeps."""
+        """Yields the documents that the filter keeps, with a new id where it edited the text.
+
+        A rejected document gets its original text back first, for the audit.
+        """
         for document in data:
             before = document.text
             result = self.filter(document)

@@ -1,4 +1,4 @@
-"""Line punctuation, short lines, repeated lines, lists (Penedo et al. 2024, arXiv 2406.17557, section 3.6).
+"""FineWeb's filter: line punctuation, short and repeated lines, lists (Penedo et al. 2024, arXiv 2406.17557, 3.6).
 
 Decisions and reasons are those of datatrove's FineWebQualityFilter.
 """
@@ -11,20 +11,18 @@ from datatrove.utils.text import TERMINAL_PUNCTUATION
 from pipeline.curation.audit.filter_result import FilterResult, LimitCheck, check_limits, reject
 from pipeline.curation.filters.features import Features, duplicates, features
 from pipeline.curation.filters.filter_step import DocumentFilter, per_language
-from pipeline.curation.recipes import steps
+from pipeline.curation.recipes.steps.text import FineWebQuality
 
-ENDS = frozenset(TERMINAL_PUNCTUATION)
-
-
-def fineweb_filter(step: steps.FineWebQuality) -> DocumentFilter:
-    """Keeps texts that are no lists and no navigation."""
-    return per_language(step, _rule)
+PUNCTUATION = frozenset(TERMINAL_PUNCTUATION)
 
 
-def _rule(step: steps.FineWebQuality) -> DocumentFilter:
+def fineweb_filter(step: FineWebQuality) -> DocumentFilter:
+    """Rejects lists and navigation, by the settings of a document's language."""
+    return per_language(step, _filter)
 
+
+def _filter(step: FineWebQuality) -> DocumentFilter:
     def apply(document: Document) -> FilterResult:
-        """What the step says."""
         lines = [line for line in document.text.split("\n") if line and not line.isspace()]
         if not lines:
             return reject("empty")
@@ -33,8 +31,8 @@ def _rule(step: steps.FineWebQuality) -> DocumentFilter:
     return apply
 
 
-def _measured(found: Features, lines: list[str], step: steps.FineWebQuality) -> Iterator[LimitCheck]:
-    punctuated = sum(line[-1] in ENDS for line in lines)
+def _measured(found: Features, lines: list[str], step: FineWebQuality) -> Iterator[LimitCheck]:
+    punctuated = sum(line[-1] in PUNCTUATION for line in lines)
     yield "line_punct_ratio", punctuated / len(lines), ">=", step.minimum_punctuated_lines
     if step.maximum_short_lines is not None:
         short = sum(len(line) <= step.short_line_characters for line in lines)

@@ -1,6 +1,6 @@
 """GneissWeb's filter: a quality score, and readability or tokens per character, with limits by category.
 
-Scores come from the metadata, where steps `classifier` wrote them: each is P(label) of the label meant.
+The scores are in the metadata, where a step `classifier` wrote them: each is the probability of the label it names.
 """
 
 from collections.abc import Mapping
@@ -11,25 +11,27 @@ from pipeline.curation.audit.filter_result import Check, FilterResult, reject
 from pipeline.curation.filters.extreme_tokenized import tokens_per_character
 from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.filters.readability import eflaw
-from pipeline.curation.recipes import steps
+from pipeline.curation.recipes.steps.classifiers import GneissWeb
 
 
-def gneissweb_filter(step: steps.GneissWeb) -> DocumentFilter:
-    """Keeps documents that pass; of one that does not, the number that came nearest to its limit is the reason.
+def gneissweb_filter(step: GneissWeb) -> DocumentFilter:
+    """Keeps documents of good quality that are readable or have usual tokens per character.
 
-    Making it raises DataError for a tokenizer that cannot be read. Tokens are only counted where readability does not
-    decide: that is the costly part.
+    The reason of a rejection is the value that came nearest to its limit. Tokens, the costly part, are counted only
+    where readability does not decide.
+
+    Raises:
+        DataError: when the filter is made, for a tokenizer that cannot be read.
     """
     tokens_of = tokens_per_character(step.tokenizer)
 
     def apply(document: Document) -> FilterResult:
-        """What the step says."""
         scores: Mapping[str, float] = document.metadata.get("scores", {})
         assert all(name in scores for name in step.scores), "the recipe was checked for these scores"
         quality = [Check(f"score_{name}", scores[name], limit) for name, limit in step.quality_above.items()]
         passed = [check for check in quality if check.value > check.threshold]
         if not passed:
-            return _refuse(quality)
+            return _reject_nearest(quality)
         category = any(scores[name] > step.category_above for name in step.categories)
         limits = step.category_limits if category else step.limits
         name = "_of_category" if category else ""
@@ -42,11 +44,11 @@ def gneissweb_filter(step: steps.GneissWeb) -> DocumentFilter:
         many = Check(f"many_tokens_per_character{name}", tokens, limits.tokens_at_most)
         if few.threshold <= tokens <= many.threshold:
             return FilterResult(checks=(*passed, few, many), counts=counts)
-        return _refuse([readability, few if tokens < few.threshold else many], counts)
+        return _reject_nearest([readability, few if tokens < few.threshold else many], counts)
 
     return apply
 
 
-def _refuse(failed: list[Check], counts: Mapping[str, int] | None = None) -> FilterResult:
+def _reject_nearest(failed: list[Check], counts: Mapping[str, int] | None = None) -> FilterResult:
     nearest = min(failed, key=lambda check: (check.distance, check.reason))
     return FilterResult(reject(nearest.reason, nearest.value, nearest.threshold).removal, counts=counts or {})

@@ -1,7 +1,7 @@
-"""Length, symbols, bullets, ellipses, alphabetic words and stop words (Rae et al. 2021, arXiv 2112.11446, A1.1).
+"""Gopher's quality filter: length, symbols, bullets, ellipses, letters, stop words (arXiv 2112.11446, A1.1).
 
-Decisions and reasons are those of datatrove's GopherQualityFilter. One difference: where it would divide by a number
-of words or lines that is zero, the text is too short.
+Decisions and reasons are those of datatrove's GopherQualityFilter, with one difference: a text without words or lines,
+for which datatrove divides by zero, is rejected as too short.
 """
 
 from collections.abc import Iterator
@@ -11,21 +11,19 @@ from datatrove.data import Document
 from pipeline.curation.audit.filter_result import FilterResult, LimitCheck, check_limits, reject
 from pipeline.curation.filters.features import Features, features
 from pipeline.curation.filters.filter_step import DocumentFilter, per_language
-from pipeline.curation.recipes import steps
+from pipeline.curation.recipes.steps.text import GopherQuality
 
 BULLETS = ("•", "-")
 ELLIPSES = ("...", "…")
 
 
-def gopher_quality_filter(step: steps.GopherQuality) -> DocumentFilter:
-    """Keeps texts that read like prose."""
-    return per_language(step, _rule)
+def gopher_quality_filter(step: GopherQuality) -> DocumentFilter:
+    """Rejects texts unlike prose, by the settings of a document's language."""
+    return per_language(step, _filter)
 
 
-def _rule(step: steps.GopherQuality) -> DocumentFilter:
-
+def _filter(step: GopherQuality) -> DocumentFilter:
     def apply(document: Document) -> FilterResult:
-        """What the step says."""
         found = features(document.text, step.language)
         if found.vocabulary.symbols[found.words].all():
             return reject("gopher_short_doc", 0, step.minimum_words)
@@ -34,7 +32,7 @@ def _rule(step: steps.GopherQuality) -> DocumentFilter:
     return apply
 
 
-def _measured(found: Features, step: steps.GopherQuality) -> Iterator[LimitCheck]:
+def _measured(found: Features, step: GopherQuality) -> Iterator[LimitCheck]:
     text, words, known = found.text, found.words, found.vocabulary
     lengths = found.word_lengths[~known.symbols[words]]
     yield "gopher_short_doc", len(lengths), ">=", step.minimum_words
@@ -52,4 +50,4 @@ def _measured(found: Features, step: steps.GopherQuality) -> Iterator[LimitCheck
     yield "gopher_too_many_end_ellipsis", ends / len(lines), "<=", step.maximum_ellipsis_lines
     alphabetic = int(known.with_letters[words].sum()) / len(words)
     yield "gopher_below_alpha_threshold", alphabetic, ">=", step.minimum_alphabetic_words
-    yield "gopher_enough_stop_words", found.has_words(step.stop_words), ">=", step.minimum_stop_words
+    yield "gopher_enough_stop_words", found.count_present(step.stop_words), ">=", step.minimum_stop_words

@@ -1,4 +1,4 @@
-"""Licences of documents: SPDX expressions in metadata and in the text's beginning, and headers that are known."""
+"""The filter on licenses: SPDX expressions in metadata and in the first lines of a text, and known license notices."""
 
 import re
 from collections.abc import Iterator
@@ -7,22 +7,22 @@ from datatrove.data import Document
 
 from pipeline.curation.audit.filter_result import KEEP, FilterResult, reject
 from pipeline.curation.filters.filter_step import DocumentFilter
-from pipeline.curation.recipes.steps import Licenses
+from pipeline.curation.recipes.steps.licenses import Licenses
 from pipeline.curation.text.normalized_words import normalized_words
 
 _SPDX_LINE = re.compile(r"SPDX-License-Identifier:[ \t]{0,8}([A-Za-z0-9.+() \t-]{1,200})")
-"""SPDX specification, annex on short-form identifiers."""
+"""A license tag in a source file (SPDX specification, annex on short-form identifiers)."""
 _TOKEN = re.compile(r"[()]|[A-Za-z0-9]+(?:[.:-]+[A-Za-z0-9]+)*\+?")
 UNKNOWN = frozenset({"", "noassertion", "none", "unknown", "other", "null", "n/a"})
-"""What says nothing: SPDX's NOASSERTION and NONE, and words that data sets use for it."""
-NAMES = {
+"""Values that name no license: SPDX's NOASSERTION and NONE, and words that datasets use for it."""
+COMMON_NAMES = {
     "apache 2.0": "Apache-2.0", "apache 2": "Apache-2.0", "apache license 2.0": "Apache-2.0", "mit license": "MIT",
     "the mit license": "MIT", "bsd": "BSD-3-Clause", "new bsd license": "BSD-3-Clause", "bsd license": "BSD-3-Clause",
     "gpl": "GPL-2.0-or-later", "gplv2": "GPL-2.0-only", "gplv3": "GPL-3.0-only", "lgpl": "LGPL-2.1-or-later",
     "isc license": "ISC", "public domain": "CC0-1.0", "psf": "PSF-2.0", "cc-by": "CC-BY-4.0", "cc0": "CC0-1.0",
 }  # fmt: skip
-"""Names that are used without being identifiers."""
-HEADERS = (
+"""Names that are in use though they are no SPDX identifiers, and what they stand for."""
+NOTICES = (
     ("AGPL-3.0-only", "gnu affero general public license"),
     ("LGPL-2.1-or-later", "gnu lesser general public license"),
     ("LGPL-2.1-or-later", "gnu library general public license"),
@@ -46,23 +46,23 @@ HEADERS = (
     ("proprietary", "all rights reserved unauthorized copying"),
     ("proprietary", "proprietary and confidential"),
 )
-"""Words that stand in the notices which the licences ask for; the licence itself, or the family's usual one.
+"""SPDX identifiers and a phrase from the notice that the license asks for, as normalized words. For a family of
+licenses it is the usual one of them.
 
-A BSD licence's clauses come after these words, so two and three clauses are not told apart: both are permissive.
+The clauses of a BSD license come after these words, so two and three clauses are not told apart: both are permissive.
 """
 
 
 def license_filter(step: Licenses) -> DocumentFilter:
-    """Keeps documents of which every licence that is named is allowed; writes what was found into the metadata."""
+    """Keeps documents all of whose licenses are allowed, and writes these to `licences_found` in the metadata."""
     allowed = frozenset(identifier.lower() for identifier in step.allow)
-    known = {identifier.lower(): identifier for identifier in (*step.allow, *(name for name, _ in HEADERS))}
+    known = {identifier.lower(): identifier for identifier in (*step.allow, *(name for name, _ in NOTICES))}
 
     def apply(document: Document) -> FilterResult:
-        """What the step says."""
-        named = list(dict.fromkeys(_named(document, step)))
+        named = list(dict.fromkeys(_named_licenses(document, step)))
         for expression in named:
             if not allows(expression, allowed):
-                # Only names of a fixed list are reasons: a text cannot fill the report with its own.
+                # Reasons come from a fixed list, so that texts cannot fill the report with names of their own.
                 return reject(f"licence_{known.get(expression.lower(), 'other')}")
         if not named and not step.keep_unknown:
             return reject("licence_unknown")
@@ -73,61 +73,65 @@ def license_filter(step: Licenses) -> DocumentFilter:
     return apply
 
 
-def _named(document: Document, step: Licenses) -> Iterator[str]:
-    """SPDX expressions that are said of a document, whatever says them."""
+def _named_licenses(document: Document, step: Licenses) -> Iterator[str]:
+    """SPDX expressions that metadata, license tags and license notices name for a document."""
     for key in step.metadata_keys:
         value = document.metadata.get(key)
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, str) and each.strip().lower() not in UNKNOWN:
-                yield NAMES.get(each.strip().lower(), each.strip())
+                yield COMMON_NAMES.get(each.strip().lower(), each.strip())
     beginning = document.text[: step.header_characters]
     for match in _SPDX_LINE.finditer(beginning):
         if match.group(1).strip().lower() not in UNKNOWN:
             yield match.group(1).strip(" \t-")
     words = f" {' '.join(normalized_words(beginning)[0])} "
-    for identifier, notice in HEADERS:
+    for identifier, notice in NOTICES:
         if f" {notice} " in words:
             yield identifier
 
 
 def allows(expression: str, allowed: frozenset[str]) -> bool:
-    """Whether an SPDX expression can be met with allowed licences (SPDX specification, licence expressions).
+    """Whether an SPDX expression can be met with allowed licenses (SPDX specification, license expressions).
 
-    `OR` leaves a choice, `AND` binds closer, an exception after `WITH` only adds permissions. What is no valid
-    expression is not allowed.
+    `OR` leaves a choice, `AND` binds closer, and an exception after `WITH` only adds permissions.
+
+    Args:
+        expression: what is read of it ends after 1,000 characters; an invalid expression is not allowed.
+        allowed: SPDX identifiers in lower case.
     """
     tokens = _TOKEN.findall(expression[:1_000])[::-1]
     try:
-        return _either(tokens, allowed, 0) and not tokens
+        return _parse_or(tokens, allowed, 0) and not tokens
     except (IndexError, ValueError):
         return False
 
 
-MOST_NESTED = 20
+MAXIMUM_NESTING = 20
+"""Brackets inside brackets; an expression with more is invalid. It bounds the recursion."""
 
 
-def _either(tokens: list[str], allowed: frozenset[str], depth: int) -> bool:
-    met = _both(tokens, allowed, depth)
+def _parse_or(tokens: list[str], allowed: frozenset[str], depth: int) -> bool:
+    met = _parse_and(tokens, allowed, depth)
     while tokens and tokens[-1].upper() == "OR":
         tokens.pop()
-        met = _both(tokens, allowed, depth) or met
+        met = _parse_and(tokens, allowed, depth) or met
     return met
 
 
-def _both(tokens: list[str], allowed: frozenset[str], depth: int) -> bool:
-    met = _one(tokens, allowed, depth)
+def _parse_and(tokens: list[str], allowed: frozenset[str], depth: int) -> bool:
+    met = _parse_license(tokens, allowed, depth)
     while tokens and tokens[-1].upper() == "AND":
         tokens.pop()
-        met = _one(tokens, allowed, depth) and met
+        met = _parse_license(tokens, allowed, depth) and met
     return met
 
 
-def _one(tokens: list[str], allowed: frozenset[str], depth: int) -> bool:
+def _parse_license(tokens: list[str], allowed: frozenset[str], depth: int) -> bool:
     token = tokens.pop()
-    if depth > MOST_NESTED or token == ")" or token.upper() in ("AND", "OR", "WITH"):
+    if depth > MAXIMUM_NESTING or token == ")" or token.upper() in ("AND", "OR", "WITH"):
         raise ValueError(token)
     if token == "(":
-        met = _either(tokens, allowed, depth + 1)
+        met = _parse_or(tokens, allowed, depth + 1)
         if tokens.pop() != ")":
             raise ValueError("a bracket is not closed")
         return met

@@ -1,7 +1,8 @@
-"""Personal data: candidates by patterns that take linear time, each confirmed by what defines its kind.
+"""The filter on personal data: patterns find candidates, and validators confirm them.
 
-Every repetition in a pattern is bounded and begins where the one before cannot go on, so that no text makes one
-slow. Precision comes from validators and from the words before a candidate: a version number is no address.
+Every repetition in a pattern is bounded and begins where the one before cannot go on, so that matching takes linear
+time on any text. Precision comes from the validators and from the words before a candidate: a version number is no
+address.
 """
 
 import ipaddress
@@ -13,8 +14,8 @@ import phonenumbers
 from tldextract import TLDExtract
 
 from pipeline.curation.filters.filter_step import DocumentFilter
-from pipeline.curation.filters.redaction import Sensitive, Span, redaction_filter
-from pipeline.curation.recipes.steps import Pii
+from pipeline.curation.filters.redaction import SensitiveKind, Span, redaction_filter
+from pipeline.curation.recipes.steps.privacy import Pii
 
 _EMAIL = re.compile(
     # RFC 5321, 4.5.3.1: 64 characters before the sign; RFC 1035, 2.3.4: 63 in a label. The look-behind lets a long
@@ -23,7 +24,7 @@ _EMAIL = re.compile(
     r"((?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,8}[A-Za-z]{2,24})(?![A-Za-z0-9_(@-]|\.[A-Za-z0-9_])"
 )
 _RESERVED = re.compile(r"(?:^|\.)(?:example\.(?:com|net|org)|example|test|invalid|localhost)$", re.IGNORECASE)
-"""RFC 2606 and 6761: names that are nobody's."""
+"""Domain names that are reserved and belong to nobody (RFC 2606 and 6761)."""
 _IPV4 = re.compile(r"(?<![\w.+-])\d{1,3}(?:\.\d{1,3}){3}(?![\w+]|[.-]\w)")
 _IPV6 = re.compile(r"(?<![\w:.])[23][0-9A-Fa-f]{3}(?::[0-9A-Fa-f]{0,4}){3,7}(?![\w:]|\.\d)")
 """Global unicast addresses begin with 2 or 3 (IANA: 2000::/3). Three colons: `a[2000::2]` is a slice."""
@@ -32,10 +33,10 @@ _NOT_AN_ADDRESS = re.compile(
     r"fig|table|rule|oid|since|python|chrome|safari|firefox|edge|opera)\w{0,3}|[=~<>!]=|§|\w/)[\s\"'`:=(#]{0,4}$",
     re.IGNORECASE,
 )
-"""What stands before numbers with dots that are versions of software or numbers of sections."""
-_INTERNATIONAL = re.compile(r"(?<![\w+.*/^=-])\+[1-9](?:[ .\-/()\u00a0]{0,3}\d){6,14}(?![\w.]\d|\w)")
-"""E.164: at most 15 digits after the sign."""
-_NATIONAL = re.compile(
+"""Words before numbers with dots that are versions of software or numbers of sections, not addresses."""
+_INTERNATIONAL_PHONE = re.compile(r"(?<![\w+.*/^=-])\+[1-9](?:[ .\-/()\u00a0]{0,3}\d){6,14}(?![\w.]\d|\w)")
+"""A number with country code: at most 15 digits after the sign (ITU-T E.164)."""
+_NATIONAL_PHONE = re.compile(
     r"(?<![\w+.*/^$#,-])(?<!\d[ (])"
     r"(?:\(\d{2,5}\)|\d{1,5})(?:[ .\-/\u00a0]{1,2}(?:\(\d{2,5}\)|\d{2,5})){1,4}(?![\w/]|[.,:-]\d|[ ]\d)"
 )
@@ -43,9 +44,9 @@ _CARD = re.compile(r"(?<![\w.+/-])(?<!\d[ ,])\d(?:[ -]?\d){12,18}(?![\w/]|[.,-]\
 _CARD_WORD = re.compile(r"\b(?:card|visa|master ?card|amex|american express|discover|jcb|cc|pan|credit|debit)", re.I)
 _CARD_GROUPS = ((4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3))
 """As printed on cards of 16, 15 (American Express), 14 (Diners Club) and 19 digits."""
-BEFORE = 24
-"""Characters before a candidate, in its line, that say what it is."""
-CARD_BEFORE = 60
+CONTEXT_CHARACTERS = 24
+"""Characters before a candidate, in its line, in which a word says what it is."""
+CARD_CONTEXT_CHARACTERS = 60
 ISSUERS: tuple[tuple[range, tuple[int, ...]], ...] = (
     (range(400000, 500000), (13, 16, 19)),  # Visa
     (range(510000, 560000), (16,)),  # Mastercard
@@ -65,21 +66,21 @@ ISSUERS: tuple[tuple[range, tuple[int, ...]], ...] = (
 
 
 def pii_filter(step: Pii) -> DocumentFilter:
-    """Replaces personal data, or refuses documents that hold some."""
+    """Replaces personal data, or rejects documents that hold some, as the step says for each kind."""
     phone = partial(phones, regions=step.phone_regions)
     finders = (("email", emails), ("ipv4", ipv4), ("ipv6", ipv6), ("card", cards), ("phone", phone))
-    return redaction_filter("pii", [Sensitive(kind, find, getattr(step, kind)) for kind, find in finders])
+    return redaction_filter("pii", [SensitiveKind(kind, find, getattr(step, kind)) for kind, find in finders])
 
 
 @lru_cache
 def _top_level_domains() -> frozenset[str]:
-    # The list inside the package: nothing is fetched, nothing cached on disk.
+    # The list inside the package: nothing is fetched from the network or cached on disk.
     extract = TLDExtract(suffix_list_urls=(), cache_dir=None)
     return frozenset(suffix.rpartition(".")[2] for suffix in extract.tlds)
 
 
 def emails(text: str) -> Iterator[Span]:
-    """Addresses under a top-level domain that exists, but not under one that is reserved for examples."""
+    """Spans of e-mail addresses under an existing top-level domain, except domains reserved for examples."""
     if "@" not in text:
         return
     for match in _EMAIL.finditer(text):
@@ -89,12 +90,12 @@ def emails(text: str) -> Iterator[Span]:
 
 
 def ipv4(text: str) -> Iterator[Span]:
-    """Addresses that are routed globally and belong to one machine."""
+    """Spans of IPv4 addresses that are routed globally and belong to one machine."""
     return _addresses(text, _IPV4)
 
 
 def ipv6(text: str) -> Iterator[Span]:
-    """Addresses that are routed globally and belong to one machine."""
+    """Spans of IPv6 addresses that are routed globally and belong to one machine."""
     return _addresses(text, _IPV6) if text.count(":") > 2 else iter(())
 
 
@@ -104,32 +105,35 @@ def _addresses(text: str, pattern: re.Pattern[str]) -> Iterator[Span]:
             address = ipaddress.ip_address(match.group())
         except ValueError:
             continue
-        # 1.2.3.4, 8.8.8.8: placeholders, public resolvers and versions, hardly ever anyone's.
+        # 1.2.3.4 or 8.8.8.8: placeholders, public resolvers and versions, hardly ever somebody's address.
         small = address.version == 4 and max(address.packed) < 10
-        if address.is_global and not address.is_multicast and not small and not _named_otherwise(text, match):
+        if address.is_global and not address.is_multicast and not small and not _is_version(text, match):
             yield match.span()
 
 
-def _named_otherwise(text: str, match: re.Match[str]) -> bool:
+def _is_version(text: str, match: re.Match[str]) -> bool:
     return _NOT_AN_ADDRESS.search(_line_before(text, match)) is not None
 
 
-def _line_before(text: str, match: re.Match[str], characters: int = BEFORE) -> str:
+def _line_before(text: str, match: re.Match[str], characters: int = CONTEXT_CHARACTERS) -> str:
     start = max(0, match.start() - characters)
     return text[start : match.start()].rpartition("\n")[2]
 
 
 def phones(text: str, regions: tuple[str, ...] = ("US",)) -> Iterator[Span]:
-    """Valid numbers with a country code, and those of some regions that are grouped as their country writes them.
+    """Spans of valid telephone numbers.
 
-    The library's own matcher is not used: it is slow on digits, and takes numbers without any grouping.
+    They have a country code, or are of one of the regions (ISO 3166) and grouped as that country writes them. The
+    matcher of `phonenumbers` is not used: it is slow on long runs of digits, and accepts numbers without any grouping.
     """
     found: list[Span] = []
     if "+" in text:
         found += _international(text)
     for region in regions:
-        found += [match.span() for match in _NATIONAL.finditer(text) if _as_written(match.group(), region)]
-    # A number with a country code is not found again without it.
+        found += [
+            match.span() for match in _NATIONAL_PHONE.finditer(text) if _is_grouped_as_national(match.group(), region)
+        ]
+    # A number with a country code is not found a second time without it.
     behind = 0
     for start, end in sorted(found):
         if start >= behind:
@@ -138,17 +142,17 @@ def phones(text: str, regions: tuple[str, ...] = ("US",)) -> Iterator[Span]:
 
 
 def _international(text: str) -> Iterator[Span]:
-    for match in _INTERNATIONAL.finditer(text):
-        # A decimal with a sign has one point and nothing else between its digits.
+    for match in _INTERNATIONAL_PHONE.finditer(text):
+        # +12.5 is a decimal number: one point and nothing else between its digits.
         candidate = "" if re.fullmatch(r"\+\d+\.\d+", match.group()) else match.group()
-        # What follows a number may look like more of it: groups are dropped until it is one.
-        while candidate and _valid(candidate, None) is None:
+        # Digits behind a number may look like a part of it: groups are dropped from the end until it is valid.
+        while candidate and _parse_valid(candidate, None) is None:
             candidate = re.sub(r"[^\d]{0,3}\d+$", "", candidate)
         if candidate:
             yield match.start(), match.start() + len(candidate)
 
 
-def _valid(candidate: str, region: str | None) -> phonenumbers.PhoneNumber | None:
+def _parse_valid(candidate: str, region: str | None) -> phonenumbers.PhoneNumber | None:
     try:
         number = phonenumbers.parse(candidate, region)
     except phonenumbers.NumberParseException:
@@ -156,16 +160,16 @@ def _valid(candidate: str, region: str | None) -> phonenumbers.PhoneNumber | Non
     return number if phonenumbers.is_valid_number(number) else None
 
 
-def _as_written(candidate: str, region: str) -> bool:
+def _is_grouped_as_national(candidate: str, region: str) -> bool:
     groups = re.findall(r"\d+", candidate)
-    # One separator throughout, but beside brackets: 206.766 9877 is a measurement.
+    # One kind of separator throughout, except beside brackets: 206.766 9877 is a measurement.
     separators = set(re.findall(r"(?<=\d)[^\d()]+(?=\d)", candidate))
     if not 7 <= sum(map(len, groups)) <= 15 or len(groups) < 2 or len(separators) > 1:
         return False
-    number = _valid(candidate, region)
+    number = _parse_valid(candidate, region)
     if number is None:
         return False
-    # Brackets stand around the area code alone, or one after the country's code.
+    # An opening bracket stands before the area code, which comes first or after the country's code.
     before, bracket, _ = candidate.partition("(")
     if bracket and before.strip(" -.") not in ("", str(number.country_code)):
         return False
@@ -175,27 +179,27 @@ def _as_written(candidate: str, region: str) -> bool:
 
 
 def cards(text: str) -> Iterator[Span]:
-    """Numbers of payment cards: an issuer's prefix and length, Luhn's check digit, and the look of a card.
+    """Spans of payment card numbers: an issuer's prefix and length, and a valid check digit.
 
-    Either in the groups that are printed on cards, or with a word for a card before: one identifier of 16 digits
-    in ten passes Luhn's check by chance.
+    They must also be grouped as on a card or follow a word for one, since every tenth identifier of 16 digits has a
+    valid check digit by chance.
     """
     for match in _CARD.finditer(text):
         groups = re.split("[ -]", match.group())
         digits = "".join(groups)
         grouped = tuple(map(len, groups)) in _CARD_GROUPS and len(set(re.sub(r"\d", "", match.group()))) == 1
-        named = len(groups) == 1 and _CARD_WORD.search(_line_before(text, match, CARD_BEFORE))
-        if (grouped or named) and issued(digits) and luhn(digits):
+        named = len(groups) == 1 and _CARD_WORD.search(_line_before(text, match, CARD_CONTEXT_CHARACTERS))
+        if (grouped or named) and has_issuer(digits) and has_valid_check_digit(digits):
             yield match.span()
 
 
-def issued(digits: str) -> bool:
-    """Whether an issuer gives out numbers with this beginning and length."""
+def has_issuer(digits: str) -> bool:
+    """Whether some card issuer uses numbers with this beginning and length."""
     prefix = int(digits[:6])
     return any(prefix in prefixes and len(digits) in lengths for prefixes, lengths in ISSUERS)
 
 
-def luhn(digits: str) -> bool:
-    """Whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B)."""
+def has_valid_check_digit(digits: str) -> bool:
+    """Whether the last digit is the Luhn check digit of the others (ISO/IEC 7812-1, annex B)."""
     doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
     return (sum(map(int, digits[-1::-2])) + sum(doubled)) % 10 == 0

@@ -1,4 +1,4 @@
-"""What steps that hide parts of a text have in common: parts found by kind, put out of sight or refused."""
+"""The filter behind `pii` and `secrets`: finds sensitive spans, and replaces them or rejects the document."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,41 +12,45 @@ from pipeline.curation.recipes.steps.privacy import Redaction
 
 Span = tuple[int, int]
 Finder = Callable[[str], Iterable[Span]]
-"""Where a text holds something of one kind."""
+"""Gives the spans of a text, start and end, that hold something of one kind."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sensitive:
-    """One kind of thing to find, and what happens to it."""
+class SensitiveKind:
+    """One kind of sensitive text: how it is found, and what happens to it."""
 
     kind: str
     find: Finder
     redaction: Redaction
 
 
-def redaction_filter(step: str, kinds: Iterable[Sensitive]) -> DocumentFilter:
-    """A rule that looks for several kinds of things; where two overlap, the one named first counts."""
+def redaction_filter(step: str, kinds: Iterable[SensitiveKind]) -> DocumentFilter:
+    """A document filter that replaces sensitive spans, or rejects a document with a span of a kind that demands it.
+
+    Args:
+        step: name of the step, with which reasons begin.
+        kinds: what to look for. Where spans of two kinds overlap, the kind named first counts.
+    """
     wanted = [kind for kind in kinds if kind.redaction.action != "off"]
-    refused = {kind.kind for kind in wanted if kind.redaction.action == "remove_document"}
+    rejecting_kinds = {kind.kind for kind in wanted if kind.redaction.action == "remove_document"}
     replacements = {kind.kind: kind.redaction.replacement for kind in wanted}
 
     def apply(document: Document) -> FilterResult:
-        """What the step says."""
-        found = located(document.text, wanted)
+        found = find_spans(document.text, wanted)
         if not found:
             return KEEP
         counts = Counter(kind for _, _, kind in found)
         for kind in replacements:
-            if kind in refused and counts[kind]:
+            if kind in rejecting_kinds and counts[kind]:
                 return FilterResult(Removal(reason=f"{step}_{kind}", value=counts[kind], threshold=0), counts=counts)
-        document.text = "".join(_pieces(document.text, found, replacements))
+        document.text = "".join(_replaced(document.text, found, replacements))
         return FilterResult(counts=counts)
 
     return apply
 
 
-def located(text: str, kinds: Iterable[Sensitive]) -> list[tuple[int, int, str]]:
-    """All that is found, from left to right: start, end and kind."""
+def find_spans(text: str, kinds: Iterable[SensitiveKind]) -> list[tuple[int, int, str]]:
+    """All sensitive spans of a text, from left to right and without overlaps: start, end and kind."""
     taken = bytearray(len(text))
     found: list[tuple[int, int, str]] = []
     for kind in kinds:
@@ -57,7 +61,7 @@ def located(text: str, kinds: Iterable[Sensitive]) -> list[tuple[int, int, str]]
     return sorted(found)
 
 
-def _pieces(text: str, found: list[tuple[int, int, str]], replacements: Mapping[str, str]) -> Iterator[str]:
+def _replaced(text: str, found: list[tuple[int, int, str]], replacements: Mapping[str, str]) -> Iterator[str]:
     behind = 0
     for start, end, kind in found:
         yield text[behind:start]

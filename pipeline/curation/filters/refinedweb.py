@@ -1,4 +1,4 @@
-"""RefinedWeb's line rules: what is left of a page after extraction that no one reads (arXiv 2306.01116, G.2)."""
+"""RefinedWeb's filter of lines that extraction leaves though nobody reads them (arXiv 2306.01116, G.2)."""
 
 import re
 
@@ -6,24 +6,23 @@ from datatrove.data import Document
 
 from pipeline.curation.audit.filter_result import FilterResult, check_limits, reject
 from pipeline.curation.filters.filter_step import DocumentFilter
-from pipeline.curation.recipes import steps
+from pipeline.curation.recipes.steps.text import RefinedWebLines
 
-COUNTER = re.compile(
+COUNT_LINE = re.compile(
     r"\W*\d[\d.,]*\s?[kmb]?\s+(?:likes?|shares?|comments?|retweets?|reposts?|quotes?|bookmarks?|upvotes?|downvotes?"
     r"|downloads?|views?|followers?)\W*",
     re.IGNORECASE,
 )
-"""A line that only counts, such as "3 likes"."""
-BEGINS = ("sign-in", "sign in")
-ENDS = ("read more...", "read more…")
-CONTAINS = ("items in cart", "item in cart")
+"""A line that is nothing but a count, such as "3 likes"."""
+PHRASES_AT_START = ("sign-in", "sign in")
+PHRASES_AT_END = ("read more...", "read more…")
+PHRASES_ANYWHERE = ("items in cart", "item in cart")
 
 
-def refinedweb_filter(step: steps.RefinedWebLines) -> DocumentFilter:
-    """Takes out lines, and refuses documents that lose much."""
+def refinedweb_filter(step: RefinedWebLines) -> DocumentFilter:
+    """Removes lines that are no text, and rejects documents that lose a large share of their words by it."""
 
     def apply(document: Document) -> FilterResult:
-        """What the step says."""
         kept, removed_words, all_words = [], 0, 0
         for line in document.text.split("\n"):
             words = len(line.split())
@@ -42,11 +41,11 @@ def refinedweb_filter(step: steps.RefinedWebLines) -> DocumentFilter:
     return apply
 
 
-def _is_no_text(line: str, words: int, step: steps.RefinedWebLines) -> bool:
+def _is_no_text(line: str, words: int, step: RefinedWebLines) -> bool:
     if words < step.minimum_words or sum(map(str.isupper, line)) > step.maximum_uppercase * len(line):
         return True
-    if all(map(str.isdigit, line.replace(" ", ""))) or COUNTER.fullmatch(line):
+    if all(map(str.isdigit, line.replace(" ", ""))) or COUNT_LINE.fullmatch(line):
         return True
     lower = line.lower()
-    phrase = lower.startswith(BEGINS) or lower.endswith(ENDS) or any(each in lower for each in CONTAINS)
-    return phrase and words <= step.phrase_words
+    at_edge = lower.startswith(PHRASES_AT_START) or lower.endswith(PHRASES_AT_END)
+    return (at_edge or any(each in lower for each in PHRASES_ANYWHERE)) and words <= step.phrase_words

@@ -1,4 +1,4 @@
-"""How many sentences a line has, in a fraction of spaCy's time: chunks of text come again."""
+"""Counts sentences as datatrove does, in a fraction of the time: what spaCy says of a chunk of text is remembered."""
 
 import re
 from functools import lru_cache
@@ -10,37 +10,37 @@ from pipeline.curation.text.english_words import words_of_chunks
 from pipeline.curation.text.vocabulary import ENGLISH
 
 WHITE_SPACE = re.compile(r"\s{2,}|[^\S ]")
-"""What is a word by itself to spaCy, of no other kind than any that is no punctuation."""
-MOST_CHUNKS = 50_000
-"""Chunks whose words are remembered."""
+"""White space that spaCy takes for a word. It is neither punctuation nor the end of a sentence."""
+CACHED_CHUNKS = 50_000
+"""Chunks between white space whose word classes are remembered."""
 OTHER_WORD, PUNCTUATION, ENDS_SENTENCE = range(3)
 
 
 def count_sentences(line: str, language: str) -> int:
-    """As many sentences as datatrove divides a line into.
+    """The number of sentences that datatrove divides a line into.
 
-    In English that is spaCy's rule: after a word that ends a sentence, the next one that is no punctuation begins
-    another.
+    For English this is the rule of spaCy's sentencizer: after a word that ends a sentence, the next word that is no
+    punctuation begins another.
     """
     if language != ENGLISH:
         return len(split_into_sentences(line, language))
     count, ended = 1, False
     for chunk in WHITE_SPACE.sub(" a ", line).split():
-        for kind in _kinds(chunk):
-            if kind == ENDS_SENTENCE:
+        for word_class in _word_classes(chunk):
+            if word_class == ENDS_SENTENCE:
                 ended = True
-            elif kind == OTHER_WORD and ended:
+            elif word_class == OTHER_WORD and ended:
                 count, ended = count + 1, False
     return count
 
 
-@lru_cache(maxsize=MOST_CHUNKS)
-def _kinds(chunk: str) -> tuple[int, ...]:
-    """What the words of a chunk are."""
-    return tuple(map(_kind, words_of_chunks([chunk])[0]))
+@lru_cache(maxsize=CACHED_CHUNKS)
+def _word_classes(chunk: str) -> tuple[int, ...]:
+    """The class of each word in a chunk: one of the three above."""
+    return tuple(map(_word_class, words_of_chunks([chunk])[0]))
 
 
-def _kind(word: str) -> int:
+def _word_class(word: str) -> int:
     if word in _sentence_ends():
         return ENDS_SENTENCE
     return PUNCTUATION if all(category(character).startswith("P") for character in word) else OTHER_WORD

@@ -1,4 +1,4 @@
-"""Documents refused by their address: datatrove's URL filter, with the public suffixes that tldextract bundles."""
+"""The filter on addresses: datatrove's URL filter, with the public suffixes that come with tldextract."""
 
 from pathlib import Path
 
@@ -9,16 +9,16 @@ from tldextract import TLDExtract
 from pipeline.core.errors import RecipeError
 from pipeline.curation.audit.filter_result import KEEP, FilterResult, reject
 from pipeline.curation.filters.filter_step import DocumentFilter
-from pipeline.curation.recipes import steps
+from pipeline.curation.recipes.steps.pages import UrlFilter
 
 
-def url_filter(step: steps.UrlFilter) -> DocumentFilter:
-    """Keeps documents whose address is on no list.
+def url_filter(step: UrlFilter) -> DocumentFilter:
+    """Rejects documents without an address, or with one that is on a list or has a banned word.
 
     Raises:
-        RecipeError: for a file of domains that cannot be read.
+        RecipeError: when the filter is made, for a file of domains that cannot be read.
     """
-    domains = [*step.domains, *_lines(step.domains_file)]
+    domains = [*step.domains, *_read_lines(step.domains_file)]
     filtering = URLFilter(
         soft_word_threshold=step.soft_word_threshold,
         extra_domains=domains,
@@ -27,11 +27,10 @@ def url_filter(step: steps.UrlFilter) -> DocumentFilter:
         soft_banned_words=step.soft_banned_words,
         use_integrated_lists=step.bundled_lists,
     )
-    # Its own would fetch the list of suffixes.
+    # datatrove's own extractor would fetch the list of suffixes from the network.
     filtering.tldextractor = TLDExtract(suffix_list_urls=(), cache_dir=None)
 
     def apply(document: Document) -> FilterResult:
-        """What the step says."""
         if not document.metadata.get("url"):
             return reject("no_url")
         decision = filtering.filter(document)
@@ -40,7 +39,7 @@ def url_filter(step: steps.UrlFilter) -> DocumentFilter:
     return apply
 
 
-def _lines(path: str | None) -> list[str]:
+def _read_lines(path: str | None) -> list[str]:
     if path is None:
         return []
     try:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import orjson
 
+from pipeline.core.config import build
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR, ConfigError, DataError, UserError
 from pipeline.curation.quality.fit import train_and_save
 from pipeline.curation.quality.model_card import Example
@@ -76,12 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.add_argument(f"--{each.name.replace('_', '-')}", type=type(each.default), default=each.default)
     options = vars(parser.parse_args(arguments))
     try:
-        try:
-            settings = ClassifierTraining(
-                **{each.name: options[each.name] for each in dataclasses.fields(ClassifierTraining)}
-            )
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
+        names = [each.name for each in dataclasses.fields(ClassifierTraining)]
+        settings = build(ClassifierTraining, {name: options[name] for name in names}, "")
         _train(options["classes"], options["positive"], options["output"], settings)
     except UserError as error:
         print(error, file=sys.stderr)

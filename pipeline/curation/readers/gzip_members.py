@@ -1,6 +1,6 @@
-"""The content of a gzip file of many members, which can be read on after a damaged one.
+"""Reads gzip files of many members, and reads on after a damaged one.
 
-WARC files have a member for each record (ISO 28500, annex D), so that damage costs the records it lies in.
+WARC files have a gzip member for each record (ISO 28500, annex D), so damage costs only the records it lies in.
 """
 
 import io
@@ -8,22 +8,23 @@ import zlib
 from typing import Any, BinaryIO
 
 MAGIC = b"\x1f\x8b\x08"
+"""How a gzip member begins (RFC 1952): two magic bytes, and deflate as the method."""
 GZIP = 31
-"""What zlib calls a gzip header and the largest window."""
+"""zlib's `wbits` for a gzip header and the largest window."""
 CHUNK = 1 << 16
 PEEK = 4096
-"""Compressed bytes in which a member shows how it begins."""
+"""Compressed bytes that are enough to see how a member's content begins."""
 
 
-class CutShort(OSError):
-    """A file ends inside a member. No EOFError, which readers of archives take for an end like any other."""
+class TruncatedFileError(OSError):
+    """A file ends inside a gzip member. It is no EOFError, which readers of archives take for a regular end."""
 
 
 class GzipMembers(io.RawIOBase):
-    """Reads one member after the other. Memory: two chunks."""
+    """The decompressed content of all members of a gzip file, one after the other. Memory: two chunks."""
 
     def __init__(self, file: BinaryIO, begins: bytes) -> None:
-        """Args: compressed `file`, which can seek; what the content of every member `begins` with."""
+        """Args: `file`, compressed, which can seek; `begins`, with which the content of every member begins."""
         super().__init__()
         self._file, self._begins = file, begins
         self._inflate: zlib._Decompress | None = None
@@ -31,15 +32,15 @@ class GzipMembers(io.RawIOBase):
         self._start = 0
 
     def readable(self) -> bool:
-        """Yes."""
+        """Always True: the interface of `io.RawIOBase` asks."""
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """As `io.RawIOBase` says.
+        """Fills the buffer with decompressed bytes; returns how many, 0 at the end of the file.
 
         Raises:
-            CutShort: if the file ends inside a member.
-            zlib.error: where it is damaged.
+            TruncatedFileError: if the file ends inside a member.
+            zlib.error: where the file is damaged; `skip_damage` goes on.
         """
         view = memoryview(buffer).cast("B")
         while True:
@@ -62,28 +63,35 @@ class GzipMembers(io.RawIOBase):
                 view[: len(content)] = content
                 return len(content)
             if not data and not ended:
-                raise CutShort("the file ends inside a gzip member")
+                raise TruncatedFileError("the file ends inside a gzip member")
 
     def skip_damage(self) -> bool:
-        """Goes to the next member that begins as all do; False if there is none."""
+        """Goes to the next place after the current member's start where a whole member begins.
+
+        The magic bytes also occur inside compressed data, so each candidate is decompressed a little and its content
+        compared with what every member begins with.
+
+        Returns:
+            False if there is no further member.
+        """
         self._inflate, self._compressed = None, b""
-        place = self._start + 1
+        position = self._start + 1
         while True:
-            self._file.seek(place)
+            self._file.seek(position)
             chunk = self._file.read(CHUNK)
             if len(chunk) < len(MAGIC):
                 return False
             found = chunk.find(MAGIC)
             if found < 0:
-                place += len(chunk) - len(MAGIC) + 1
-            elif self._is_member(place + found):
-                self._file.seek(place + found)
+                position += len(chunk) - len(MAGIC) + 1
+            elif self._is_member(position + found):
+                self._file.seek(position + found)
                 return True
             else:
-                place += found + 1
+                position += found + 1
 
-    def _is_member(self, place: int) -> bool:
-        self._file.seek(place)
+    def _is_member(self, position: int) -> bool:
+        self._file.seek(position)
         try:
             return zlib.decompressobj(GZIP).decompress(self._file.read(PEEK), len(self._begins)) == self._begins
         except zlib.error:

@@ -1,17 +1,23 @@
-"""Pages in files of their own, through datatrove's access to files."""
+"""Reads HTML files of one page each."""
 
 from collections.abc import Iterator
 
 from datatrove.data import Document
 from datatrove.pipeline.readers.base import BaseDiskReader
 
-from pipeline.curation.readers.bad_records import Place, attach_place, bad_record
-from pipeline.curation.readers.read_errors import READ_ERRORS, reason_of
+from pipeline.curation.readers.bad_records import (
+    READ_ERRORS,
+    REJECTED_KEY,
+    RecordLocation,
+    attach_location,
+    bad_record,
+    read_error_reason,
+)
 from pipeline.curation.text.charsets import decode_page
 
 
 class HtmlFiles(BaseDiskReader):
-    """One page a file. Memory: `maximum_record_bytes` of the source."""
+    """datatrove's access to files, with a page for each file. Memory: `maximum_record_bytes` of the source."""
 
     name = "HTML"
 
@@ -20,19 +26,19 @@ class HtmlFiles(BaseDiskReader):
         self.maximum_record_bytes = maximum_record_bytes
 
     def read_file(self, filepath: str) -> Iterator[Document]:
-        """The page, or a bad record."""
-        place = Place(filepath, 0, "byte")
+        """Gives the page of a file, or a bad record if it cannot be read or is too long."""
+        location = RecordLocation(filepath, 0, "byte")
         try:
             with self.data_folder.open(filepath, "rb", compression="infer") as file:
                 content = file.read(self.maximum_record_bytes + 1)
         except READ_ERRORS as error:
-            yield bad_record(place, reason_of(error), str(error))
+            yield bad_record(location, read_error_reason(error), str(error))
             return
         if len(content) > self.maximum_record_bytes:
-            yield bad_record(place, "too_long", content)
+            yield bad_record(location, "too_long", content)
             return
         text = decode_page(content)
-        row = {"text": text if text.strip() else " ", **({} if text.strip() else {"refused": "empty"})}
+        row = {"text": text if text.strip() else " ", **({} if text.strip() else {REJECTED_KEY: "empty"})}
         document = self.get_document_from_dict(row, filepath, 0)
         assert document is not None, filepath
-        yield attach_place(document, place)
+        yield attach_location(document, location)

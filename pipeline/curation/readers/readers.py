@@ -1,7 +1,8 @@
-"""Sources as documents, through datatrove's readers.
+"""Reads the sources of recipes as documents, through datatrove's readers.
 
-A source is divided into units (a file, a module, a number); each task reads every n-th unit. Documents carry
-`source` and `origin` in their metadata, so that their order never depends on how the work was divided.
+A source consists of items (files, modules, numbers of generated documents), and each task reads every n-th of them.
+Documents carry `source` and `origin` in their metadata, which keep their final order independent of how the work was
+divided.
 """
 
 import importlib
@@ -15,13 +16,12 @@ from datatrove.data import Document
 from datatrove.pipeline.readers import HuggingFaceDatasetReader
 from datatrove.pipeline.readers.base import BaseDiskReader
 
-from pipeline.curation.readers.bad_records import PLACE, Place, attach_place
-from pipeline.curation.readers.columns import tolerant_adapter
+from pipeline.curation.readers.bad_records import LOCATION_KEY, RecordLocation, attach_location
+from pipeline.curation.readers.columns import tolerant_row_adapter
 from pipeline.curation.readers.html import HtmlFiles
 from pipeline.curation.readers.jsonl_parquet import NO_LIMIT, JsonLines, ParquetRows
-from pipeline.curation.readers.source_files import files_of, shown
+from pipeline.curation.readers.source_files import display_path, files_of
 from pipeline.curation.readers.sources import (
-    PAGES,
     DomainSource,
     EmbeddedSource,
     FileSource,
@@ -31,18 +31,23 @@ from pipeline.curation.readers.sources import (
     ParquetSource,
     Source,
     WarcSource,
+    gives_pages,
 )
 from pipeline.curation.readers.warc import WarcPages, write_warc
 
-LONGEST_PAGE = 2**30
-"""Of pages that this program rendered itself."""
+MAXIMUM_RENDERED_BYTES = 2**30
+"""Longest page of the embedded corpus: no limit in effect, since this program rendered it."""
 
 
-def units(source: Source) -> list[str]:
-    """What a source is divided into, in a fixed order."""
+def list_items(source: Source) -> list[str]:
+    """Names all items that a source consists of, in an order that is the same each time.
+
+    They are paths or URLs of files, what a generator of the embedded corpus lists, or numbers of the parts of a hub
+    dataset. A source of kind `domain` has none: it is read by another task.
+    """
     match source:
         case EmbeddedSource():
-            return _generator(source).units(source)
+            return _generator(source).list_items(source)
         case FileSource():
             return files_of(source)
         case HuggingFaceSource():
@@ -51,54 +56,57 @@ def units(source: Source) -> list[str]:
             return []
 
 
-def read(source: Source, names: list[str], done: Callable[[int], None]) -> Iterator[Document]:
-    """The documents of some units. Ids are whatever the source has; they are replaced by content hashes.
+def read(source: Source, items: list[str], done: Callable[[int], None]) -> Iterator[Document]:
+    """Reads the documents of some items of a source.
 
-    `done` is called with the number of units that have been read to their end.
+    Args:
+        source: what to read.
+        items: some of the names that `list_items` gives.
+        done: called with the number of items that have been read to their end since the last call.
 
-    What is no document comes along as a bad record (`bad_records`).
+    Yields:
+        Documents with `source`, `origin` and a location in their metadata, and with the source's ids, which the caller
+        replaces by content hashes. Records that cannot be read come as documents too (`bad_records`).
     """
     match source:
         case EmbeddedSource():
-            yield from _read_embedded(source, names, done)
+            yield from _read_embedded(source, items, done)
         case FileSource():
-            for name in names:
-                folder, _, file = name.rpartition("/")
-                yield from _read_file(_reader(source, folder), file, shown(source, name), source.disclosure.name)
+            for path in items:
+                folder, _, file = path.rpartition("/")
+                yield from _read_file(_reader(source, folder), file, display_path(source, path), source.disclosure.name)
                 done(1)
         case HuggingFaceSource():
-            yield from _read_hub(source, names, done)
+            yield from _read_hub(source, items, done)
 
 
 def _generator(source: EmbeddedSource) -> Any:
     return importlib.import_module(f"pipeline.curation.readers.embedded.{source.generator}")
 
 
-def _read_embedded(source: EmbeddedSource, names: list[str], done: Callable[[int], None]) -> Iterator[Document]:
+def _read_embedded(source: EmbeddedSource, items: list[str], done: Callable[[int], None]) -> Iterator[Document]:
     generator = _generator(source)
-    if source.generator not in PAGES:
-        for name in names:
-            for each in generator.read(source, [name]):
-                yield _labelled(Document(text=each.text, id=each.origin), source.disclosure.name, each.origin)
+    if not gives_pages(source):
+        for item in items:
+            for each in generator.read(source, [item]):
+                yield _label(Document(text=each.text, id=each.origin), source.disclosure.name, each.origin)
             done(1)
         return
-    if not names:
+    if not items:
         return
-    # The pages make the detour that pages of a crawl make.
+    # Pages go through a WARC file, so that they take the same path as those of a crawl.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pages.warc.gz"
-        pages = write_warc(path, generator.read(source, names))
+        pages = write_warc(path, generator.read(source, items))
+        reader = WarcPages(folder, NO_LIMIT, MAXIMUM_RENDERED_BYTES)
         reported = 0
-        for number, document in enumerate(
-            _read_file(WarcPages(folder, NO_LIMIT, LONGEST_PAGE), path.name, path.name, source.disclosure.name),
-            start=1,
-        ):
+        for number, document in enumerate(_read_file(reader, path.name, path.name, source.disclosure.name), start=1):
             document.metadata["origin"] = document.metadata.get("url", document.metadata["origin"])
             yield document
-            # All modules are rendered before the first page is read: each page is a share of the units.
-            done(len(names) * number // pages - reported)
-            reported = len(names) * number // pages
-        done(len(names) - reported)
+            # All modules are rendered before the first page is read, so each page counts as a share of the items.
+            done(len(items) * number // pages - reported)
+            reported = len(items) * number // pages
+        done(len(items) - reported)
 
 
 def _reader(source: FileSource, folder: str) -> BaseDiskReader:
@@ -114,40 +122,36 @@ def _reader(source: FileSource, folder: str) -> BaseDiskReader:
     raise AssertionError(source)
 
 
-def _read_file(reader: BaseDiskReader, name: str, shown_as: str, source: str) -> Iterator[Document]:
-    # By its name: a pattern of datatrove's also finds files whose names only end like it.
+def _read_file(reader: BaseDiskReader, name: str, display_name: str, source: str) -> Iterator[Document]:
+    # The file is named outright: as a pattern, its name would also match files whose names end in it.
     for index, document in enumerate(reader.read_files_shard([name])):
-        # A reader knows the file's name, not where that is.
-        document.metadata[PLACE] = replace(document.metadata[PLACE], file=shown_as)
-        yield _labelled(document, source, f"{name}#{index:09d}")
+        # A reader knows the file's name below its folder only.
+        document.metadata[LOCATION_KEY] = replace(document.metadata[LOCATION_KEY], file=display_name)
+        yield _label(document, source, f"{name}#{index:09d}")
 
 
-def _labelled(document: Document, source: str, origin: str) -> Document:
+def _label(document: Document, source: str, origin: str) -> Document:
     document.metadata.pop("file_path", None)
     document.metadata |= {"source": source, "origin": origin}
     return document
 
 
-def _read_hub(source: HuggingFaceSource, names: list[str], done: Callable[[int], None]) -> Iterator[Document]:
+def _read_hub(source: HuggingFaceSource, items: list[str], done: Callable[[int], None]) -> Iterator[Document]:
     options = {
         "name": source.subset,
         "data_dir": source.folder,
         "split": source.split,
         "revision": source.revision,
     }
-    for name in names:
+    for shard in items:
         reader = HuggingFaceDatasetReader(
             source.dataset,
             dataset_options={key: value for key, value in options.items() if value is not None},
             streaming=True,
             limit=source.limit or NO_LIMIT,
-            adapter=tolerant_adapter(source),
+            adapter=tolerant_row_adapter(source),
         )
-        for index, document in enumerate(reader.run(rank=int(name), world_size=source.shards)):
-            origin = f"{name}#{index:09d}"
-            yield _labelled(
-                attach_place(document, Place(f"{source.dataset}#{name}", index, "record")),
-                source.disclosure.name,
-                origin,
-            )
+        for index, document in enumerate(reader.run(rank=int(shard), world_size=source.shards)):
+            attach_location(document, RecordLocation(f"{source.dataset}#{shard}", index, "record"))
+            yield _label(document, source.disclosure.name, f"{shard}#{index:09d}")
         done(1)

@@ -1,4 +1,4 @@
-"""What a source consists of, without reading it: is it there, and which files are it."""
+"""Checks and describes sources without reading them: which files they consist of, and whether those exist."""
 
 import platform
 from fnmatch import fnmatch
@@ -9,15 +9,15 @@ from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.core.config import nearest
 from pipeline.core.errors import RecipeError
-from pipeline.curation.readers.embedded.packages import STANDARD_LIBRARY, folder_of, version_of
+from pipeline.curation.readers.embedded.packages import STANDARD_LIBRARY, package_folder, version_of
 from pipeline.curation.readers.sources import EmbeddedSource, FileSource, Source
 
 CORPUS_VERSION = 1
-"""Raised when the generators of the embedded corpus change what they write."""
+"""Version of the embedded corpus, a part of the fingerprint: raise it when a generator gives other texts."""
 
 
 def files_of(source: FileSource) -> list[str]:
-    """The files of a source in order, as paths, or as URLs where fsspec reaches them."""
+    """Lists the files of a source in alphabetical order: paths on a local disk, URLs elsewhere."""
     system, root = url_to_fs(source.path)
     local = isinstance(system, LocalFileSystem)
     if not system.isdir(root):
@@ -27,18 +27,23 @@ def files_of(source: FileSource) -> list[str]:
     return sorted(each if local else system.unstrip_protocol(each) for each in found)
 
 
-def shown(source: FileSource, name: str) -> str:
-    """One of a source's files as the recipe would name it, wherever the working directory is."""
+def display_path(source: FileSource, path: str) -> str:
+    """One of a source's files as the recipe would name it: the same in every working directory and on every machine."""
     _, root = url_to_fs(source.path)
-    below = name.partition(root)[2].strip("/")
+    below = path.partition(root)[2].strip("/")
     return f"{source.path.rstrip('/')}/{below}" if below else source.path
 
 
 def check_source(source: Source, where: str) -> None:
-    """Refuses a source that is not there.
+    """Checks that what a source names exists.
+
+    Args:
+        source: the source.
+        where: the recipe and the place in it, for the error.
 
     Raises:
-        RecipeError: for a missing file, an empty folder, or a package that is not installed.
+        RecipeError: for a missing file, a folder without a matching file, a file system that cannot be reached, a
+            package that is not installed, or an unknown language.
     """
     if isinstance(source, FileSource):
         try:
@@ -53,7 +58,7 @@ def check_source(source: Source, where: str) -> None:
             raise RecipeError(f"{where}.path={source.path}: no file matches pattern={source.pattern}, set pattern")
     if isinstance(source, EmbeddedSource):
         for package in source.packages:
-            if folder_of(package) is None:
+            if package_folder(package) is None:
                 raise RecipeError(f"{where}.packages: {package} is not installed, install it or remove it here")
         if source.generator == "locales":
             from pipeline.curation.readers.embedded.locales import LANGUAGES
@@ -64,7 +69,7 @@ def check_source(source: Source, where: str) -> None:
 
 
 def describe(source: Source) -> dict[str, Any]:
-    """What identifies a source's data beyond its recipe: files and sizes, or versions of packages."""
+    """Identifies a source's data for the stage's fingerprint: names and sizes of files, or versions of packages."""
     match source:
         case FileSource():
             system, _ = url_to_fs(source.path)

@@ -1,12 +1,14 @@
-"""Where a recipe's documents come from: one dataclass per kind of source."""
+"""Where a recipe's documents come from: one dataclass for each kind of source, its fields the recipe's keys."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args, get_type_hints
+
+from pydantic import PositiveInt
 
 
 @dataclass(frozen=True, kw_only=True)
 class Disclosure:
-    """What IBM's data disclosures say of a dataset; fields and names are theirs. Its size is measured."""
+    """What is said of a dataset's origin, in the fields and words of IBM's data disclosures. Its size is measured."""
 
     name: str
     url: str
@@ -35,42 +37,39 @@ class EmbeddedSource:
         "web_pages", "source_files", "docstrings", "readmes", "mathematics", "locales", "topics", "manuals",
         "repositories", "licences", "regions",
     ]  # fmt: skip
-    """Which part of the corpus."""
+    """Module of `pipeline.curation.readers.embedded` that lists and reads the items."""
     disclosure: Disclosure
     packages: tuple[str, ...] = ()
     """Packages to read; `python` is the standard library."""
     languages: tuple[str, ...] = ()
     """Languages of generator `locales`."""
-    limit: int | None = None
-    """Most units to read (files, modules, or generated documents); null reads all."""
-    max_bytes: int | None = None
+    limit: PositiveInt | None = None
+    """Most items to read (files, modules, or generated documents); null reads all."""
+    max_bytes: PositiveInt | None = None
     """Most bytes of source files to read; null reads all."""
     seed: int = 0
-    """Chooses which units a limit leaves, and what is generated."""
+    """Chooses the items that a limit leaves, and what is generated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileSource:
-    """Files on a disk, or wherever fsspec reaches: a bucket (`s3://`, `gs://`), a server (`https://`)."""
+    """Base of the sources made of files, on a disk or wherever fsspec reaches: `s3://`, `gs://`, `https://`."""
 
     path: str
     """A file, or a folder that is read with the pattern. A relative path is taken from the working directory."""
     disclosure: Disclosure
     pattern: str
-    """Names of the files to read below the folder."""
-    limit: int | None = None
-    """Most records of each file; null reads all."""
-    maximum_record_bytes: int = 32 * 1024**2
-    """Longest page or line, longest text of a row: what is longer is quarantined. It bounds memory."""
-
-    def __post_init__(self) -> None:
-        if self.maximum_record_bytes < 1:
-            raise ValueError(f"maximum_record_bytes is {self.maximum_record_bytes}, set 1 or more")
+    """Shell pattern of the names of the files to read below the folder."""
+    limit: PositiveInt | None = None
+    """Most records to read of each file; null reads all."""
+    maximum_record_bytes: PositiveInt = 32 * 1024**2
+    """Longest page or line, in bytes, and longest text of a row, in characters. A longer one is quarantined, so that
+    no record decides how much memory is needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WarcSource(FileSource):
-    """Pages in WARC files, the form of CommonCrawl. Needs a step that makes text of pages."""
+    """Pages in WARC files, the format of Common Crawl. The recipe needs an extractor."""
 
     kind: Literal["warc"]
     pattern: str = "*.warc.gz"
@@ -78,7 +77,7 @@ class WarcSource(FileSource):
 
 @dataclass(frozen=True, kw_only=True)
 class HtmlSource(FileSource):
-    """A page in each file. Needs a step that makes text of pages."""
+    """HTML files of one page each. The recipe needs an extractor."""
 
     kind: Literal["html"]
     pattern: str = "*.htm*"
@@ -86,12 +85,12 @@ class HtmlSource(FileSource):
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Which columns of a table are the text, and which come along."""
+    """Which columns of a table are the text, and which are kept as metadata."""
 
     text_key: str | tuple[str, ...] = "text"
-    """Column with the text, or several to put one below the other. Of a column of chat messages, the contents."""
+    """Column with the text, or several that are joined by blank lines. Of a column of chat messages, the contents."""
     metadata_keys: tuple[str, ...] | None = None
-    """Columns that come along as metadata, such as `url` and `license`; null takes all others."""
+    """Columns to keep as metadata, such as `url` and `license`; null keeps all others."""
 
     def __post_init__(self) -> None:
         if not self.text_key:
@@ -99,58 +98,50 @@ class Columns:
 
     @property
     def text_keys(self) -> tuple[str, ...]:
-        """The columns of the text, in order."""
+        """The columns of the text in order, also if there is only one."""
         return (self.text_key,) if isinstance(self.text_key, str) else self.text_key
 
 
 @dataclass(frozen=True, kw_only=True)
 class JsonlSource(FileSource, Columns):
-    """Documents in JSON lines, plain or compressed."""
+    """Files of JSON lines, plain or compressed: an object a line is a document."""
 
     kind: Literal["jsonl"]
     pattern: str = "*.jsonl*"
 
-    def __post_init__(self) -> None:
-        FileSource.__post_init__(self)
-        Columns.__post_init__(self)
-
 
 @dataclass(frozen=True, kw_only=True)
 class ParquetSource(FileSource, Columns):
-    """Documents in Parquet files."""
+    """Parquet files, in which each row is a document."""
 
     kind: Literal["parquet"]
     pattern: str = "*.parquet"
 
-    def __post_init__(self) -> None:
-        FileSource.__post_init__(self)
-        Columns.__post_init__(self)
-
 
 @dataclass(frozen=True, kw_only=True)
 class HuggingFaceSource(Columns):
-    """A dataset of the Hugging Face hub, streamed."""
+    """A dataset of the Hugging Face hub, streamed: nothing is stored on disk."""
 
     kind: Literal["huggingface"]
     dataset: str
-    """`owner/name`, or a folder with files that `datasets` knows."""
+    """`owner/name`, or a local folder with files that `datasets` reads."""
     disclosure: Disclosure
     subset: str | None = None
-    """Configuration of the dataset."""
+    """Configuration of the dataset, as the hub calls it."""
     folder: str | None = None
     """Folder of the dataset to read, where it is divided by folders."""
     split: str = "train"
     revision: str | None = "main"
-    """Branch, tag or commit. A commit makes the run repeatable."""
-    shards: int = 1
-    """Parts to read side by side."""
-    limit: int | None = None
-    """Most documents of each part."""
+    """Branch, tag or commit. Only a commit makes the run repeatable."""
+    shards: PositiveInt = 1
+    """Parts that tasks read side by side."""
+    limit: PositiveInt | None = None
+    """Most documents to read of each part; null reads all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DomainSource:
-    """What another recipe kept."""
+    """The documents that another recipe of the same run kept."""
 
     kind: Literal["domain"]
     domain: str
@@ -159,17 +150,15 @@ class DomainSource:
 
 Source = EmbeddedSource | WarcSource | HtmlSource | JsonlSource | ParquetSource | HuggingFaceSource | DomainSource
 
-SOURCES: dict[str, type[Source]] = {
-    "embedded": EmbeddedSource,
-    "warc": WarcSource,
-    "html": HtmlSource,
-    "jsonl": JsonlSource,
-    "parquet": ParquetSource,
-    "huggingface": HuggingFaceSource,
-    "domain": DomainSource,
-}
-"""By the kind that recipes name."""
+SOURCES: dict[str, type[Source]] = {get_args(get_type_hints(each)["kind"])[0]: each for each in get_args(Source)}
+"""Every kind of source by the name that recipes use."""
+
+PAGE_GENERATORS = ("web_pages",)
+"""Generators of the embedded corpus that give HTML pages instead of texts."""
 
 
-PAGES = ("web_pages",)
-"""Generators of the embedded corpus that give pages rather than texts."""
+def gives_pages(source: Source) -> bool:
+    """Whether a source gives HTML pages, which an extractor must turn into text first."""
+    if isinstance(source, EmbeddedSource):
+        return source.generator in PAGE_GENERATORS
+    return isinstance(source, WarcSource | HtmlSource)

@@ -1,61 +1,62 @@
-"""Recipes: one YAML file per domain says what goes in, what is done to it, and with which thresholds.
+"""Loads recipes: one YAML file per domain says what goes in, what is done to it, and with which thresholds.
 
-A recipe is checked whole, with all others of its folder, before any data is read.
+A recipe is checked as a whole, together with the others of its folder, before any data is read.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
+from pydantic import Field
 
 from pipeline.core.config import build, fingerprint, nearest
+from pipeline.core.domains import DOMAINS
 from pipeline.core.errors import ConfigError, RecipeError
 from pipeline.curation.readers.source_files import check_source
-from pipeline.curation.readers.sources import PAGES, SOURCES, DomainSource, Source
-from pipeline.curation.recipes.steps import EXTRACTORS, STEPS, Classifier, GneissWeb, QualityClassifier, Step
-from pipeline.curation.recipes.steps.per_language import PerLanguage
+from pipeline.curation.readers.sources import SOURCES, DomainSource, Source, gives_pages
+from pipeline.curation.recipes.steps import STEPS, Step
+from pipeline.curation.recipes.steps.base import SCOPES, PerLanguage
+from pipeline.curation.recipes.steps.classifiers import Classifier, GneissWeb, QualityClassifier
+from pipeline.curation.recipes.steps.pages import Extractor
 
-DOMAINS = (
-    "common_crawl", "common_crawl_hq", "code", "math", "technical", "multilingual", "domain", "synthetic",
-    "long_cot", "language_instructions", "code_instructions", "books", "code_repositories",
-)  # fmt: skip
 DOMAIN_STEPS = ("exact_dedup", "minhash", "substring_dedup", "pack_repositories")
-"""The order in which documents are compared: each looks at fewer, and finer (RefinedWeb, arXiv 2306.01116)."""
+"""The order in which a recipe has them: each compares fewer documents, and in more detail, than the one before
+(RefinedWeb, arXiv 2306.01116)."""
 
 PartT = TypeVar("PartT")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How one domain is made."""
+    """How one domain is made; the fields are the keys of the YAML file."""
 
     domain: str
-    """One of the domains of the mixtures."""
+    """One of `pipeline.core.domains.DOMAINS`."""
     description: str
-    """What the domain is, for the report and the model card."""
+    """What the domain holds, for the report and the model card."""
     licence: str
-    """Licence, or licences, of the sources."""
+    """The license or licenses of the sources, as free text."""
     languages: tuple[str, ...]
-    """ISO 639-1 codes."""
+    """ISO 639-1 codes of the languages in it."""
     sources: tuple[Source, ...]
-    """What goes in."""
+    """Where documents come from, in order."""
     steps: tuple[Step, ...]
-    """What is done to it, in this order."""
+    """What is done to the documents, in order."""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, for the fingerprint and the report."""
+        """The recipe as plain values, for the stage's fingerprint."""
         return asdict(self)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of what the recipe says: with it, a row of a removal tells which thresholds it fell to."""
+        """SHA-256 of the recipe's settings: with it, a removal row tells which thresholds were in force."""
         return fingerprint(self.as_json())
 
     @property
     def upstream(self) -> tuple[str, ...]:
-        """Domains that this one is made from."""
+        """The domains whose curated documents this one reads, as its source or as examples of quality."""
         names = [source.domain for source in self.sources if isinstance(source, DomainSource)]
         names += [name for step in self.steps if isinstance(step, QualityClassifier) for name in step.positives]
         return tuple(dict.fromkeys(names))
@@ -63,29 +64,30 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class _Outline:
-    """A recipe before its sources and steps are looked at."""
+    """The keys of a recipe, before the classes of its sources and steps are known."""
 
     domain: str
     description: str
     licence: str
     languages: tuple[str, ...]
-    sources: tuple[dict[str, Any], ...]
+    sources: Annotated[tuple[dict[str, Any], ...], Field(min_length=1)]
     steps: tuple[dict[str, Any], ...]
 
     def __post_init__(self) -> None:
         if self.domain not in DOMAINS:
             raise ValueError(f"{self.domain!r} is not a domain, {nearest(self.domain, DOMAINS)}")
-        if not self.sources:
-            raise ValueError("sources is empty, set at least one")
 
 
 def load_recipes(folder: Path, domains: tuple[str, ...] | None = None, recipe: str | None = None) -> list[Recipe]:
-    """The recipes of a folder, those that others are made from first.
+    """Loads and checks the recipes of a folder.
 
     Args:
-        folder: holds one YAML file per domain.
-        domains: those to load; null loads all.
-        recipe: load this domain alone, with what it is made from; a path that ends in `.yaml` is that file.
+        folder: holds one YAML file per domain, named `<domain>.yaml`.
+        domains: the domains to load; null loads all.
+        recipe: load this domain alone, with the domains it reads from; a path that ends in `.yaml` is that file.
+
+    Returns:
+        The recipes by name, those that read no other domain first.
 
     Raises:
         RecipeError: for a folder without recipes, a recipe that cannot be used, or a missing source.
@@ -99,9 +101,9 @@ def load_recipes(folder: Path, domains: tuple[str, ...] | None = None, recipe: s
             if name not in paths:
                 key = "domains" if recipe is None else f"recipe={recipe}"
                 raise RecipeError(f"{key}: no recipe {folder}/{name}.yaml, {nearest(name, paths)}")
-        recipes = {name: _named(path) for name, path in paths.items() if recipe in (None, name)}
+        recipes = {name: _load_named(path) for name, path in paths.items() if recipe in (None, name)}
         for each in tuple(recipes.values()) if recipe is not None else ():
-            recipes |= {name: _named(paths[name]) for name in each.upstream if name in paths}
+            recipes |= {name: _load_named(paths[name]) for name in each.upstream if name in paths}
         chosen = [recipes[name] for name in sorted(domains if domains and recipe is None else recipes)]
     names = {each.domain for each in chosen}
     for each in chosen:
@@ -128,7 +130,7 @@ def _recipe_files(folder: Path) -> dict[str, Path]:
     return paths
 
 
-def _named(path: Path) -> Recipe:
+def _load_named(path: Path) -> Recipe:
     recipe = load_recipe(path)
     if recipe.domain != path.stem:
         raise RecipeError(f"{path}: domain={recipe.domain}, rename the file to {recipe.domain}.yaml")
@@ -136,7 +138,7 @@ def _named(path: Path) -> Recipe:
 
 
 def load_recipe(path: Path) -> Recipe:
-    """One recipe.
+    """Loads one recipe and checks it, its sources and the order of its steps.
 
     Raises:
         RecipeError: if it cannot be used; the line names file, key, value and what to do.
@@ -150,36 +152,32 @@ def load_recipe(path: Path) -> Recipe:
     if not isinstance(mapping, dict):
         raise RecipeError(f"{path}: not a mapping, start it with `domain:`")
     outline = _build(_Outline, mapping, str(path))
-    sources = tuple(
-        _variant(SOURCES, "kind", part, f"{path}: sources[{index}]") for index, part in enumerate(outline.sources)
-    )
-    steps = tuple(_variant(STEPS, "step", part, f"{path}: steps[{index}]") for index, part in enumerate(outline.steps))
     recipe = Recipe(
         domain=outline.domain,
         description=outline.description,
         licence=outline.licence,
         languages=outline.languages,
-        sources=sources,
-        steps=steps,
+        sources=tuple(
+            _build_named(SOURCES, "kind", part, f"{path}: sources[{index}]")
+            for index, part in enumerate(outline.sources)
+        ),
+        steps=tuple(
+            _build_named(STEPS, "step", part, f"{path}: steps[{index}]") for index, part in enumerate(outline.steps)
+        ),
     )
-    _check_order(recipe, path)
+    _check_steps(recipe, path)
     _check_scores(recipe, path)
-    for index, source in enumerate(recipe.sources):
-        if source.disclosure.name in (each.disclosure.name for each in recipe.sources[:index]):
-            raise RecipeError(
-                f"{path}: sources[{index}].disclosure.name={source.disclosure.name}: an earlier source has this name, "
-                "set another: what was kept of each is told apart by it"
-            )
-        check_source(source, f"{path}: sources[{index}]")
+    _check_sources(recipe, path)
     return recipe
 
 
-def _variant(variants: Mapping[str, type[PartT]], key: str, part: dict[str, Any], where: str) -> PartT:
+def _build_named(classes: Mapping[str, type[PartT]], key: str, part: dict[str, Any], where: str) -> PartT:
+    """The source or step of a mapping, of the class that the value of `key` names."""
     name = part.get(key)
-    if not isinstance(name, str) or name not in variants:
-        hint = nearest(str(name), variants) if name is not None else f"valid: {', '.join(sorted(variants))}"
+    if not isinstance(name, str) or name not in classes:
+        hint = nearest(str(name), classes) if name is not None else f"valid: {', '.join(sorted(classes))}"
         raise RecipeError(f"{where}.{key}={name}: unknown {key}, {hint}")
-    return _build(variants[name], part, where)
+    return _build(classes[name], part, where)
 
 
 def _build(cls: type[PartT], mapping: dict[str, Any], where: str) -> PartT:
@@ -191,8 +189,8 @@ def _build(cls: type[PartT], mapping: dict[str, Any], where: str) -> PartT:
         raise RecipeError(str(error)) from None
 
 
-def _check_order(recipe: Recipe, path: Path) -> None:
-    """Pages become text first, documents are looked at one by one, then against each other."""
+def _check_steps(recipe: Recipe, path: Path) -> None:
+    """Checks that each step comes once, and in order: pages, then single documents, then the domain."""
     names = [step.step for step in recipe.steps]
     for name in names:
         if names.count(name) > 1:
@@ -203,17 +201,26 @@ def _check_order(recipe: Recipe, path: Path) -> None:
                 f"{path}: steps[{index}].by_language: put `step: language` before it, which finds languages"
             )
     scopes = [step.scope for step in recipe.steps]
-    if scopes != sorted(scopes, key=["page", "document", "domain"].index):
+    if scopes != sorted(scopes, key=SCOPES.index):
         raise RecipeError(
             f"{path}: steps={names}: put url_filter and what makes text of pages first, then the steps "
             "that look at one document, then exact_dedup and minhash"
         )
-    apart = [name for name in names if name in DOMAIN_STEPS]
-    if apart != sorted(apart, key=DOMAIN_STEPS.index):
+    ordered = [name for name in names if name in DOMAIN_STEPS]
+    if ordered != sorted(ordered, key=DOMAIN_STEPS.index):
         raise RecipeError(f"{path}: steps={names}: put {', '.join(DOMAIN_STEPS)} in this order")
+    if "quality_classifier" in names and len(names) > 1:
+        raise RecipeError(
+            f"{path}: steps={names}: quality_classifier stands alone, the domain it reads is already filtered"
+        )
+
+
+def _check_sources(recipe: Recipe, path: Path) -> None:
+    """Checks that each source exists, has its own name, and gives what the steps work on."""
+    names = [step.step for step in recipe.steps]
+    extractors = [step.step for step in recipe.steps if isinstance(step, Extractor)]
     for index, source in enumerate(recipe.sources):
-        pages = source.kind in ("warc", "html") or getattr(source, "generator", None) in PAGES
-        extractors = [step.step for step in recipe.steps if isinstance(step, EXTRACTORS)]
+        pages = gives_pages(source)
         if len(extractors) != pages:
             remedy = "put `step: trafilatura` or `step: resiliparse` first"
             if extractors:
@@ -226,14 +233,16 @@ def _check_order(recipe: Recipe, path: Path) -> None:
                 f"{path}: sources[{index}].kind={source.kind}: `step: quality_classifier` goes with one "
                 "source of kind domain, and such a source with no other step"
             )
-    if "quality_classifier" in names and len(names) > 1:
-        raise RecipeError(
-            f"{path}: steps={names}: quality_classifier stands alone, the domain it reads is already filtered"
-        )
+        if source.disclosure.name in (each.disclosure.name for each in recipe.sources[:index]):
+            raise RecipeError(
+                f"{path}: sources[{index}].disclosure.name={source.disclosure.name}: an earlier source has this name, "
+                "set another: what was kept of each is told apart by it"
+            )
+        check_source(source, f"{path}: sources[{index}]")
 
 
 def _check_scores(recipe: Recipe, path: Path) -> None:
-    """What a step wants to know of a document, a step before it wrote down."""
+    """Checks that every score that `gneissweb` reads is written by a step `classifier` before it."""
     known: set[str] = set()
     for index, step in enumerate(recipe.steps):
         if isinstance(step, Classifier):

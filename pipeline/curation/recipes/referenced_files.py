@@ -1,4 +1,4 @@
-"""What identifies the classifiers and tokenizers that a recipe names, without loading them."""
+"""Identifies what a recipe refers to by path (classifiers, tokenizers, earlier runs), without loading it."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,14 +9,18 @@ from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files import sha256_of
 
 CONFIG = "config.json"
-"""Of a classifier in a folder: holds the hash of the weights."""
+"""The file that stands for a classifier in a folder: it holds the hash of the weights."""
 
 
 def describe_files(paths: Iterable[str], where: str) -> list[dict[str, Any]]:
-    """For a fingerprint: the name and SHA-256 of each; a folder is known by its configuration.
+    """The name and SHA-256 of each file, or of a folder's configuration, for the fingerprint of the stage.
+
+    Args:
+        paths: classifiers and tokenizers as recipes name them.
+        where: the recipe, for the error.
 
     Raises:
-        DataError: for one that is not there.
+        DataError: for a file that is not there.
     """
     described = []
     for path in map(Path, paths):
@@ -28,7 +32,11 @@ def describe_files(paths: Iterable[str], where: str) -> list[dict[str, Any]]:
 
 
 def describe_runs(folders: Iterable[str], where: str) -> list[str]:
-    """For a fingerprint: those of the runs.
+    """The fingerprints of earlier `curate` stages, for the fingerprint of the stage.
+
+    Args:
+        folders: output folders of those stages, as a step names them in `against`.
+        where: the recipe, for the error.
 
     Raises:
         RecipeError: for a folder without a finished stage `curate`.

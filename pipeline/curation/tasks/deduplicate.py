@@ -17,7 +17,7 @@ from pipeline.curation.dedup import near_duplicates, repeats, substrings
 from pipeline.curation.dedup.previous_runs import KnownIds, previous_runs, previous_signatures, save_index
 from pipeline.curation.dedup.units import units_of
 from pipeline.curation.executors.parallel import TaskProgress
-from pipeline.curation.recipes.steps import ExactDedup, SubstringDedup
+from pipeline.curation.recipes.steps.duplicates import ExactDedup, SubstringDedup
 from pipeline.curation.tasks.packing import packed
 from pipeline.curation.tasks.workspace import DomainWorkspace, write_domain
 from pipeline.curation.text import documents

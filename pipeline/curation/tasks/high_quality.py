@@ -21,7 +21,7 @@ from pipeline.curation.audit.filter_result import Removal
 from pipeline.curation.executors.parallel import TaskProgress
 from pipeline.curation.readers.sources import DomainSource
 from pipeline.curation.recipes.recipe import Recipe
-from pipeline.curation.recipes.steps import QualityClassifier
+from pipeline.curation.recipes.steps.classifiers import QualityClassifier
 from pipeline.curation.tasks.workspace import READ, write_domain
 from pipeline.curation.text import documents
 

@@ -10,7 +10,7 @@ from datatrove.data import Document
 
 from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.audit.filter_result import Removal
-from pipeline.curation.recipes.steps import PackRepositories
+from pipeline.curation.recipes.steps.packing import PackRepositories
 from pipeline.curation.text.documents import content_id, read_documents, write_documents
 
 BETWEEN = "\n\n"

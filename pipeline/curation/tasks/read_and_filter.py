@@ -13,8 +13,8 @@ from pipeline.curation.filters import filter_of
 from pipeline.curation.filters.extraction import Extraction
 from pipeline.curation.filters.filter_step import FilterStep
 from pipeline.curation.readers import readers
-from pipeline.curation.readers.bad_records import pop_place, quarantine_row
-from pipeline.curation.recipes.steps import EXTRACTORS
+from pipeline.curation.readers.bad_records import REJECTED_KEY, pop_location, quarantine_row
+from pipeline.curation.recipes.steps.pages import Extractor
 from pipeline.curation.tasks.workspace import READ, DomainWorkspace
 from pipeline.curation.text import documents
 
@@ -33,7 +33,7 @@ class ReadAndFilter:
         audit = self.workspace.new_audit()
         stream: Iterator[Document] = self._read(audit, progress)
         for step in self.workspace.recipe.steps:
-            if isinstance(step, EXTRACTORS):
+            if isinstance(step, Extractor):
                 stream = self._checked(Extraction(step, audit).run(stream), step.step, audit)
             elif step.scope != "domain":
                 stream = FilterStep(step.step, filter_of(step), audit).run(stream)
@@ -43,10 +43,10 @@ class ReadAndFilter:
 
     def _read(self, audit: AuditLog, progress: TaskProgress) -> Iterator[Document]:
         for source in self.workspace.recipe.sources:
-            names = readers.units(source)[self.task :: self.workspace.tasks]
+            names = readers.list_items(source)[self.task :: self.workspace.tasks]
             for document in readers.read(source, names, progress.unit_done):
                 progress.document_done()
-                place, reason = pop_place(document)
+                place, reason = pop_location(document)
                 reason = reason or _unfit(document)
                 document.text = document.text if reason is None else document.text.encode(errors="replace").decode()
                 document.id = documents.content_id(document.text)
@@ -74,6 +74,6 @@ def _unfit(document: Document) -> str | None:
         document.text.encode()
     except UnicodeEncodeError:
         return "invalid_unicode"
-    if not document.text.strip() and "refused" not in document.metadata:
+    if not document.text.strip() and REJECTED_KEY not in document.metadata:
         return EMPTY
     return None

@@ -14,7 +14,8 @@ from datatrove.data import Document
 from pipeline.core.files import write_json
 from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.recipes.recipe import Recipe
-from pipeline.curation.recipes.steps import MinHash, PackRepositories, SubstringDedup
+from pipeline.curation.recipes.steps.duplicates import MinHash, SubstringDedup
+from pipeline.curation.recipes.steps.packing import PackRepositories
 from pipeline.curation.text import documents
 
 READ = "read"

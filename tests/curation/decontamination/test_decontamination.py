@@ -23,8 +23,7 @@ from pipeline.curation.decontamination import ngram_index as overlap
 from pipeline.curation.decontamination.benchmarks import items
 from pipeline.curation.decontamination.ngram_index import NgramIndex
 from pipeline.curation.filters import filter_of
-from pipeline.curation.recipes.steps import Decontaminate
-from pipeline.curation.recipes.steps.contamination import Benchmark
+from pipeline.curation.recipes.steps.contamination import Benchmark, Decontaminate
 from pipeline.curation.text.documents import read_folder, read_rows
 from pipeline.curation.text.normalized_words import normalized_words
 from tests.curation.conftest import Curate

@@ -64,7 +64,8 @@ def test_without_benchmarks_nothing_is_a_copy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"), [({"minimum_coverage": 0}, "minimum_coverage is 0"), ({"n_grams": 1}, "set 2 or more")]
+    ("settings", "message"),
+    [({"minimum_coverage": 0}, "minimum_coverage=0: set it above 0"), ({"n_grams": 1}, "n_grams=1: set 2 or more")],
 )
 def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):

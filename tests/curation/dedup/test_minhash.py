@@ -17,7 +17,7 @@ from pipeline.curation.dedup.buckets import groups_of_bucket
 from pipeline.curation.dedup.minhash import Signatures
 from pipeline.curation.dedup.near_duplicates import Clusters
 from pipeline.curation.dedup.shingles import Shingles, shingles_of
-from pipeline.curation.recipes.steps import MinHash
+from pipeline.curation.recipes.steps.duplicates import MinHash
 
 STEP = build(MinHash, {"step": "minhash"}, "")
 STOCK = MinhashDedupSignature("memory://")

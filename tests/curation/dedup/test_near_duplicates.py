@@ -14,7 +14,7 @@ from pipeline.core.arrays import write_array
 from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.dedup.bitmap_bound import FEW
 from pipeline.curation.dedup.near_duplicates import jaccard, without
-from pipeline.curation.recipes.steps import MinHash
+from pipeline.curation.recipes.steps.duplicates import MinHash
 from pipeline.curation.text.documents import content_id, normalize, order, read_folder, read_rows, write_documents
 from tests.curation.conftest import Curate
 from tests.curation.recipe_files import hashes, recipe, write_lines, write_recipe

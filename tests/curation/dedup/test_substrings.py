@@ -17,7 +17,7 @@ from pipeline.core.files import read_json
 from pipeline.curation.dedup import substrings
 from pipeline.curation.dedup.repeats import UNIT_BITS, find_repeats, place_of, run_hashes, write_runs
 from pipeline.curation.dedup.units import units_of
-from pipeline.curation.recipes.steps import SubstringDedup
+from pipeline.curation.recipes.steps.duplicates import SubstringDedup
 from pipeline.curation.text.documents import content_id, read_folder, read_rows
 from tests.curation.conftest import Curate
 from tests.curation.recipe_files import hashes, recipe, write_lines, write_recipe

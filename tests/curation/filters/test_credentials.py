@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.curation.filters import filter_of
 from pipeline.curation.filters.credentials import entropy
-from pipeline.curation.recipes.steps import Secrets
+from pipeline.curation.recipes.steps.privacy import Secrets
 
 DRAW = random.Random(0)
 ALPHANUMERIC = string.ascii_letters + string.digits

@@ -16,7 +16,7 @@ from pipeline.curation.audit.filter_result import FilterResult
 from pipeline.curation.filters import filter_of
 from pipeline.curation.filters.extreme_tokenized import CHUNK_CHARACTERS, tokens_per_character
 from pipeline.curation.filters.readability import eflaw
-from pipeline.curation.recipes.steps import ExtremeTokenized, GneissWeb, Readability
+from pipeline.curation.recipes.steps.classifiers import ExtremeTokenized, GneissWeb, Readability
 
 CATEGORIES = ("science", "education", "technology", "medical")
 NO_SCORES = {"dclm": 0.5, "cosmo": 0.5, **dict.fromkeys(CATEGORIES, 0.0)}

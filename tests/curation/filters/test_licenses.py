@@ -9,7 +9,7 @@ from pipeline.core.config import build
 from pipeline.core.errors import ConfigError
 from pipeline.curation.filters import filter_of
 from pipeline.curation.filters.licenses import allows
-from pipeline.curation.recipes.steps import Licenses
+from pipeline.curation.recipes.steps.licenses import Licenses
 
 STEP = Licenses(step="licences")
 ALLOWED = frozenset({"mit", "apache-2.0", "gpl-2.0-only"})

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.curation.filters import filter_of
-from pipeline.curation.recipes import steps
+from pipeline.curation.recipes.steps import STEPS
 
 STOCK: dict[str, BaseFilter] = {
     "gopher_repetition": GopherRepetitionFilter(),
@@ -27,7 +27,7 @@ STOCK: dict[str, BaseFilter] = {
     "fineweb_quality": FineWebQualityFilter(char_duplicates_ratio=0.1),
     "mc4_paragraphs": C4ParagraphFilter(),
 }
-RULES = {name: filter_of(steps.STEPS[name](step=name)) for name in STOCK}  # type: ignore[call-arg]
+RULES = {name: filter_of(STEPS[name](step=name)) for name in STOCK}  # type: ignore[call-arg]
 
 WORDS = "the of and cat dog walked 12 # ... … - • Hello. { javascript x's lorem ipsum U.S. , !"
 WORD = st.sampled_from(WORDS.split(" "))

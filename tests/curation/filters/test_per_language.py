@@ -8,7 +8,7 @@ from datatrove.data import Document
 from pipeline.core.config import build
 from pipeline.core.errors import ConfigError
 from pipeline.curation.filters import filter_of
-from pipeline.curation.recipes import steps
+from pipeline.curation.recipes.steps.text import GopherQuality, Language
 
 GERMAN = "Der Hund und der Kater sitzen vor der Tür und warten auf die Leute."
 STEP: dict[str, Any] = {
@@ -17,8 +17,8 @@ STEP: dict[str, Any] = {
 }
 
 
-def gopher(**changes: Any) -> steps.GopherQuality:
-    return build(steps.GopherQuality, STEP | changes, "steps[1]")
+def gopher(**changes: Any) -> GopherQuality:
+    return build(GopherQuality, STEP | changes, "steps[1]")
 
 
 @pytest.mark.parametrize(("language", "limit"), [("de", None), ("fr", 50), (None, 50)])
@@ -30,8 +30,8 @@ def test_a_document_is_held_to_the_settings_of_its_language(language: str | None
 
 def test_what_is_not_named_for_a_language_is_as_for_all() -> None:
     step = gopher(maximum_words=70)
-    assert (step.of("de").minimum_words, step.of("de").maximum_words) == (5, 70)
-    assert step.of("fr") == gopher(maximum_words=70, by_language={})
+    assert (step.for_language("de").minimum_words, step.for_language("de").maximum_words) == (5, 70)
+    assert step.for_language("fr") == gopher(maximum_words=70, by_language={})
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,10 @@ def test_settings_of_a_language_are_checked_with_the_recipe(changes: dict[str, A
 
 def test_a_score_for_a_language() -> None:
     settings = {"step": "language", "keep": ["de", "en"], "minimum_scores": {"de": 1.0}}
-    document_filter = filter_of(build(steps.Language, settings, ""))
+    document_filter = filter_of(build(Language, settings, ""))
     refused = document_filter(Document(text=GERMAN, id="0")).removal
     assert refused is not None
     assert (refused.reason, refused.threshold) == ("language_score", 1.0)
     assert document_filter(Document(text="The dog and the cat wait at the door of the house.", id="1")).removal is None
     with pytest.raises(ConfigError, match="minimum_scores names fr"):
-        build(steps.Language, settings | {"minimum_scores": {"fr": 0.5}}, "")
+        build(Language, settings | {"minimum_scores": {"fr": 0.5}}, "")

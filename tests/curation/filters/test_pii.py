@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pipeline.core.config import build
 from pipeline.core.errors import ConfigError
 from pipeline.curation.filters import filter_of
-from pipeline.curation.filters.pii import cards, emails, ipv4, ipv6, issued, luhn, phones
-from pipeline.curation.recipes.steps import Pii
+from pipeline.curation.filters.pii import cards, emails, has_issuer, has_valid_check_digit, ipv4, ipv6, phones
+from pipeline.curation.recipes.steps.privacy import Pii
 
 FINDERS = {"email": emails, "ipv4": ipv4, "ipv6": ipv6, "card": cards, "phone": phones}
 PII = Pii(step="pii")
@@ -73,12 +73,12 @@ def test_golden(kind: str, text: str, expected: list[str]) -> None:
     ],
 )  # fmt: skip
 def test_issuers_and_check_digits(digits: str, valid: bool) -> None:
-    assert (issued(digits) and luhn(digits)) is valid
+    assert (has_issuer(digits) and has_valid_check_digit(digits)) is valid
     # Luhn's digit finds every single wrong digit.
     for place in range(len(digits)):
-        if luhn(digits):
+        if has_valid_check_digit(digits):
             wrong = digits[:place] + str((int(digits[place]) + 1) % 10) + digits[place + 1 :]
-            assert not luhn(wrong)
+            assert not has_valid_check_digit(wrong)
 
 
 def document(text: str) -> Document:

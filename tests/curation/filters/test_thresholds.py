@@ -9,7 +9,7 @@ from datatrove.data import Document
 from pipeline.curation.audit.filter_result import FilterResult
 from pipeline.curation.filters import filter_of
 from pipeline.curation.filters.gopher_repetition import DUPLICATE_N_GRAMS, TOP_N_GRAMS
-from pipeline.curation.recipes import steps
+from pipeline.curation.recipes.steps import STEPS
 
 NAMES = [f"{a}{b}{c}{d}" for a in "bdfgklmn" for b in "aeiou" for c in "bdfgklmn" for d in "aeiou"]
 """1,600 words of four letters, all different."""
@@ -103,7 +103,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Callable[[int], str], int, int]] = {
 
 def judged(step: str, settings: dict[str, Any], text: str) -> FilterResult:
     """What a step says of a text."""
-    document_filter = filter_of(steps.STEPS[step](step=step, **settings))  # type: ignore[call-arg]
+    document_filter = filter_of(STEPS[step](step=step, **settings))  # type: ignore[call-arg]
     return document_filter(Document(text, "0", metadata={"origin": "page.html" if "<html>" in text else "file.py"}))
 
 

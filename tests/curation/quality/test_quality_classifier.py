@@ -21,8 +21,7 @@ from pipeline.curation.quality.classifier import BATCH, BagOfGrams, load_bag_of_
 from pipeline.curation.quality.fit import train, train_and_save
 from pipeline.curation.quality.hashing import Hashing
 from pipeline.curation.quality.model_card import Example, average_precision, is_held_out, measure
-from pipeline.curation.recipes.steps import Classifier
-from pipeline.curation.recipes.steps.classifiers import ClassifierFile, ClassifierTraining
+from pipeline.curation.recipes.steps.classifiers import Classifier, ClassifierFile, ClassifierTraining
 from pipeline.curation.tasks.high_quality import select
 from tests.curation.quality.fasttext_files import END, write_model
 from tests.curation.recipe_files import hashes

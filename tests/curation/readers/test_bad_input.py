@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from pipeline.core.config import build
 from pipeline.core.errors import DataError
-from pipeline.curation.readers.embedded.text import EmbeddedText
-from pipeline.curation.readers.readers import read, units
+from pipeline.curation.readers.embedded import EmbeddedText
+from pipeline.curation.readers.readers import list_items, read
 from pipeline.curation.readers.sources import JsonlSource
 from pipeline.curation.readers.warc import write_warc
 from pipeline.curation.text.documents import read_folder, read_rows
@@ -99,7 +99,7 @@ def test_a_file_cut_anywhere_gives_what_stands_before_the_cut(tmp_path: Path, sh
     path = tmp_path / "cut.jsonl.gz"
     path.write_bytes(data[:size])
     source = build(JsonlSource, {"kind": "jsonl", "path": str(path), "disclosure": DISCLOSURE}, "")
-    found = list(read(source, units(source), lambda _: None))
+    found = list(read(source, list_items(source), lambda _: None))
     *good, bad = found
     assert [document.text for document in good] == GOOD[: len(good)]
     # Of a gzip file's header, one byte alone is not that of gzip.

@@ -37,8 +37,8 @@ def source(generator: str, settings: dict[str, Any]) -> EmbeddedSource:
 def test_a_generator_gives_the_same_texts_in_any_division(generator: str, settings: dict[str, Any]) -> None:
     module = importlib.import_module(f"pipeline.curation.readers.embedded.{generator}")
     chosen = source(generator, settings)
-    names = module.units(chosen)
-    assert names == module.units(chosen)
+    names = module.list_items(chosen)
+    assert names == module.list_items(chosen)
     assert len(set(names)) == len(names)
     whole = sorted((each.origin, each.text) for each in module.read(chosen, names))
     parts = [each for half in (names[::2], names[1::2]) for each in module.read(chosen, half)]
@@ -78,7 +78,7 @@ def test_sets_print_alike_whatever_the_hash_seed() -> None:
 
 def test_exercises_are_none_of_those_held_out() -> None:
     chosen = source("mathematics", {"limit": 28})
-    for each in mathematics.read(chosen, mathematics.units(chosen)):
+    for each in mathematics.read(chosen, mathematics.list_items(chosen)):
         questions = [line.removeprefix("Question: ") for line in each.text.splitlines() if line.startswith("Question")]
         assert len(questions) == mathematics.PROBLEMS_PER_DOCUMENT
         assert all(split_of(question) == "train" for question in questions)

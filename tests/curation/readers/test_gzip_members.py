@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.curation.readers.bad_records import Place, pop_place
-from pipeline.curation.readers.embedded.text import EmbeddedText
-from pipeline.curation.readers.gzip_members import CutShort, GzipMembers
+from pipeline.curation.readers.bad_records import RecordLocation, pop_location
+from pipeline.curation.readers.embedded import EmbeddedText
+from pipeline.curation.readers.gzip_members import GzipMembers, TruncatedFileError
 from pipeline.curation.readers.warc import WarcPages, write_warc
 
 MEMBERS = st.lists(st.binary(max_size=200_000), max_size=6)
@@ -27,7 +27,7 @@ def test_content_is_that_of_all_members(members: list[bytes], padding: int, size
 
 def test_a_file_that_ends_inside_a_member() -> None:
     stream = GzipMembers(io.BytesIO(gzip.compress(b"whole") + gzip.compress(b"not whole")[:-3]), b"")
-    with pytest.raises(CutShort):
+    with pytest.raises(TruncatedFileError):
         stream.readall()
 
 
@@ -57,10 +57,10 @@ def test_damage_in_an_archive_costs_the_record_that_it_lies_in(tmp_path: Path, d
     (tmp_path / "all.warc.gz").write_bytes(b"".join(parts))
     good, bad = [], []
     for document in WarcPages(str(tmp_path), -1, 10**6).read_file("all.warc.gz"):
-        place, reason = pop_place(document)
+        location, reason = pop_location(document)
         if reason is None:
             good.append(document.text)
         else:
-            bad.append((place, reason))
-    assert bad == [(Place("all.warc.gz", 3, "record"), "damaged_record")]
+            bad.append((location, reason))
+    assert bad == [(RecordLocation("all.warc.gz", 3, "record"), "damaged_record")]
     assert good == [page.text for page in pages[:3] + pages[4:]]

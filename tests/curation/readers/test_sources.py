@@ -16,10 +16,10 @@ import pytest
 from pipeline.core.config import build
 from pipeline.core.errors import RecipeError
 from pipeline.core.files import read_json
-from pipeline.curation.readers.columns import NoTextError, text_of
-from pipeline.curation.readers.embedded.text import EmbeddedText
-from pipeline.curation.readers.readers import read, units
-from pipeline.curation.readers.source_files import check_source, describe, shown
+from pipeline.curation.readers.columns import NoTextError, row_text
+from pipeline.curation.readers.embedded import EmbeddedText
+from pipeline.curation.readers.readers import list_items, read
+from pipeline.curation.readers.source_files import check_source, describe, display_path
 from pipeline.curation.readers.sources import SOURCES, Source
 from pipeline.curation.readers.warc import write_warc
 from tests import ROOT
@@ -33,7 +33,7 @@ def source(kind: str, **settings: Any) -> Any:
 
 
 def documents(each: Source) -> list[Any]:
-    return list(read(each, units(each), lambda _: None))
+    return list(read(each, list_items(each), lambda _: None))
 
 
 def test_files_wherever_fsspec_reaches() -> None:
@@ -44,7 +44,10 @@ def test_files_wherever_fsspec_reaches() -> None:
         )
     each = source("jsonl", path="memory://bucket")
     check_source(each, "sources[0]")
-    assert [shown(each, name) for name in units(each)] == ["memory://bucket/a.jsonl", "memory://bucket/deeper/b.jsonl"]
+    assert [display_path(each, name) for name in list_items(each)] == [
+        "memory://bucket/a.jsonl",
+        "memory://bucket/deeper/b.jsonl",
+    ]
     assert describe(each)["files"][0][0] == "a.jsonl"
     assert {document.text for document in documents(each)} == {
         f"{name} {text}" for name in ("a", "deeper/b") for text in GOOD
@@ -79,14 +82,14 @@ def test_a_page_a_file_in_whatever_encoding(tmp_path: Path) -> None:
         ({"m": [{"from": "human", "value": "a"}]}, ("m",), "a"),
     ],
 )
-def test_the_text_of_a_row(row: dict[str, Any], keys: tuple[str, ...], text: str) -> None:
-    assert text_of(row, keys) == text
+def test_the_row_text_a_row(row: dict[str, Any], keys: tuple[str, ...], text: str) -> None:
+    assert row_text(row, keys) == text
 
 
 @pytest.mark.parametrize("row", [{}, {"text": 1}, {"text": ["a"]}, {"text": [{"content": 1}]}, {"text": {"a": "b"}}])
 def test_a_row_without_text(row: dict[str, Any]) -> None:
     with pytest.raises(NoTextError):
-        text_of(row, ("text",))
+        row_text(row, ("text",))
 
 
 def test_columns_that_come_along(tmp_path: Path) -> None:

@@ -87,8 +87,8 @@ PIECES = st.sampled_from(
 
 def words(known: Vocabulary, text: str) -> list[str]:
     """The words behind the numbers."""
-    numbers = known.words(text).tolist()
-    by_number = {number: word for word, number in known._numbers.items()}
+    numbers = known.word_ids(text).tolist()
+    by_number = {number: word for word, number in known._ids.items()}
     return [by_number[number] for number in numbers]
 
 
@@ -122,7 +122,7 @@ def test_a_memory_that_is_full_starts_afresh(monkeypatch: pytest.MonkeyPatch) ->
     first = words(known, text)
     monkeypatch.setattr(module, "MOST_CHUNKS", 10)
     assert words(known, "other " + text) == ["other", *first]
-    assert known.number_of("other") == 0, "it began again"
+    assert known.id_of("other") == 0, "it began again"
 
 
 def test_other_languages_use_datatroves_tokenizers() -> None:
@@ -132,7 +132,7 @@ def test_other_languages_use_datatroves_tokenizers() -> None:
 
 def test_properties_are_those_of_the_words() -> None:
     known = Vocabulary("eng")
-    numbers = known.words("Hello , 12 worlds …")
+    numbers = known.word_ids("Hello , 12 worlds …")
     assert known.lengths[numbers].tolist() == [5, 1, 2, 6, 1]
     assert known.symbols[numbers].tolist() == [False, True, False, False, True]
     assert known.with_letters[numbers].tolist() == [True, False, False, True, False]

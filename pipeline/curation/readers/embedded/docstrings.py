@@ -1,38 +1,38 @@
-"""Documentation strings, read from source files without importing them."""
+"""Generator of docstrings: the documentation in source files, parsed without importing them."""
 
 import ast
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.curation.readers.embedded.packages import chosen_files, module_name, text_of
-from pipeline.curation.readers.embedded.text import EmbeddedText
+from pipeline.curation.readers.embedded import EmbeddedText
+from pipeline.curation.readers.embedded.packages import chosen_files, module_name, read_source
 from pipeline.curation.readers.sources import EmbeddedSource
 
 MINIMUM_CHARACTERS = 200
-"""Shorter ones repeat the name of what they document."""
+"""Shorter docstrings mostly repeat the name of what they document."""
 
 Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
-def units(source: EmbeddedSource) -> list[str]:
-    """Names of files."""
+def list_items(source: EmbeddedSource) -> list[str]:
+    """Names of source files, chosen by the source's seed and limits."""
     return list(chosen_files(source.packages, source.limit, source.max_bytes, source.seed))
 
 
-def read(source: EmbeddedSource, names: list[str]) -> Iterator[EmbeddedText]:
-    """One text for each module, class and function with something to say."""
+def read(source: EmbeddedSource, items: list[str]) -> Iterator[EmbeddedText]:
+    """Yields a text for each module, class and function with a docstring of some length, under its signature."""
     files = chosen_files(source.packages, source.limit, source.max_bytes, source.seed)
-    for name in names:
-        for title, documentation in documentation_of(files[name], module_name(name)):
+    for name in items:
+        for title, documentation in docstrings_of(files[name], module_name(name)):
             if len(documentation) >= MINIMUM_CHARACTERS:
                 yield EmbeddedText(origin=f"{name}#{title}", text=f"{title}\n\n{documentation}\n")
 
 
-def documentation_of(path: Path, module: str) -> list[tuple[str, str]]:
-    """Titles and docstrings of a file, in its order. Templates do not parse and have none."""
+def docstrings_of(path: Path, module: str) -> list[tuple[str, str]]:
+    """Titles and docstrings of a file, in the order of the file; none if it does not parse, as templates do not."""
     try:
-        tree = ast.parse(text_of(path))
+        tree = ast.parse(read_source(path))
     except (SyntaxError, ValueError):
         return []
     found = [(module, ast.get_docstring(tree) or "")]

@@ -1,19 +1,22 @@
-"""Mathematics with worked solutions in few words: every answer is computed in two ways."""
+"""Generator of exercises with short worked solutions; every answer is checked by a second computation.
+
+Each function `_<exercise>` draws the question, its worked answer, and whether the second computation agrees.
+"""
 
 import random
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 from pipeline.core.errors import DataError
-from pipeline.curation.readers.embedded.text import EmbeddedText
+from pipeline.curation.readers.embedded import EmbeddedText
 from pipeline.curation.readers.sources import EmbeddedSource
 from pipeline.environments import split_of
 
-DEFAULT_UNITS = 1_000
+DEFAULT_ITEMS = 1_000
 PROBLEMS_PER_DOCUMENT = 12
-"""A page of exercises of one kind, of 500 to 1,500 characters."""
+"""A document is a page of exercises of one type, of 500 to 1,500 characters."""
 
-UNITS = {
+UNIT_CONVERSIONS = {
     ("metres", "centimetres"): 100, ("kilometres", "metres"): 1000, ("hours", "minutes"): 60,
     ("minutes", "seconds"): 60, ("weeks", "days"): 7, ("days", "hours"): 24, ("kilograms", "grams"): 1000,
     ("litres", "millilitres"): 1000, ("years", "months"): 12, ("dozens", "pieces"): 12,
@@ -107,7 +110,7 @@ def _even(draw: random.Random) -> tuple[str, str, bool]:
 
 
 def _conversion(draw: random.Random) -> tuple[str, str, bool]:
-    (large, small), factor = draw.choice(sorted(UNITS.items()))
+    (large, small), factor = draw.choice(sorted(UNIT_CONVERSIONS.items()))
     count = draw.randrange(2, 10)
     answer = f"One of the {large} is {factor} {small}. {count} * {factor} = {count * factor} {small}"
     return f"How many {small} are {count} {large}?", answer, sum([factor] * count) == count * factor
@@ -136,33 +139,33 @@ def _story(draw: random.Random) -> tuple[str, str, bool]:
     return question, f"{a} + {b} = {a + b}. {name} has {a + b} {thing}.", len([*range(a), *range(b)]) == a + b
 
 
-STAGE_TYPES: dict[str, Callable[[random.Random], tuple[str, str, bool]]] = {
+EXERCISES: dict[str, Callable[[random.Random], tuple[str, str, bool]]] = {
     "sums": _sum, "differences": _difference, "products": _product, "column sums": _column_sum,
     "long products": _long_product, "divisions": _division, "comparisons": _comparison, "orders": _order,
     "sequences": _sequence, "even and odd": _even, "conversions": _conversion, "equations": _equation,
     "fractions": _fraction, "stories": _story,
 }  # fmt: skip
-"""Name to what draws a question, its worked answer, and whether a second computation agrees."""
+"""Types of exercises by the name that items carry."""
 
 
-def units(source: EmbeddedSource) -> list[str]:
-    """Names of documents: a kind and a number."""
-    kinds = list(STAGE_TYPES)
-    return [f"{kinds[index % len(kinds)]}/{index:06d}" for index in range(source.limit or DEFAULT_UNITS)]
+def list_items(source: EmbeddedSource) -> list[str]:
+    """Names of documents, `<exercise>/<number>`, the types of exercises taking turns."""
+    exercises = list(EXERCISES)
+    return [f"{exercises[index % len(exercises)]}/{index:06d}" for index in range(source.limit or DEFAULT_ITEMS)]
 
 
-def read(source: EmbeddedSource, names: list[str]) -> Iterator[EmbeddedText]:
-    """Pages of exercises, without the questions held out for evaluation.
+def read(source: EmbeddedSource, items: list[str]) -> Iterator[EmbeddedText]:
+    """Yields a page of exercises for each item, without the questions that are held out for evaluation.
 
     Raises:
-        DataError: if an answer fails its check.
+        DataError: if a second computation disagrees with an answer.
     """
-    for name in names:
+    for name in items:
         draw = random.Random(f"{source.seed}/{name}")
-        kind = STAGE_TYPES[name.partition("/")[0]]
+        exercise = EXERCISES[name.partition("/")[0]]
         lines: list[str] = []
         while len(lines) < PROBLEMS_PER_DOCUMENT:
-            question, answer, agrees = kind(draw)
+            question, answer, agrees = exercise(draw)
             if split_of(question) == "held_out":
                 continue
             if not agrees:

@@ -1,27 +1,27 @@
-"""Source files of installed packages, found without importing them, named independently of where they are."""
+"""Finds the source files of installed packages without importing them, under names that no machine changes."""
 
 import hashlib
 import importlib.metadata
 import importlib.util
 import platform
 import sysconfig
-from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
 STANDARD_LIBRARY = "python"
+"""The name that stands for the standard library among packages."""
 SKIPPED_FOLDERS = {
     "__pycache__", "site-packages", "dist-packages", "lib-dynload", "test", "tests", "testing", "_vendor",
     "idlelib", "lib2to3", "tkinter", "turtledemo", "msilib", "ensurepip", "pydoc_data", "pip", "vendored",
 }  # fmt: skip
-"""Not there in every distribution of Python, third-party copies, or tests."""
+"""Folders that some distributions of Python lack, copies of other packages, and tests."""
 SKIPPED_MODULES = {"conftest", "antigravity", "this", "turtle", "sitecustomize", "usercustomize"}
-"""Not part of the installation, or doing something when imported."""
+"""Modules that are no part of an installation, or that act when they are imported."""
 
 
 @lru_cache
-def folder_of(package: str) -> Path | None:
-    """The folder of a package, or None if it is not installed; of `python`, the standard library's."""
+def package_folder(package: str) -> Path | None:
+    """The folder of an installed package (of the standard library for `python`), or None if it is not installed."""
     if package == STANDARD_LIBRARY:
         return Path(sysconfig.get_path("stdlib"))
     if not package.isidentifier():
@@ -34,12 +34,12 @@ def folder_of(package: str) -> Path | None:
 
 @lru_cache
 def distributions() -> dict[str, list[str]]:
-    """Top-level package to the distributions that install it."""
+    """The names of the distributions that install each top-level package."""
     return {name: sorted(found) for name, found in importlib.metadata.packages_distributions().items()}
 
 
 def version_of(package: str) -> str:
-    """The installed version of a package."""
+    """The installed version of a package; several, joined by commas, if several distributions install it."""
     if package == STANDARD_LIBRARY:
         return platform.python_version()
     return ",".join(importlib.metadata.version(name) for name in distributions().get(package, []))
@@ -47,8 +47,8 @@ def version_of(package: str) -> str:
 
 @lru_cache
 def python_files(package: str) -> dict[str, Path]:
-    """Relative name, e.g. `networkx/algorithms/dag.py`, to the file, in alphabetical order."""
-    folder = folder_of(package)
+    """All Python files of a package by relative name, such as `networkx/algorithms/dag.py`, in alphabetical order."""
+    folder = package_folder(package)
     assert folder is not None, package
     found: dict[str, Path] = {}
     pending = [folder]
@@ -63,13 +63,20 @@ def python_files(package: str) -> dict[str, Path]:
 
 
 def shuffled(names: list[str], seed: int) -> list[str]:
-    """The names in an order that depends on them and the seed alone."""
+    """The names in a pseudorandom order, that of the SHA-256 of seed and name."""
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
 
 
 @lru_cache
 def chosen_files(packages: tuple[str, ...], limit: int | None, max_bytes: int | None, seed: int) -> dict[str, Path]:
-    """Files of packages, in shuffled order, up to a number of files and of bytes."""
+    """Chooses files of packages in shuffled order.
+
+    Args:
+        packages: names of installed packages.
+        limit: most files; None sets no limit.
+        max_bytes: most bytes in all files together; a file that would exceed it is passed over.
+        seed: decides the order.
+    """
     files = {name: path for package in packages for name, path in python_files(package).items()}
     chosen: dict[str, Path] = {}
     size = 0
@@ -84,18 +91,13 @@ def chosen_files(packages: tuple[str, ...], limit: int | None, max_bytes: int | 
     return chosen
 
 
-def two_letters(names: Iterable[object]) -> list[str]:
-    """The two-letter codes among Babel's names of countries or languages, in alphabetical order."""
-    return sorted(code for code in map(str, names) if len(code) == 2 and code.isalpha())
-
-
-def text_of(path: Path) -> str:
-    """A source file's text; characters that are not UTF-8 are replaced."""
+def read_source(path: Path) -> str:
+    """The text of a source file, with U+FFFD for bytes that are not UTF-8."""
     return path.read_text(encoding="utf-8", errors="replace")
 
 
 def module_name(name: str) -> str:
-    """`python/json/decoder.py` to `json.decoder`."""
+    """The module that a file name of `python_files` stands for: `python/json/decoder.py` gives `json.decoder`."""
     parts = name.removesuffix(".py").split("/")
     if parts[0] == STANDARD_LIBRARY:
         parts = parts[1:]

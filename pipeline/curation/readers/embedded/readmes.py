@@ -1,22 +1,22 @@
-"""The long descriptions that packages carry in their metadata: their READMEs."""
+"""Generator of READMEs: the long descriptions in the metadata of installed packages."""
 
 import importlib.metadata
 from collections.abc import Iterator
 
+from pipeline.curation.readers.embedded import EmbeddedText
 from pipeline.curation.readers.embedded.packages import distributions
-from pipeline.curation.readers.embedded.text import EmbeddedText
 from pipeline.curation.readers.sources import EmbeddedSource
 
 
-def units(source: EmbeddedSource) -> list[str]:
-    """Names of distributions."""
+def list_items(source: EmbeddedSource) -> list[str]:
+    """Names of the distributions that the source's packages belong to."""
     names = {name for package in source.packages for name in distributions().get(package, [])}
     return sorted(names)[: source.limit]
 
 
-def read(source: EmbeddedSource, names: list[str]) -> Iterator[EmbeddedText]:
-    """One text per distribution."""
-    for name in names:
+def read(source: EmbeddedSource, items: list[str]) -> Iterator[EmbeddedText]:
+    """Yields a text for each distribution: its summary and its long description."""
+    for name in items:
         metadata = importlib.metadata.metadata(name).json
         yield EmbeddedText(
             origin=f"{name}/README",

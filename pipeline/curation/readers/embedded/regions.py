@@ -1,6 +1,6 @@
-"""Facts of trade and travel, in sentences: which currency and language a country has, and its time zones.
+"""Generator of sentences about countries: their languages, currencies and time zones.
 
-From CLDR (through Babel) and the IANA time zone database (through tzdata).
+The facts are from CLDR (through Babel) and the IANA time zone database (through tzdata).
 """
 
 import datetime
@@ -12,24 +12,24 @@ from functools import lru_cache
 from babel import Locale, numbers
 from babel.languages import get_official_languages
 
-from pipeline.curation.readers.embedded.packages import two_letters
-from pipeline.curation.readers.embedded.text import EmbeddedText
+from pipeline.curation.readers.embedded import EmbeddedText
+from pipeline.curation.readers.embedded.locales import two_letter_codes
 from pipeline.curation.readers.sources import EmbeddedSource
 
-ON = datetime.date(2024, 1, 1)
-"""The day whose currencies are named; without one, Babel takes today."""
+CURRENCY_DATE = datetime.date(2024, 1, 1)
+"""The day whose currencies are named. Without one Babel takes today, and texts would change."""
 
 
-def units(source: EmbeddedSource) -> list[str]:
-    """Codes of countries."""
-    return two_letters(Locale.parse("en").territories)[: source.limit]
+def list_items(source: EmbeddedSource) -> list[str]:
+    """ISO 3166 codes of countries and territories."""
+    return two_letter_codes(Locale.parse("en").territories)[: source.limit]
 
 
-def read(source: EmbeddedSource, names: list[str]) -> Iterator[EmbeddedText]:
-    """One text per country."""
+def read(source: EmbeddedSource, items: list[str]) -> Iterator[EmbeddedText]:
+    """Yields a text of a few sentences for each country."""
     english = Locale.parse("en")
     zones = _zones()
-    for code in names:
+    for code in items:
         country = english.territories[code]
         sentences = [f"{country} has the country code {code}."]
         languages = [english.languages.get(each) for each in get_official_languages(code)]
@@ -38,7 +38,7 @@ def read(source: EmbeddedSource, names: list[str]) -> Iterator[EmbeddedText]:
             sentences.append(
                 f"The official language{'s' * plural} of {country} {'are' if plural else 'is'} {_and(known)}."
             )
-        for currency in numbers.get_territory_currencies(code, start_date=ON):
+        for currency in numbers.get_territory_currencies(code, start_date=CURRENCY_DATE):
             name = numbers.get_currency_name(currency, locale="en")
             symbol = numbers.get_currency_symbol(currency, locale="en")
             price = numbers.format_currency(1234.5, currency, locale="en")
@@ -57,7 +57,7 @@ def _and(names: list[str]) -> str:
 
 @lru_cache
 def _zones() -> dict[str, list[str]]:
-    """Country code to the names of its time zones."""
+    """The names of the time zones of each country."""
     table = importlib.resources.files("tzdata") / "zoneinfo" / "zone1970.tab"
     found: dict[str, list[str]] = defaultdict(list)
     for line in table.read_text(encoding="utf-8").splitlines():

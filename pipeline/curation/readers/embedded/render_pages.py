@@ -1,4 +1,7 @@
-"""Renders pydoc pages: `python -m pipeline.curation.readers.embedded.render_pages MODULE...` prints JSON lines."""
+"""Renders pydoc's HTML pages: `python -m pipeline.curation.readers.embedded.render_pages MODULE...`.
+
+It prints a JSON line for each page: `[address, html]`. The generator `web_pages` runs it in a process of its own.
+"""
 
 import contextlib
 import importlib
@@ -14,27 +17,29 @@ import warnings
 from collections.abc import Iterator
 
 MINIMUM_DOCUMENTATION = 250
-"""Characters. A page about an object with less would be a signature and boilerplate."""
+"""Characters of a docstring. With less, a page would be a signature and boilerplate."""
 MAXIMUM_PAGE = 60_000
-"""Characters. The page of a class with hundreds of methods repeats their own pages."""
+"""Characters of a page. The page of a class with hundreds of methods repeats the methods' own pages."""
 ADDRESS = re.compile(r"(?:\s|&nbsp;)at(?:\s|&nbsp;)0x[0-9a-fA-F]+")
+"""The memory address in the printed form of an object, which differs in every process."""
 FOLDERS = sorted(
     {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "data")} | {sys.prefix},
     key=len,
     reverse=True,
 )
+"""Folders of this installation, longest first, which are removed from pages."""
 
 
 class Page(pydoc.HTMLDoc):
-    """pydoc's HTML, without the values of data: they tell of the machine, its paths and its environment."""
+    """pydoc's HTML without the values of variables, which tell of the machine, its paths and its environment."""
 
     def docother(self, *arguments: object, **named: object) -> str:
-        """Nothing."""
+        """Leaves a variable out of the page."""
         return ""
 
 
 def documented(module: types.ModuleType) -> Iterator[tuple[str, object]]:
-    """The functions, classes and methods that a module defines, in alphabetical order."""
+    """The public functions, classes and methods that a module defines, by name, in alphabetical order."""
     for name in sorted(vars(module)):
         member = vars(module)[name]
         if name.startswith("_") or not (inspect.isroutine(member) or inspect.isclass(member)):
@@ -49,8 +54,11 @@ def documented(module: types.ModuleType) -> Iterator[tuple[str, object]]:
 
 
 def pages(name: str) -> Iterator[tuple[str, str]]:
-    """Address and HTML of each page of a module; none for a module of another platform."""
-    # A module can raise anything when it is imported, SystemExit included, if its platform is another one.
+    """Address and HTML of each page of a module; none if the module cannot be imported.
+
+    What is left out for an error is named on standard error.
+    """
+    # A module for another platform can raise anything when it is imported, SystemExit included.
     try:
         module = importlib.import_module(name)
     except (Exception, SystemExit) as error:
@@ -74,7 +82,7 @@ def pages(name: str) -> Iterator[tuple[str, str]]:
 
 
 def main(names: list[str]) -> None:
-    """Prints the pages of modules to what was the standard output; what the modules print goes elsewhere."""
+    """Prints the pages of modules to standard output, and sends what the modules print to standard error."""
     warnings.simplefilter("ignore")
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as output, contextlib.redirect_stdout(sys.stderr):
         os.dup2(2, 1)

@@ -1,14 +1,14 @@
-"""Long documents of code: all modules of one package, each after a line with its name."""
+"""Generator of long code: all modules of a package, each after a line with its name."""
 
 from collections.abc import Iterator
 
-from pipeline.curation.readers.embedded.packages import python_files, text_of
-from pipeline.curation.readers.embedded.text import EmbeddedText
+from pipeline.curation.readers.embedded import EmbeddedText
+from pipeline.curation.readers.embedded.packages import python_files, read_source
 from pipeline.curation.readers.sources import EmbeddedSource
 
 
-def units(source: EmbeddedSource) -> list[str]:
-    """Names of packages; a limit on bytes leaves out those that do not fit."""
+def list_items(source: EmbeddedSource) -> list[str]:
+    """Names of packages in the source's order; a package that would exceed `max_bytes` is left out."""
     chosen: list[str] = []
     size = 0
     for package in source.packages[: source.limit]:
@@ -19,8 +19,8 @@ def units(source: EmbeddedSource) -> list[str]:
     return chosen
 
 
-def read(source: EmbeddedSource, names: list[str]) -> Iterator[EmbeddedText]:
-    """One text per package."""
-    for package in names:
-        modules = [f"# {name}\n{text_of(path).strip()}\n" for name, path in python_files(package).items()]
+def read(source: EmbeddedSource, items: list[str]) -> Iterator[EmbeddedText]:
+    """Yields a text for each package: its modules in alphabetical order."""
+    for package in items:
+        modules = [f"# {name}\n{read_source(path).strip()}\n" for name, path in python_files(package).items()]
         yield EmbeddedText(origin=package, text="\n\n".join(modules))

