@@ -73,7 +73,7 @@ def _environment(stage: FrozenStage, ranks: int, attempt: int) -> dict[str, str]
 def _watch(name: str, workers: list[subprocess.Popen[bytes]], progress: Path) -> int:
     """Waits for all ranks, drawing the bar; a rank that fails takes the others with it."""
     failed, deadline = 0, None
-    with tqdm(desc=name, unit="", exit_rank=False, disable=None, dynamic_ncols=True) as bar:
+    with tqdm(desc=name, unit="", leave=False, disable=None, dynamic_ncols=True) as bar:
         try:
             while any(worker.poll() is None for worker in workers):
                 codes = [worker.poll() for worker in workers]
