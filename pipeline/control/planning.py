@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pipeline.control.run import FrozenStage
 from pipeline.core.config import RunConfig, build, nearest
 from pipeline.core.errors import ConfigError
+from pipeline.core.terminal import text_table
 from pipeline.pretraining.config import PhaseConfig, accumulation_steps
 from pipeline.pretraining.schedules import Schedule, schedule_of
 from pipeline.tokenization.config import written_domains
@@ -106,19 +107,11 @@ def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[Froz
                 f"{phase.flops:.2e}",
             ]
         rows.append(tuple(row))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    right = {2, 3, 4, 5, 7}
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    lines.insert(1, "  ".join("─" * width for width in widths))
     tokens = sum(planned[stage.stage].schedule.tokens for stage in selected if stage.stage in planned)
-    lines += [
-        "",
-        f"run {config.run}, scale {config.scale}: {len(selected)} stages, {tokens:,} tokens of pretraining",
-    ]
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            *text_table(rows, right=(2, 3, 4, 5, 7), rule=True),
+            "",
+            f"run {config.run}, scale {config.scale}: {len(selected)} stages, {tokens:,} tokens of pretraining",
+        ]
+    )

@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline.control.run import FrozenStage, attempts
 from pipeline.core.artifact import Manifest, read_manifest
 from pipeline.core.progress import read_progress
-from pipeline.core.terminal import one_line
+from pipeline.core.terminal import one_line, text_table
 from pipeline.stages import load_symbol, stage_type
 
 SAMPLES, SAMPLE_ORDER = 3, ("prompt", "answer")
@@ -50,10 +50,7 @@ def summary(stages: list[FrozenStage], root: str | Path) -> str:
                 _number(manifest.after),
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    lines = [_row(row, widths) for row in rows]
-    lines.insert(1, "  ".join("─" * width for width in widths))
-    lines.append("")
+    lines = [*text_table(rows, right=(1, 2, 4, 5), rule=True), ""]
     lines.append(f"{seconds:.0f} s in stages, peak memory of a process {peak / 2**30:.1f} GiB")
     lines.append(f"everything is in {stages[0].directory(root).parent}/")
     for sample in samples[:SAMPLES]:
@@ -69,9 +66,11 @@ def details(stages: list[FrozenStage], root: str | Path) -> str:
         if manifest is None:
             continue
         report = stage_type(manifest.kind, stage.stage).report
-        width = max(map(len, manifest.metrics), default=0)
         parts.append(f"\n{stage.stage}")
-        parts += [f"  {key:{width}s}  {value:g}" for key, value in sorted(manifest.metrics.items())]
+        parts += [
+            f"  {line}"
+            for line in text_table([(key, f"{manifest.metrics[key]:g}") for key in sorted(manifest.metrics)])
+        ]
         parts += load_symbol(report)(stage.directory(root)) if report else []
     return "\n".join(parts)
 
@@ -79,14 +78,6 @@ def details(stages: list[FrozenStage], root: str | Path) -> str:
 def _place(key: str) -> tuple[int, str]:
     """Where a part of a sample is shown: the prompt, then the answer, then the rest."""
     return (SAMPLE_ORDER.index(key) if key in SAMPLE_ORDER else len(SAMPLE_ORDER), key)
-
-
-def _row(row: tuple[str, ...], widths: list[int]) -> str:
-    cells = [
-        cell.rjust(width) if column in (1, 2, 4, 5) else cell.ljust(width)
-        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()
 
 
 def _state(directory: Path) -> str:
