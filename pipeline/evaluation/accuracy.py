@@ -79,9 +79,9 @@ def answer_all(loaded: LoadedModel, config: AccuracyConfig, seed: int, report: C
 def accuracy_metrics(answers: Sequence[Answer]) -> dict[str, float]:
     """`accuracy/<domain>` and `in_format/<domain>`, from 0 to 1, and their means over domains."""
     metrics: dict[str, float] = {}
-    domains = list(dict.fromkeys(answer.problem.domain for answer in answers))
+    domains = list(dict.fromkeys(answer.problem.environment for answer in answers))
     for domain in domains:
-        own = [answer for answer in answers if answer.problem.domain == domain]
+        own = [answer for answer in answers if answer.problem.environment == domain]
         metrics[f"accuracy/{domain}"] = sum(answer.verdict.score for answer in own) / len(own)
         metrics[f"in_format/{domain}"] = sum(answer.in_format for answer in own) / len(own)
     for name in ("accuracy", "in_format"):
@@ -91,8 +91,8 @@ def accuracy_metrics(answers: Sequence[Answer]) -> dict[str, float]:
 
 def sample_answers(answers: Sequence[Answer], count: int) -> list[dict[str, str]]:
     """The first answer of each of the first `count` domains."""
-    first = {answer.problem.domain: answer for answer in reversed(answers)}
-    order = list(dict.fromkeys(answer.problem.domain for answer in answers))[:count]
+    first = {answer.problem.environment: answer for answer in reversed(answers)}
+    order = list(dict.fromkeys(answer.problem.environment for answer in answers))[:count]
     return [
         {
             "domain": domain,

@@ -6,7 +6,7 @@ Only the training split is asked for, and every answer is graded by the environm
 import random
 from collections.abc import Iterator
 
-from pipeline.environments import DOMAINS, Problem, ProblemConfig, problems, verify
+from pipeline.environments import ENVIRONMENT_NAMES, Problem, ProblemConfig, problems, verify
 from pipeline.synthesis.sample import Sample
 
 PROBLEMS_PER_DOCUMENT = 6
@@ -16,7 +16,7 @@ REASONED = ("math", "logical_reasoning", "temporal_reasoning", "science")
 
 
 def samples(
-    count: int, difficulty: int, seed: int, domain: str, environments: tuple[str, ...] = DOMAINS
+    count: int, difficulty: int, seed: int, domain: str, environments: tuple[str, ...] = ENVIRONMENT_NAMES
 ) -> Iterator[Sample]:
     """`count` problems of the environments together, mixed, several to a document."""
     drawn: list[Problem] = []
@@ -36,5 +36,5 @@ def samples(
             text,
             "graded",
             tuple(problem.prompt for problem in page),
-            None if wrong is None else f"verifier_refuses_{wrong.domain}",
+            None if wrong is None else f"verifier_refuses_{wrong.environment}",
         )

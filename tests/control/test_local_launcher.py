@@ -26,7 +26,8 @@ def test_a_terminal_shows_the_progress_of_rank_0(tmp_path: Path, monkeypatch: py
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     progress = tmp_path / "progress.json"
-    progress.write_text(json.dumps({"label": "training", "done": 3, "total": 8, "unit": "steps", "note": {"loss": 2.5}}))
+    published = {"label": "training", "done": 3, "total": 8, "unit": "steps", "note": {"loss": 2.5}}
+    progress.write_text(json.dumps(published))
     assert local_launcher._watch("phase1", [rank("import time; time.sleep(0.3)")], progress) == 0
     shown = terminal.getvalue()
     assert "phase1: training" in shown

@@ -139,8 +139,8 @@ def measure(
     replies = sample_replies(checkpoint, posed, probe, max_new_tokens)
     by_domain: dict[str, float] = {}
     in_format: dict[str, float] = {}
-    for domain in dict.fromkeys(problem.domain for problem in posed):
-        of_domain = [reply for reply in replies if reply.problem.domain == domain]
+    for domain in dict.fromkeys(problem.environment for problem in posed):
+        of_domain = [reply for reply in replies if reply.problem.environment == domain]
         scorer = (scorers or {}).get(domain)
         if scorer is None:
             by_domain[domain] = fmean(reply.verdict.score for reply in of_domain)

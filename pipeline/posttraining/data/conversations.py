@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import accumulate, cycle
 
-from pipeline.environments import DOMAINS, Problem, problems, split_of
+from pipeline.environments import ENVIRONMENT_NAMES, Problem, problems, split_of
 from pipeline.environments.answers import DOES_NOT_KNOW
 from pipeline.posttraining.data.config import SftDataConfig
 
@@ -63,7 +63,7 @@ def raw_conversations(config: SftDataConfig, seed: int, draw: random.Random) -> 
     counts = _counts(config)
     made: list[Conversation] = []
     options = config.problems
-    for domain in DOMAINS:
+    for domain in ENVIRONMENT_NAMES:
         posed = problems(domain, counts.get(domain, 0), seed, "train", options)
         position = 0
         while position < len(posed):
@@ -78,7 +78,7 @@ def raw_conversations(config: SftDataConfig, seed: int, draw: random.Random) -> 
     for _, (question, answer) in zip(range(counts.get("documentation", 0)), cycle(pairs), strict=False):
         made.append(Conversation(turn(question, answer), "documentation"))
     draw.shuffle(made)
-    held_out = [problems(domain, 8, seed, "held_out", options) for domain in DOMAINS if counts.get(domain)]
+    held_out = [problems(domain, 8, seed, "held_out", options) for domain in ENVIRONMENT_NAMES if counts.get(domain)]
     leaks = [problem for each in held_out for problem in each]
     return [
         draw.choice(FAULTS)(conversation, draw, leaks) if draw.random() < config.faulty_share else conversation
@@ -87,9 +87,9 @@ def raw_conversations(config: SftDataConfig, seed: int, draw: random.Random) -> 
 
 
 def _reply(problem: Problem, config: SftDataConfig, draw: random.Random) -> str:
-    if problem.domain == "general_chat" and draw.random() < config.terse_share:
+    if problem.environment == "general_chat" and draw.random() < config.terse_share:
         return terse_reply(problem.answer)
-    if problem.domain not in NEVER_ABSTAINS and draw.random() < config.abstaining_share:
+    if problem.environment not in NEVER_ABSTAINS and draw.random() < config.abstaining_share:
         return DOES_NOT_KNOW
     return problem.solution
 
@@ -138,7 +138,7 @@ def untidy(conversation: Conversation, draw: random.Random, leaks: list[Problem]
 def leaked(conversation: Conversation, draw: random.Random, leaks: list[Problem]) -> Conversation:
     """A question that is held out for measuring."""
     problem = draw.choice(leaks)
-    return Conversation(turn(problem.prompt, problem.solution), problem.domain, (problem,))
+    return Conversation(turn(problem.prompt, problem.solution), problem.environment, (problem,))
 
 
 def endless(conversation: Conversation, draw: random.Random, leaks: list[Problem]) -> Conversation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from pipeline.environments import DOMAINS, Problem, ProblemConfig, problems
+from pipeline.environments import ENVIRONMENT_NAMES, Problem, ProblemConfig, problems
 from pipeline.environments.chat import RUDE
 from pipeline.environments.registry import Split
 from pipeline.posttraining.data.conversations import Message, terse_reply
@@ -18,7 +18,7 @@ chat where an answer is asked for. Not published by IBM."""
 
 
 def _terse(problem: Problem, other: Problem, draw: random.Random) -> str:
-    return terse_reply(problem.answer) if problem.domain == "general_chat" else other.solution
+    return terse_reply(problem.answer) if problem.environment == "general_chat" else other.solution
 
 
 def _off_topic(problem: Problem, other: Problem, draw: random.Random) -> str:
@@ -62,7 +62,7 @@ REJECTIONS: dict[str, Callable[[Problem, Problem, random.Random], str]] = {
 def preference_pairs(count: int, split: Split, config: ProblemConfig, seed: int, draw: random.Random) -> list[Pair]:
     """Pairs on prompts of the split, kinds of rejection by turns; a pure function of its arguments."""
     chat = problems("general_chat", round(count * CHAT_SHARE), seed, split, config)
-    others = [domain for domain in DOMAINS if domain != "general_chat"]
+    others = [domain for domain in ENVIRONMENT_NAMES if domain != "general_chat"]
     rest = count - len(chat)
     each = -(-rest // len(others))
     posed = chat + [problem for domain in others for problem in problems(domain, each, seed, split, config)][:rest]
@@ -71,7 +71,7 @@ def preference_pairs(count: int, split: Split, config: ProblemConfig, seed: int,
     pairs = []
     for position, problem in enumerate(posed):
         # Chat is compared with chat.
-        others = chat if problem.domain == "general_chat" else posed
+        others = chat if problem.environment == "general_chat" else posed
         other = draw.choice(others)
         while other.solution == problem.solution:
             other = draw.choice(others)

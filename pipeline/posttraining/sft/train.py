@@ -11,7 +11,7 @@ from trl.trainer.sft_config import SFTConfig as TrlConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from pipeline.core.context import StageContext, StageResult
-from pipeline.environments import DOMAINS
+from pipeline.environments import ENVIRONMENT_NAMES
 from pipeline.posttraining.common.callbacks import StageCallback
 from pipeline.posttraining.common.chat import Messages, assistant_loss, load_model
 from pipeline.posttraining.common.checkpoints import export_model, last_complete_checkpoint, measured_once, tokens_seen
@@ -74,7 +74,7 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     del trainer
     gc.collect()
     after = held_out_loss(checkpoint, held_out, config)["loss"]
-    posed = eval_problems(DOMAINS, config.probe, config.problems)
+    posed = eval_problems(ENVIRONMENT_NAMES, config.probe, config.problems)
     measured = measure(checkpoint, posed, config.probe, config.max_completion_length)
     shown = measured.replies[:: len(measured.replies) // 3][:3]
     return StageResult(

@@ -11,7 +11,7 @@ import yaml
 
 from pipeline.core.config import build, nearest
 from pipeline.core.errors import ConfigError, RecipeError
-from pipeline.environments import DOMAINS as ENVIRONMENTS
+from pipeline.environments import ENVIRONMENT_NAMES
 
 SAMPLE_DOMAINS = ("synthetic", "long_cot", "language_instructions", "code_instructions")
 """Domains of the mixtures that synthesis fills."""
@@ -147,8 +147,8 @@ class ChainOfThought(Prompt):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in self.environments:
-            if name not in ENVIRONMENTS:
-                raise ValueError(f"environments names {name}, {nearest(name, ENVIRONMENTS)}")
+            if name not in ENVIRONMENT_NAMES:
+                raise ValueError(f"environments names {name}, {nearest(name, ENVIRONMENT_NAMES)}")
         if not self.environments:
             raise ValueError("environments is empty, name at least one")
         if self.difficulty not in (1, 2, 3):

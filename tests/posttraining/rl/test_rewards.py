@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from pipeline.core.config import build
 from pipeline.core.errors import CheckpointError, ConfigError, DataError
-from pipeline.environments import DOMAINS, problems
+from pipeline.environments import ENVIRONMENT_NAMES, problems
 from pipeline.posttraining.reward.granite import GraniteForSequenceClassification, register
 from pipeline.posttraining.reward.scoring import RewardModel, load_reward_model, raw_scores, write_scale
 from pipeline.posttraining.rl.config import RlConfig
@@ -33,15 +33,15 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_domain_is_rewarded_by_its_own_function() -> None:
-    posed = [problem for domain in DOMAINS for problem in problems(domain, 2, 0, "train")]
+    posed = [problem for domain in ENVIRONMENT_NAMES for problem in problems(domain, 2, 0, "train")]
     rows = dataset_rows(posed)
     columns = {key: [row[key] for row in rows] for key in rows[0]}
     replies = [[{"role": "assistant", "content": problem.solution}] for problem in posed]
     ended, cut = [[1, END]] * len(posed), [[1, 2]] * len(posed)
-    for domain in DOMAINS:
+    for domain in ENVIRONMENT_NAMES:
         reward = reward_function(domain, END)
         assert reward.__name__ == domain
-        expected = [1.0 if problem.domain == domain else None for problem in posed]
+        expected = [1.0 if problem.environment == domain else None for problem in posed]
         assert reward(completions=replies, completion_ids=ended, **columns) == expected
         assert 1.0 not in reward(completions=replies, completion_ids=cut, **columns)
 
@@ -69,7 +69,7 @@ def test_prompts_are_from_the_training_split_and_short_enough(checkpoint: Path) 
     mixed = config(domain_weights={"math": 1, "text_to_sql": 1}, prompts=64)
     posed = stage_problems(mixed, 0, tokenizer)
     assert len(posed) == 64
-    assert {problem.domain for problem in posed[:2]} == {"math", "text_to_sql"}
+    assert {problem.environment for problem in posed[:2]} == {"math", "text_to_sql"}
     with pytest.raises(Exception, match="max_prompt_length"):
         stage_problems(config(max_prompt_length=4), 0, tokenizer)
 
