@@ -101,7 +101,7 @@ def test_the_budget_holds(tmp_path: Path, context_of: Context, limit: int) -> No
     assert unasked == 28 - server.answered
     # What could still be afforded was asked.
     assert unasked == 0 or server.answered * 850 + 900 > limit
-    assert generate.requests(context)["language_model/tokens"] == server.answered * 850
+    assert generate.request_metrics(context)["language_model/tokens"] == server.answered * 850
 
 
 def test_replies_cut_short_or_empty_are_not_kept(tmp_path: Path, context_of: Context) -> None:
