@@ -1,6 +1,6 @@
-"""Typed configuration: what Hydra composed, checked once, in the control plane.
+"""The configuration of a run as checked dataclasses, the errors for what does not fit, and fingerprints.
 
-Each stage's own dataclass lives beside the stage; `build` is the one way a mapping becomes one.
+The dataclass of a stage's own settings is in the stage's package; `build` makes each of them from a mapping.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ REMEDIES = {
     "less_than": "set it below {}",
     "less_than_equal": "set at most {}",
 }
-"""What to say of a value beyond a limit, by the name of pydantic's error."""
+"""The remedy for a value beyond a limit, by the name of pydantic's error; {} is the limit."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,18 +114,23 @@ class RunConfig:
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """A hint that names the closest valid name, or lists them all when none is close."""
+    """A hint for a name that does not exist: "did you mean" the closest valid one, or a list if none is close."""
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close else f"valid: {', '.join(names)}"
 
 
 def build(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> ConfigT:
-    """The validated dataclass of a mapping.
+    """Makes a dataclass, with those in its fields, from a mapping of its keys.
+
+    Args:
+        cls: the dataclass; pydantic checks types and limits, and its `__post_init__` what else must hold.
+        mapping: keys and plain values, as YAML and JSON have them.
+        where: place of the mapping in the whole configuration, for error messages.
 
     Raises:
-        ConfigError: for an unknown key (with the nearest valid one), a missing key, a value of another
-            type, or whatever the dataclass refuses itself.
+        ConfigError: for an unknown key (with the nearest valid one), a missing key, a value of another type or beyond
+            its limits, or a ValueError of `__post_init__`. One line that names key, value and remedy.
     """
     adapter = pydantic.TypeAdapter(_strict(cls))
     try:
@@ -175,7 +180,7 @@ def _owner(cls: type, location: list[str]) -> type | None:
 
 
 def _strict(cls: type[ConfigT]) -> type[ConfigT]:
-    """Marks a dataclass and those it mentions: unknown keys are refused."""
+    """The class itself, marked for pydantic, with the dataclasses in its fields, to reject unknown keys."""
     if "__pydantic_config__" not in vars(cls):
         marked: Any = cls
         marked.__pydantic_config__ = pydantic.ConfigDict(extra="forbid")
