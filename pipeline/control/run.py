@@ -40,7 +40,7 @@ class FrozenStage:
     resources: dict[str, Any]
 
     def directory(self, root: str | Path) -> Path:
-        """The stage's folder, `<root>/<run>/<stage>`."""
+        """The stage's folder below the folder of all runs: `<root>/<run>/<stage>`."""
         return Path(root) / self.run / self.stage
 
 

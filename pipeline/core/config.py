@@ -31,7 +31,7 @@ REMEDIES = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ResourcesConfig:
-    """The processes of one stage."""
+    """How many processes run a stage, on how many machines, and for how long at most."""
 
     nodes: int = 1
     """Machines. More than one needs launch/chain.sh, or a launcher that starts ranks on each."""
@@ -51,10 +51,10 @@ class ResourcesConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StageConfig:
-    """One stage of the chain: what kind of work, on whose output, with which settings."""
+    """One stage of a run: what kind of work it does, on the output of which stages, with which settings."""
 
     kind: str
-    """Which implementation runs: a key of `pipeline.stages.KINDS`."""
+    """Which implementation runs: a key of `pipeline.stages.STAGE_TYPES`."""
     inputs: dict[str, str] = dataclasses.field(default_factory=dict)
     """Role to the stage whose artifact plays it, e.g. `model: phase1`."""
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -65,7 +65,7 @@ class StageConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrackingConfig:
-    """Where metrics go beside the manifest."""
+    """Where metrics go, besides the manifest that they are always in."""
 
     mode: Literal["offline", "online", "off"] = "offline"
     """`offline` writes Weights & Biases files into the run folder, `online` sends them, `off` does neither."""
@@ -77,7 +77,7 @@ class TrackingConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """A whole run."""
+    """All settings of a run: its name and seed, its stages in order, and what they share."""
 
     run: str
     """Name of the run: `<root>/<run>` holds all it makes, for ever."""
@@ -145,7 +145,7 @@ def _explain(cls: type[Any], where: str, error: Any) -> str:
     key = ".".join([where, *location]) if where else ".".join(location)
     match error["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
-            owner = _owner(cls, location[:-1])
+            owner = _dataclass_at(cls, location[:-1])
             valid = [f.name for f in dataclasses.fields(owner)] if owner else []
             return f"{key}: unknown key, {nearest(location[-1], valid)}"
         case "missing" | "missing_argument" | "missing_keyword_only_argument":
@@ -167,7 +167,7 @@ def _dataclasses_in(hint: Any) -> list[type]:
     return [found for member in typing.get_args(hint) for found in _dataclasses_in(member)]
 
 
-def _owner(cls: type, location: list[str]) -> type | None:
+def _dataclass_at(cls: type, location: list[str]) -> type | None:
     """The dataclass that holds the last key of a path of keys, as far as annotations tell."""
     owner = cls
     for key in location:

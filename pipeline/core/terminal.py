@@ -7,7 +7,7 @@ def one_line(text: str, width: int = 160) -> str:
     """The text on one line, cut after `width` characters with an ellipsis.
 
     A text with anything that does not print (line ends, control sequences) is shown with Python's escapes: what a page
-    or a model says must not be able to clear the screen or colour it.
+    or a model says must not be able to clear the screen or color it.
     """
     escaped = text if text.isprintable() else text.encode("unicode_escape").decode()
     return escaped if len(escaped) <= width else f"{escaped[:width]}…"

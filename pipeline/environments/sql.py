@@ -105,7 +105,7 @@ def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
     numbers = _TABLES[table][: 1 if problem_config.difficulty == 1 else None]
     question, query = _question(draw, table, draw.choice(numbers), problem_config.difficulty)
     columns: list[JSON] = ["name", *numbers]
-    # Two databases, with every limit's neighbours in them: a query right on one by accident fails on the
+    # Two databases, with the neighbors of every limit in them: a query right on one by accident fails on the
     # other. They follow from the question, so that its wording alone decides the problem.
     fill = random.Random(f"{table}/{question}")
     names = _NAMES * (4 if problem_config.difficulty == 3 else 1)

@@ -93,7 +93,7 @@ def _disclosed(config: SynthesizeConfig, domain: str, chosen: list[Document]) ->
         synthetic="yes",
         seed_data="doctests and signatures of installed packages",
     )
-    rows = [_row(made, domain, [each for each in chosen if generate.prompt_of(each) is None], licence="Apache-2.0")]
+    rows = [_row(made, domain, [each for each in chosen if generate.prompt_of(each) is None], license="Apache-2.0")]
     if config.language_model is not None:
         for name, prompt in config.language_model.load().items():
             if prompt.domain == domain:
@@ -106,13 +106,13 @@ def _disclosed(config: SynthesizeConfig, domain: str, chosen: list[Document]) ->
                     seed_data=prompt.seed_data,
                 )
                 found = [each for each in chosen if generate.prompt_of(each) == name]
-                rows.append(_row(written, domain, found, licence="that of the model's output"))
+                rows.append(_row(written, domain, found, license="that of the model's output"))
     return rows
 
 
-def _row(disclosure: Disclosure, domain: str, chosen: list[Document], licence: str) -> dict[str, Any]:
+def _row(disclosure: Disclosure, domain: str, chosen: list[Document], license: str) -> dict[str, Any]:
     size = round(sum(len(document.text.encode()) for document in chosen) / BYTES_PER_MEGABYTE, 6)
-    return {**asdict(disclosure), "size_MB": size, "domain": domain, "licence": licence, "documents": len(chosen)}
+    return {**asdict(disclosure), "size_MB": size, "domain": domain, "licence": license, "documents": len(chosen)}
 
 
 def _unique(found: list[Document], audit: AuditLog) -> list[Document]:

@@ -31,8 +31,8 @@ def badly(number: int) -> tuple[str, ...]:
 def test_a_bad_server_gives_what_a_good_one_gives(tmp_path: Path, context_of: Context) -> None:
     prompts = write_prompts(tmp_path / "prompts")
     outputs = []
-    for name, behaviour in (("good", lambda number: ()), ("bad", badly)):
-        with serving(ChatServer(answer, behaviour)) as server:
+    for name, behavior in (("good", lambda number: ()), ("bad", badly)):
+        with serving(ChatServer(answer, behavior)) as server:
             context = context_of(server, prompts, name, timeout_seconds=2.0)
             result = synthesize.run(context)
         outputs.append(context.output)
