@@ -41,10 +41,9 @@ from pipeline.stages import load_symbol, stage_type
 def main(arguments: list[str] | None = None) -> int:
     """Runs one rank and returns its exit code.
 
-    In order: it arranges to end when the launcher does, catches stop signals, finds the number of the attempt (the
-    launcher or batch script gives the same one to all ranks), and runs the stage unless it is finished already. How it
-    ended is told three times, for those who may look: as exit code, as line of the log, and a user's error as
-    `error-<rank>.json`, which the launcher prints.
+    In order: it arranges to end when the launcher does, listens for stop signals, finds the number of the attempt (the
+    launcher or batch script gives the same one to all ranks), and runs the stage unless it is finished already. A
+    user's error is written as `error-<rank>.json` too, from which the launcher takes the line that it prints.
 
     Args:
         arguments: the stage's folder; None takes those of the command line.
