@@ -1,4 +1,4 @@
-"""`python -m pipeline` is `fivephase`."""
+"""`python -m pipeline` is the command `fivephase`, for where the package is not installed."""
 
 from pipeline.cli import main
 

@@ -1,4 +1,4 @@
-"""`fivephase run | stage | plan | status | report | trace [Hydra overrides]`."""
+"""The command line: `fivephase run | stage | plan | status | report | trace [Hydra overrides]`."""
 
 import argparse
 import sys
@@ -6,13 +6,14 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+import pipeline
 from pipeline.control.compose import as_yaml, compose, typed
 from pipeline.control.local_launcher import launch
 from pipeline.control.planning import plan_table, with_token_budget
 from pipeline.control.report import details, stage_line, summary
 from pipeline.control.run import FrozenStage, check_upstream, freeze, next_attempt, prepare, select
 from pipeline.control.tracing import trace_table
-from pipeline.core.artifact import read_manifest
+from pipeline.core.artifact import git_revision, read_manifest
 from pipeline.core.config import RunConfig
 from pipeline.core.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR, UserError, as_user_error
 from pipeline.core.files import read_json
@@ -28,7 +29,14 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point; exits with 0, 2 (one line says what to change), 75 (saved, run again) or another failure."""
+    """The entry point of `fivephase`; ends the process.
+
+    The exit code is 0 if all went well, 2 if the user must change something (one line says what), 75 if a stage saved
+    its state and wants to be run again, and another number for a failure.
+
+    Args:
+        arguments: those of the command line, without the program's name; None takes sys.argv.
+    """
     options = _parser().parse_args(arguments)
     try:
         code = _dispatch(options)
@@ -43,8 +51,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
+class _Version(argparse.Action):
+    """Prints version and revision. Unlike argparse's own, asks git for the revision only when it is wanted."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        revision = git_revision()
+        print(f"fivephase {pipeline.__version__}" + (f" ({revision})" if revision else ""))
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fivephase", description=__doc__)
+    parser.add_argument("--version", action=_Version, nargs=0, help="print version and git revision, and stop")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
@@ -85,7 +103,7 @@ def _dispatch(options: argparse.Namespace) -> int:
 
 
 def _trace(arguments: list[str]) -> int:
-    """`step` and `document` are for the trace; the rest says which run."""
+    """Prints the trace: `step` or `document` says of what, the other arguments are overrides that say in which run."""
     asked = dict(each.split("=", 1) for each in arguments if each.startswith(("step=", "document=")))
     others = [each for each in arguments if not each.startswith(("step=", "document="))]
     config = typed(compose(others))
@@ -95,6 +113,7 @@ def _trace(arguments: list[str]) -> int:
 
 
 def _run(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage]) -> int:
+    """Runs the selected stages in order, skips what is finished, and stops at the first that does not finish."""
     check_upstream(stages, selected, config.root)
     made = 0
     for stage in selected:
@@ -116,7 +135,7 @@ def _run(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStag
 
 
 def _failed(directory: Path, attempt: int, code: int) -> int:
-    """Says in one line what stopped a stage; the rest is in its log."""
+    """Prints in one line why a stage did not finish, and returns the exit code; the rest is in the stage's log."""
     logs = directory / "attempts" / str(attempt)
     if code == EXIT_REQUEUE:
         print(f"fivephase: {directory.name}: stopped and saved; run again to continue", file=sys.stderr)
@@ -138,6 +157,7 @@ def _failed(directory: Path, attempt: int, code: int) -> int:
 def _plan(
     config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage], options: argparse.Namespace
 ) -> int:
+    """Prints the plan as a table, or as tab-separated values for launch/chain.sh; freezes the stages if asked to."""
     if options.freeze:
         for stage in selected:
             prepare(stage, config.root)

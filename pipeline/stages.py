@@ -1,6 +1,6 @@
-"""The kinds of stages: which dataclass checks their settings and which function does their work.
+"""The kinds of stages, each with the dataclass that checks its settings and the function that does its work.
 
-Named as strings, so that the control plane imports neither torch nor a trainer.
+They are named as strings, so that whoever plans or freezes a run imports neither torch nor a trainer.
 """
 
 import importlib
@@ -13,16 +13,16 @@ from pipeline.core.errors import ConfigError
 
 @dataclass(frozen=True)
 class StageType:
-    """One implementation that stages share."""
+    """One kind of stage. Stages of one kind, such as the phases of pretraining, differ in their settings alone."""
 
     config: str
-    """`module:class` of the settings."""
+    """`module:class` of the dataclass of its settings."""
     entry: str
     """`module:function` that takes a `StageContext` and returns a `StageResult`."""
     report: str | None = None
     """`module:function` that takes a finished stage's folder and returns lines for `fivephase report`."""
     version: int = 1
-    """Raised when the same settings would give another result: stages of this kind are then made anew."""
+    """To be raised when the same settings would give another result: stages of this kind are then made anew."""
 
 
 STAGE_TYPES = {
@@ -57,7 +57,11 @@ STAGE_TYPES = {
 
 
 def stage_type(name: str, stage: str) -> StageType:
-    """The kind of a name.
+    """The kind of stage with a name.
+
+    Args:
+        name: the kind, as the configuration of the stage has it.
+        stage: name of the stage, for the error message.
 
     Raises:
         ConfigError: for a kind that does not exist.
@@ -68,6 +72,6 @@ def stage_type(name: str, stage: str) -> StageType:
 
 
 def load_symbol(reference: str) -> Any:
-    """What a `module:name` string refers to."""
+    """Imports the module of a `module:name` string and returns what it has under that name."""
     module, _, name = reference.partition(":")
     return getattr(importlib.import_module(module), name)

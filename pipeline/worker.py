@@ -1,7 +1,8 @@
 """One rank of one stage: `python -m pipeline.worker <run>/<stage>`.
 
-Reads only the frozen configuration. RANK, LOCAL_RANK and WORLD_SIZE come from the environment, whoever set
-them: the local launcher, torchrun, srun or a test. Absent, it is a single rank.
+It reads nothing but the stage's frozen configuration and the inputs that this names. RANK, LOCAL_RANK and WORLD_SIZE
+come from the environment, whether the local launcher, torchrun, srun or a test set them; without them it is a single
+rank.
 """
 
 import datetime
@@ -19,9 +20,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipeline.control.run import FROZEN, FrozenStage, is_done, next_attempt
-from pipeline.core.artifact import Manifest, describe_environment, finish_publishing, load, publish
+from pipeline.core.artifact import Manifest, finish_publishing, load, provenance, publish
 from pipeline.core.config import TrackingConfig, build
-from pipeline.core.context import ATTEMPT, PARENT_PIPE, StageContext, StageResult, StopFlag
+from pipeline.core.context import ATTEMPT_VARIABLE, PARENT_PIPE_VARIABLE, StageContext, StageResult, StopFlag
 from pipeline.core.errors import (
     EXIT_DONE,
     EXIT_REQUEUE,
@@ -38,22 +39,36 @@ from pipeline.stages import load_symbol, stage_type
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one rank and returns its exit code: 0 done, 2 user error, 75 saved on request; others raise."""
+    """Runs one rank and returns its exit code.
+
+    In order: it arranges to end when the launcher does, listens for stop signals, finds the number of the attempt (the
+    launcher or batch script gives the same one to all ranks), and runs the stage unless it is finished already. A
+    user's error is written as `error-<rank>.json` too, from which the launcher takes the line that it prints.
+
+    Args:
+        arguments: the stage's folder; None takes those of the command line.
+
+    Returns:
+        0 if the stage is finished, 2 after a user's error, 75 if the stage saved its state after a stop signal.
+
+    Raises:
+        Exception: whatever else went wrong, which is a fault of the program: exit code 1 with a traceback.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     if len(arguments) != 1:
         print("usage: python -m pipeline.worker <run>/<stage>", file=sys.stderr)
         return EXIT_USER_ERROR
     directory = Path(arguments[0]).resolve()
-    if os.environ.get(PARENT_PIPE):
-        threading.Thread(target=_die_with_parent, daemon=True).start()
+    if os.environ.get(PARENT_PIPE_VARIABLE):
+        threading.Thread(target=_end_with_launcher, daemon=True).start()
     stop = StopFlag()
     stop.listen()
     rank = int(os.environ.get("RANK", "0"))
-    number = int(os.environ.get(ATTEMPT) or next_attempt(directory))
+    number = int(os.environ.get(ATTEMPT_VARIABLE) or next_attempt(directory))
     attempt = directory / "attempts" / str(number)
     attempt.mkdir(parents=True, exist_ok=True)
     try:
-        _run(directory, attempt, stop)
+        _run_unless_finished(directory, attempt, stop)
     except Requeue as saved:
         print(f"{directory.name}: {saved}", file=sys.stderr)
         return EXIT_REQUEUE
@@ -68,21 +83,33 @@ def main(arguments: list[str] | None = None) -> int:
     return EXIT_DONE
 
 
-def _run(directory: Path, attempt: Path, stop: StopFlag) -> None:
+def _run_unless_finished(directory: Path, attempt: Path, stop: StopFlag) -> None:
+    """Reads the frozen configuration and runs the stage if it has no artifact of this configuration yet.
+
+    Rank 0 alone writes the manifest, so it alone holds the lock, and it first completes a publishing that a kill
+    interrupted. The other ranks only look whether the stage is finished.
+    """
     if not (directory / FROZEN).exists():
         raise ConfigError(f"{directory / FROZEN}: missing; `fivephase run` or `fivephase plan --freeze` writes it")
     frozen = FrozenStage(**read_json(directory / FROZEN))
     rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if rank == 0:
-        with _only_writer(directory):
+        with _stage_lock(directory):
             finish_publishing(directory)
             if not is_done(frozen, directory.parent.parent):
-                _work(frozen, directory, attempt, stop, rank, world_size)
+                _run_stage(frozen, directory, attempt, stop, rank, world_size)
     elif not is_done(frozen, directory.parent.parent):
-        _work(frozen, directory, attempt, stop, rank, world_size)
+        _run_stage(frozen, directory, attempt, stop, rank, world_size)
 
 
-def _work(frozen: FrozenStage, directory: Path, attempt: Path, stop: StopFlag, rank: int, world_size: int) -> None:
+def _run_stage(frozen: FrozenStage, directory: Path, attempt: Path, stop: StopFlag, rank: int, world_size: int) -> None:
+    """Runs the function of the stage's kind in this rank and, on rank 0, publishes what it made.
+
+    The kind names its function as a string; importing it here is what loads torch. All ranks check the sizes of the
+    inputs; hashing terabytes is left to rank 0. There is a manifest only after the function returned: a rank that
+    raises or is killed leaves `partial/` and `state/` for the next attempt. Rank 0 publishes as soon as its own call
+    returns, so a function whose other ranks write files must end with a collective.
+    """
     started, clock = _now(), time.monotonic()
     kind = stage_type(frozen.kind, frozen.stage)
     config = build(load_symbol(kind.config), frozen.config, where=f"stages.{frozen.stage}.config")
@@ -90,7 +117,7 @@ def _work(frozen: FrozenStage, directory: Path, attempt: Path, stop: StopFlag, r
         role: load(
             directory.parent / each["stage"],
             each["fingerprint"],
-            # One rank hashes; the others wait for it at their first collective.
+            # The other ranks wait for rank 0 at their first collective.
             hashes=frozen.verify_hashes and rank == 0,
         )
         for role, each in frozen.inputs.items()
@@ -113,7 +140,7 @@ def _work(frozen: FrozenStage, directory: Path, attempt: Path, stop: StopFlag, r
     try:
         result: StageResult = load_symbol(kind.entry)(context)
     except BaseException:
-        tracker.abandon()
+        tracker.fail()
         raise
     if rank != 0:
         return
@@ -136,15 +163,15 @@ def _work(frozen: FrozenStage, directory: Path, attempt: Path, stop: StopFlag, r
         peak_memory_bytes=_peak_memory_bytes(),
         attempt=int(attempt.name),
         world_size=world_size,
-        **describe_environment(),
+        **provenance(),
     )
     publish(directory, manifest)
     tracker.finish(result.metrics, directory / "manifest.json")
 
 
 @contextmanager
-def _only_writer(directory: Path) -> Iterator[None]:
-    """Holds the stage's lock.
+def _stage_lock(directory: Path) -> Iterator[None]:
+    """Holds the lock of a stage's folder, which the system releases when the process ends, however it ends.
 
     Raises:
         ArtifactError: if another process works on the stage.
@@ -159,9 +186,14 @@ def _only_writer(directory: Path) -> Iterator[None]:
         yield
 
 
-def _die_with_parent() -> None:
-    """Ends this process and its children when the launcher is gone, however it went."""
-    # Not sys.stdin: a forked child closes that, and would wait for ever for the lock this thread holds.
+def _end_with_launcher() -> None:
+    """Waits, in a thread, for the launcher to end, then kills this process and its children.
+
+    Standard input is a pipe whose other end the launcher holds: reading returns nothing when the launcher is gone, even
+    after a SIGKILL, on every system. (`curation.executors.child_processes` ties forked children to their parent, which
+    a pipe could not, as forks share its ends.)
+    """
+    # Not sys.stdin: a forked child closes that, and would wait for ever for the lock that this thread holds.
     while os.read(0, 1):
         pass
     os.killpg(os.getpgid(0), signal.SIGKILL)
@@ -177,10 +209,10 @@ def _peak_memory_bytes() -> int:
 
 
 def exit_rank(code: int) -> NoReturn:
-    """Ends the process; one of several ranks ends at once, when all it wrote is where it belongs.
+    """Ends the process with a code; one of several ranks skips the interpreter's shutdown.
 
-    DeepSpeed's ZeRO-3 holds process groups, also after `destroy`, until the interpreter takes itself apart; gloo's
-    threads then meet sockets whose other side is gone, and now and then abort a rank that has done all its work.
+    DeepSpeed's ZeRO-3 keeps process groups alive, even after they are destroyed, until the interpreter shuts down.
+    gloo's threads then find sockets whose other side is gone, and now and then abort a rank that finished its work.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         sys.exit(code)

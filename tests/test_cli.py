@@ -1,5 +1,6 @@
-"""The command line: what it prints, and how it refuses."""
+"""The command line: what it prints, and how it says what is wrong."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline import __version__
 from pipeline.cli import main
 from pipeline.control.compose import CONF
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR
@@ -22,7 +24,7 @@ def fivephase(*arguments: str) -> int:
     return exit_.value.code
 
 
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def error_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The one line that says what is wrong."""
     assert fivephase(*arguments) == EXIT_USER_ERROR
     said = capsys.readouterr().err.strip()
@@ -63,7 +65,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_bad_input_is_one_clear_line(
     arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert message in refusal(capsys, *arguments, f"root={tmp_path}")
+    assert message in error_line(capsys, *arguments, f"root={tmp_path}")
     assert not list(tmp_path.iterdir())
 
 
@@ -74,7 +76,7 @@ def test_bad_recipes_are_refused_before_anything_runs(capsys: pytest.CaptureFixt
     recipe["licenses"] = "MIT"
     (folder / "code.yaml").write_text(yaml.safe_dump(recipe))
     overrides = (f"stages.curate.config.recipes={folder}", f"root={tmp_path / 'runs'}")
-    said = refusal(capsys, "run", *overrides)
+    said = error_line(capsys, "run", *overrides)
     assert "code.yaml" in said
     assert "licenses" in said
     assert "licence" in said
@@ -125,6 +127,13 @@ def test_status_of_a_run_that_has_not_begun(capsys: pytest.CaptureFixture[str], 
     assert "phase5_512k" in capsys.readouterr().out
 
 
+def test_version_names_the_package_and_the_revision(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fivephase("--version") == EXIT_DONE
+    assert re.fullmatch(
+        rf"fivephase {re.escape(__version__)}( \([0-9a-f]{{40}}(-dirty)?\))?\n", capsys.readouterr().out
+    )
+
+
 def test_the_control_plane_imports_no_torch() -> None:
     """Composing, checking and freezing start at once, on a login node too."""
     program = (
@@ -139,6 +148,6 @@ def test_the_control_plane_imports_no_torch() -> None:
 
 def test_a_trace_without_anything_to_look_up_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     root = f"root={tmp_path}"
-    assert "set either step=PHASE/NUMBER or document=ID" in refusal(capsys, "trace", root)
-    assert "set either" in refusal(capsys, "trace", "step=phase1/3", f"document={'0' * 64}", root)
-    assert "no finished phase of pretraining to trace" in refusal(capsys, "trace", "step=phase1/3", root)
+    assert "set either step=PHASE/NUMBER or document=ID" in error_line(capsys, "trace", root)
+    assert "set either" in error_line(capsys, "trace", "step=phase1/3", f"document={'0' * 64}", root)
+    assert "no finished phase of pretraining to trace" in error_line(capsys, "trace", "step=phase1/3", root)

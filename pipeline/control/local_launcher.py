@@ -1,4 +1,4 @@
-"""Runs a stage's ranks as processes of this machine, and shows its progress."""
+"""Starts the ranks of a stage as processes of this machine, watches them, and shows the stage's progress."""
 
 import os
 import signal
@@ -12,17 +12,28 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline.control.run import FrozenStage
-from pipeline.core.context import ATTEMPT, PARENT_PIPE
+from pipeline.core.context import ATTEMPT_VARIABLE, PARENT_PIPE_VARIABLE
 from pipeline.core.errors import ConfigError
 from pipeline.core.progress import read_progress
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 120.0
-"""Time the other ranks get to end by themselves after one ended badly or a stop was asked for."""
+"""Time that ranks get to save and end by themselves after one of them failed, or after Ctrl-C."""
 
 
 def launch(stage: FrozenStage, directory: Path, attempt: int) -> int:
-    """Runs a stage to its end and returns the exit code: that of the first rank that failed, else 0.
+    """Runs a prepared stage and waits until all its ranks have ended.
+
+    A rank that fails takes the others with it: they get SIGTERM, and after GRACE_SECONDS SIGKILL. Each rank is told
+    through its standard input, a pipe that nothing is written to, when this process is gone.
+
+    Args:
+        stage: the frozen stage; its resources say how many ranks.
+        directory: its folder, with the frozen configuration.
+        attempt: number of the attempt, whose folder takes the log of each rank.
+
+    Returns:
+        The exit code of the first rank that failed, or 0.
 
     Raises:
         ConfigError: for a stage that wants more than one node.
@@ -53,9 +64,10 @@ def launch(stage: FrozenStage, directory: Path, attempt: int) -> int:
 
 
 def _environment(stage: FrozenStage, ranks: int, attempt: int) -> dict[str, str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    """The environment variables of all ranks, with a port that is free now for torch.distributed to meet at."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
     threads = stage.resources["threads"] or max(1, (os.cpu_count() or 1) // ranks)
     return {
         **os.environ,
@@ -65,21 +77,21 @@ def _environment(stage: FrozenStage, ranks: int, attempt: int) -> dict[str, str]
         "MASTER_PORT": str(port),
         "OMP_NUM_THREADS": str(threads),
         "TOKENIZERS_PARALLELISM": os.environ.get("TOKENIZERS_PARALLELISM", "true"),
-        ATTEMPT: str(attempt),
-        PARENT_PIPE: "1",
+        ATTEMPT_VARIABLE: str(attempt),
+        PARENT_PIPE_VARIABLE: "1",
     }
 
 
 def _watch(name: str, workers: list[subprocess.Popen[bytes]], progress: Path) -> int:
-    """Waits for all ranks, drawing the bar; a rank that fails takes the others with it."""
+    """Waits for all ranks and draws the bar meanwhile, on a terminal; returns the first bad exit code, or 0."""
     failed, deadline = 0, None
-    with tqdm(desc=name, unit="", exit_rank=False, disable=None, dynamic_ncols=True) as bar:
+    with tqdm(desc=name, unit="", leave=False, disable=None, dynamic_ncols=True) as bar:
         try:
             while any(worker.poll() is None for worker in workers):
                 codes = [worker.poll() for worker in workers]
-                bad = [code for code in codes if code]
-                if bad and deadline is None:
-                    failed, deadline = bad[0], time.monotonic() + GRACE_SECONDS
+                failures = [code for code in codes if code]
+                if failures and deadline is None:
+                    failed, deadline = failures[0], time.monotonic() + GRACE_SECONDS
                     _signal(workers, signal.SIGTERM)
                 if deadline is not None and time.monotonic() > deadline:
                     _signal(workers, signal.SIGKILL)

@@ -1,6 +1,6 @@
-"""What a run would do, computed without running: tokens, steps, learning rates, arithmetic.
+"""What a run would do, computed without running it: tokens, steps, learning rates and floating-point operations.
 
-Refuses, before anything is spent, what its numbers already show to be impossible.
+What these numbers show to be impossible is rejected here, before anything is spent.
 """
 
 import math
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pipeline.control.run import FrozenStage
 from pipeline.core.config import RunConfig, build, nearest
 from pipeline.core.errors import ConfigError
+from pipeline.core.terminal import text_table
 from pipeline.pretraining.config import PhaseConfig, accumulation_steps
 from pipeline.pretraining.schedules import Schedule, schedule_of
 from pipeline.tokenization.config import written_domains
@@ -18,26 +19,32 @@ HEADER = ("stage", "kind", "ranks", "tokens", "context", "steps", "learning rate
 
 @dataclass(frozen=True)
 class PlannedPhase:
-    """A pretraining phase with its place in the chain."""
+    """A pretraining phase with what depends on the phases before it: its schedule and the tokens trained so far."""
 
     config: PhaseConfig
     schedule: Schedule
     tokens_before: int
+    """Tokens of all phases that its model went through before it."""
 
     @property
     def flops(self) -> float:
-        """6·parameters·tokens and 6·layers·hidden·context·tokens for attention (causal: half of it is done)."""
+        """Floating-point operations of the phase, forward and backward, by the usual estimate.
+
+        6·parameters·tokens for the matrix products with weights (Kaplan et al., arXiv 2001.08361, section 2.1), and
+        6·layers·hidden·context·tokens for attention scores and values: 12 without a mask, of which a causal one leaves
+        half.
+        """
         shape, tokens = self.config.model, self.schedule.tokens
         attention = 6 * shape.layers * shape.hidden_size * self.config.context
         return (6 * shape.parameters + attention) * tokens
 
 
 def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
-    """The pretraining phases of a run, each starting where the one it continues ended.
+    """The pretraining phases among the stages, by name, each beginning where the phase whose model it takes ended.
 
     Raises:
-        ConfigError: for a mixture of domains that are not tokenized, a step that does not divide among the
-            ranks, or a decay without a rate to start from.
+        ConfigError: for a mixture with a domain that is not tokenized, a step that cannot be divided among the ranks,
+            or a decay without a learning rate to start from.
     """
     by_name = {stage.stage: stage for stage in stages}
     planned: dict[str, PlannedPhase] = {}
@@ -51,11 +58,11 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
         for domain in config.mixture:
             if domain not in domains:
                 raise ConfigError(f"{where}.mixture.{domain}: no such domain is tokenized, {nearest(domain, domains)}")
-        before = planned.get(stage.inputs["model"]["stage"]) if "model" in stage.inputs else None
-        tokens_before = before.tokens_before + before.schedule.tokens if before else 0
+        previous = planned.get(stage.inputs["model"]["stage"]) if "model" in stage.inputs else None
+        tokens_before = previous.tokens_before + previous.schedule.tokens if previous else 0
         try:
             accumulation_steps(config, stage.resources["nodes"] * stage.resources["processes_per_node"])
-            schedule = schedule_of(config, tokens_before, before.schedule.end_rate if before else None)
+            schedule = schedule_of(config, tokens_before, previous.schedule.end_rate if previous else None)
         except ConfigError as error:
             raise ConfigError(f"{where}.{error}") from None
         planned[stage.stage] = PlannedPhase(config, schedule, tokens_before)
@@ -63,13 +70,14 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
 
 
 def with_token_budget(stages: list[FrozenStage]) -> list[FrozenStage]:
-    """The stages, those that tokenize told how many tokens of each domain their phases cannot do without.
+    """The same stages, with the setting `demand` of those that tokenize: the fewest tokens of each domain that do.
 
-    A phase that takes n tokens of a domain, each at most max_epochs times, needs n / max_epochs of them. How many a
-    domain's long documents have is known once they are tokenised, and left to the phase's own check.
+    A phase that takes n tokens of a domain, each at most max_epochs times, needs n / max_epochs different ones; where
+    several phases take a domain, the largest of these numbers counts. How many tokens the long documents of a domain
+    have is known only after tokenization, so mixtures of those are left to the check of the phase itself.
 
     Raises:
-        ConfigError: as `plan_phases`.
+        ConfigError: for what `plan_phases` rejects.
     """
     demand: dict[str, dict[str, int]] = {stage.stage: {} for stage in stages if stage.kind == "tokenize"}
     tokenized = {stage.stage: stage.config["domains"] for stage in stages if stage.kind == "tokenize"}
@@ -88,7 +96,7 @@ def with_token_budget(stages: list[FrozenStage]) -> list[FrozenStage]:
 
 
 def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage]) -> str:
-    """The stages that would run, with the numbers of those that pretrain."""
+    """The table of `fivephase plan`: the stages that would run, with the numbers of those that pretrain."""
     planned = plan_phases(stages)
     rows: list[tuple[str, ...]] = [HEADER]
     for stage in selected:
@@ -106,19 +114,11 @@ def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[Froz
                 f"{phase.flops:.2e}",
             ]
         rows.append(tuple(row))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    right = {2, 3, 4, 5, 7}
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    lines.insert(1, "  ".join("─" * width for width in widths))
     tokens = sum(planned[stage.stage].schedule.tokens for stage in selected if stage.stage in planned)
-    lines += [
-        "",
-        f"run {config.run}, scale {config.scale}: {len(selected)} stages, {tokens:,} tokens of pretraining",
-    ]
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            *text_table(rows, right=(2, 3, 4, 5, 7), rule=True),
+            "",
+            f"run {config.run}, scale {config.scale}: {len(selected)} stages, {tokens:,} tokens of pretraining",
+        ]
+    )

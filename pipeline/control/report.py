@@ -1,32 +1,37 @@
-"""What a run shows of itself, read from its manifests alone: the line of a stage, the table, the samples."""
+"""What a run shows of itself, read from its manifests alone: a line for a stage, the table of all, and all metrics."""
 
 from pathlib import Path
 
 from pipeline.control.run import FrozenStage, attempts
 from pipeline.core.artifact import Manifest, read_manifest
 from pipeline.core.progress import read_progress
-from pipeline.core.terminal import one_line
+from pipeline.core.terminal import one_line, text_table
 from pipeline.stages import load_symbol, stage_type
 
-SAMPLES, SAMPLE_ORDER = 3, ("prompt", "answer")
+SAMPLES_SHOWN = 3
+SAMPLE_ORDER = ("prompt", "answer")
+"""Parts of a sample that are shown first; the others follow in the order of their names."""
 HEADER = ("stage", "seconds", "tokens", "measure", "before", "after")
 
 
 def stage_line(manifest: Manifest) -> str:
-    """One line that says how a stage went."""
+    """The line that `fivephase run` prints when a stage is finished: seconds, documents, tokens, before and after."""
     parts = [f"{manifest.stage:24s} {manifest.seconds:6.1f} s"]
     if manifest.counts is not None:
         parts.append("{in} in, {kept} kept, {removed} removed".format(**manifest.counts))
     if manifest.tokens:
         parts.append(f"{manifest.tokens:,} tokens")
     if manifest.after is not None:
-        change = f"{_number(manifest.before)} → " if manifest.before is not None else ""
-        parts.append(f"{manifest.measure} {change}{_number(manifest.after)}")
+        change = f"{_formatted(manifest.before)} → " if manifest.before is not None else ""
+        parts.append(f"{manifest.measure} {change}{_formatted(manifest.after)}")
     return "  ".join(parts)
 
 
 def summary(stages: list[FrozenStage], root: str | Path) -> str:
-    """The table of all stages: seconds, tokens, loss or reward before and after; then sample answers."""
+    """The table of all stages, then samples of the last stage that has some, as `fivephase status` prints it.
+
+    A stage that is not finished shows how far it is; one whose artifact was made with another configuration says so.
+    """
     rows: list[tuple[str, ...]] = [HEADER]
     samples: list[dict[str, str]] = []
     seconds = peak = 0.0
@@ -34,7 +39,7 @@ def summary(stages: list[FrozenStage], root: str | Path) -> str:
         directory = stage.directory(root)
         manifest = read_manifest(directory)
         if manifest is None:
-            rows.append((stage.stage, _state(directory), "", "", "", ""))
+            rows.append((stage.stage, _unfinished(directory), "", "", "", ""))
             continue
         stale = "" if manifest.fingerprint == stage.fingerprint else " (other configuration)"
         seconds += manifest.seconds
@@ -46,51 +51,45 @@ def summary(stages: list[FrozenStage], root: str | Path) -> str:
                 f"{manifest.seconds:.1f}",
                 f"{manifest.tokens:,}" if manifest.tokens else "",
                 manifest.measure,
-                _number(manifest.before),
-                _number(manifest.after),
+                _formatted(manifest.before),
+                _formatted(manifest.after),
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    lines = [_row(row, widths) for row in rows]
-    lines.insert(1, "  ".join("─" * width for width in widths))
-    lines.append("")
+    lines = [*text_table(rows, right=(1, 2, 4, 5), rule=True), ""]
     lines.append(f"{seconds:.0f} s in stages, peak memory of a process {peak / 2**30:.1f} GiB")
     lines.append(f"everything is in {stages[0].directory(root).parent}/")
-    for sample in samples[:SAMPLES]:
-        lines += ["", *(f"{key:>8}: {one_line(sample[key])}" for key in sorted(sample, key=_place))]
+    for sample in samples[:SAMPLES_SHOWN]:
+        lines += ["", *(f"{key:>8}: {one_line(sample[key])}" for key in sorted(sample, key=_sample_position))]
     return "\n".join(lines)
 
 
 def details(stages: list[FrozenStage], root: str | Path) -> str:
-    """The summary, then every metric of every finished stage, and what its kind has to tell."""
+    """The summary, then every metric of every finished stage, as `fivephase report` prints it.
+
+    Kinds of stages that have a function for it add lines of their own, such as the funnel of curation.
+    """
     parts = [summary(stages, root)]
     for stage in stages:
         manifest = read_manifest(stage.directory(root))
         if manifest is None:
             continue
         report = stage_type(manifest.kind, stage.stage).report
-        width = max(map(len, manifest.metrics), default=0)
         parts.append(f"\n{stage.stage}")
-        parts += [f"  {key:{width}s}  {value:g}" for key, value in sorted(manifest.metrics.items())]
+        parts += [
+            f"  {line}"
+            for line in text_table([(key, f"{manifest.metrics[key]:g}") for key in sorted(manifest.metrics)])
+        ]
         parts += load_symbol(report)(stage.directory(root)) if report else []
     return "\n".join(parts)
 
 
-def _place(key: str) -> tuple[int, str]:
-    """Where a part of a sample is shown: the prompt, then the answer, then the rest."""
+def _sample_position(key: str) -> tuple[int, str]:
+    """Sort key of a part of a sample: the prompt, then the answer, then the rest by name."""
     return (SAMPLE_ORDER.index(key) if key in SAMPLE_ORDER else len(SAMPLE_ORDER), key)
 
 
-def _row(row: tuple[str, ...], widths: list[int]) -> str:
-    cells = [
-        cell.rjust(width) if column in (1, 2, 4, 5) else cell.ljust(width)
-        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()
-
-
-def _state(directory: Path) -> str:
-    """What an unfinished stage is doing, as far as its files tell."""
+def _unfinished(directory: Path) -> str:
+    """How far an unfinished stage is, by the progress file of its newest attempt; a dash if it was never started."""
     for attempt in attempts(directory):
         progress = read_progress(attempt / "progress.json")
         if progress is None:
@@ -100,7 +99,7 @@ def _state(directory: Path) -> str:
     return "—"
 
 
-def _number(value: float | None) -> str:
+def _formatted(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"

@@ -1,7 +1,7 @@
-"""A run: freeze every stage's configuration, then run the stages in order, skipping what is done.
+"""Stages of a run: frozen with a fingerprint, selected, and prepared in folders of which finished ones are skipped.
 
-A stage's folder belongs to one fingerprint at a time. When the configuration changes, the folder moves to
-`superseded/`; when it changes back, it returns.
+The folder of a stage belongs to one fingerprint at a time. When the configuration changes, the folder moves to
+`superseded/`; when it changes back, the folder returns.
 """
 
 import dataclasses
@@ -17,12 +17,14 @@ from pipeline.core.files import read_json, write_json
 from pipeline.stages import load_symbol, stage_type
 
 FROZEN = "config.json"
+"""File of a stage's folder with its frozen configuration."""
 SUPERSEDED = "superseded"
+"""Folder of a run with the folders that stages had with other configurations."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenStage:
-    """All that a worker reads: written to `<run>/<stage>/config.json` before the stage starts."""
+    """A stage with all that a worker needs to know, as `<run>/<stage>/config.json` has it before the stage starts."""
 
     run: str
     stage: str
@@ -31,18 +33,24 @@ class FrozenStage:
     seed: int
     verify_hashes: bool
     inputs: dict[str, dict[str, str]]
-    """Role to `{"stage", "fingerprint"}`."""
+    """Role to `{"stage", "fingerprint"}` of the artifact to read."""
     config: dict[str, Any]
+    """The settings of its kind, as composed."""
     tracking: dict[str, Any]
     resources: dict[str, Any]
 
     def directory(self, root: str | Path) -> Path:
-        """`<root>/<run>/<stage>`."""
+        """The stage's folder below the folder of all runs: `<root>/<run>/<stage>`."""
         return Path(root) / self.run / self.stage
 
 
 def freeze(config: RunConfig) -> list[FrozenStage]:
-    """The stages in order, each with its settings checked and its fingerprint.
+    """The stages in order, each with its settings checked and with its fingerprint.
+
+    The fingerprint is a hash of all that decides a stage's result: its kind and the kind's version, its name and the
+    seed (which its random streams derive from), its settings, the content of files that they name, and the
+    fingerprints of its inputs. Through these, a change travels down the chain: whatever depends on it is made anew, and
+    nothing else. Settings that change how fast a result comes but not what it is, such as `workers`, are left out.
 
     Raises:
         ConfigError: for a stage that reads one that does not come before it, or settings that do not fit.
@@ -61,7 +69,7 @@ def freeze(config: RunConfig) -> list[FrozenStage]:
                     f"{nearest(upstream, frozen) if frozen else 'it is the first'}"
                 )
             inputs[role] = {"stage": upstream, "fingerprint": frozen[upstream].fingerprint}
-        identity = {
+        fingerprinted = {
             "kind": stage.kind,
             "version": stage_type(stage.kind, name).version,
             "stage": name,
@@ -73,7 +81,7 @@ def freeze(config: RunConfig) -> list[FrozenStage]:
             run=config.run,
             stage=name,
             kind=stage.kind,
-            fingerprint=fingerprint(identity),
+            fingerprint=fingerprint(fingerprinted),
             seed=config.seed,
             verify_hashes=config.verify_hashes,
             inputs=inputs,
@@ -85,7 +93,10 @@ def freeze(config: RunConfig) -> list[FrozenStage]:
 
 
 def _settings(name: str, stage: StageConfig) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A stage's settings: all of them, and those that can change its result."""
+    """The settings of a stage as composed, and as plain values those that can change its result.
+
+    The second have the dataclass's defaults filled in, and what its `data_fingerprint` says of the files it names.
+    """
     cls = load_symbol(stage_type(stage.kind, name).config)
     built = build(cls, stage.config, where=f"stages.{name}.config")
     relevant = _relevant(built)
@@ -96,7 +107,7 @@ def _settings(name: str, stage: StageConfig) -> tuple[dict[str, Any], dict[str, 
 
 
 def _relevant(value: Any) -> Any:
-    """A dataclass as plain values, without the fields marked as unable to change the result."""
+    """A dataclass as plain values, without fields whose metadata say `"fingerprint": False`."""
     if dataclasses.is_dataclass(value):
         kept = [f for f in dataclasses.fields(value) if f.metadata.get("fingerprint", True)]
         return {f.name: _relevant(getattr(value, f.name)) for f in kept}
@@ -108,7 +119,7 @@ def _relevant(value: Any) -> Any:
 
 
 def select(stages: list[FrozenStage], first: str | None, last: str | None) -> list[FrozenStage]:
-    """The stages from one to another, both included.
+    """The stages from `first` to `last`, both included; None stands for the beginning and the end.
 
     Raises:
         ConfigError: for a stage that does not exist, or an empty range.
@@ -125,7 +136,11 @@ def select(stages: list[FrozenStage], first: str | None, last: str | None) -> li
 
 
 def is_done(stage: FrozenStage, root: str | Path) -> bool:
-    """True if the stage's artifact is there, made with this very configuration, and of the right size."""
+    """Whether the stage has an artifact that was made with this very configuration.
+
+    Raises:
+        ArtifactError: if it has, but a file is missing or of another size than the manifest says.
+    """
     directory = stage.directory(root)
     manifest = read_manifest(directory)
     if manifest is None or manifest.fingerprint != stage.fingerprint:
@@ -135,21 +150,26 @@ def is_done(stage: FrozenStage, root: str | Path) -> bool:
 
 
 def prepare(stage: FrozenStage, root: str | Path) -> bool:
-    """Gets a stage's folder ready and writes its frozen configuration; True if there is nothing left to do.
+    """Makes the folder of a stage ready for a worker; True if the stage is finished and needs none.
 
-    What another configuration left in the folder moves to `<run>/superseded/`, and what this configuration
-    left there earlier comes back.
+    1. An interrupted publishing is completed, so that the folder says truly whose it is.
+    2. If it belongs to another configuration, the whole folder, finished or not, moves to `<run>/superseded/`: weeks of
+       work are never overwritten, and half-done work of other settings is never continued.
+    3. If a folder of this configuration was moved there before, it comes back, finished or with a state to resume from.
+    4. Unless the stage is finished, its frozen configuration is written, which makes the folder this configuration's.
+
+    Every step is a rename or a file that appears whole, so that a kill in between leaves what the next call completes.
     """
     directory = stage.directory(root)
     finish_publishing(directory)
-    owner = _owner(directory)
-    if owner is not None and owner != stage.fingerprint:
-        _superseded(directory, owner).parent.mkdir(exist_ok=True)
-        directory.rename(_unused(_superseded(directory, owner)))
-        owner = None
-    earlier = _superseded(directory, stage.fingerprint)
-    if owner is None and earlier.exists():
-        earlier.rename(directory)
+    found = _fingerprint_of(directory)
+    if found is not None and found != stage.fingerprint:
+        _superseded_folder(directory, found).parent.mkdir(exist_ok=True)
+        directory.rename(_unused(_superseded_folder(directory, found)))
+        found = None
+    previous = _superseded_folder(directory, stage.fingerprint)
+    if found is None and previous.exists():
+        previous.rename(directory)
         finish_publishing(directory)
     if is_done(stage, root):
         return True
@@ -157,16 +177,17 @@ def prepare(stage: FrozenStage, root: str | Path) -> bool:
     return False
 
 
-def _owner(directory: Path) -> str | None:
-    """The fingerprint a stage's folder belongs to, or None for a folder that does not exist."""
+def _fingerprint_of(directory: Path) -> str | None:
+    """The fingerprint that a stage's folder belongs to, or None if it has neither manifest nor configuration."""
     for name in (MANIFEST, FROZEN):
         if (directory / name).exists():
             return str(read_json(directory / name)["fingerprint"])
     return None
 
 
-def _superseded(directory: Path, owner: str) -> Path:
-    return directory.parent / SUPERSEDED / f"{directory.name}-{owner[:12]}"
+def _superseded_folder(directory: Path, digest: str) -> Path:
+    """Where the folder of a stage is moved that belongs to a fingerprint."""
+    return directory.parent / SUPERSEDED / f"{directory.name}-{digest[:12]}"
 
 
 def _unused(path: Path) -> Path:
@@ -176,10 +197,15 @@ def _unused(path: Path) -> Path:
 
 
 def check_upstream(stages: list[FrozenStage], selected: list[FrozenStage], root: str | Path) -> None:
-    """Refuses a part of a run whose inputs have not been made.
+    """Makes sure that what the selected stages read is finished or among them.
+
+    Args:
+        stages: all stages of the run.
+        selected: those that are to run.
+        root: folder of all runs.
 
     Raises:
-        ArtifactError: naming the stage to begin with.
+        ArtifactError: if something is missing; the line names the stage to begin with.
     """
     inside = {stage.stage for stage in selected}
     by_name = {stage.stage: stage for stage in stages}
@@ -197,12 +223,12 @@ def check_upstream(stages: list[FrozenStage], selected: list[FrozenStage], root:
 
 
 def next_attempt(directory: Path) -> int:
-    """The number of the next attempt of a stage."""
+    """The number of a stage's next attempt, counted from 1; all ranks of the attempt must be given the same."""
     numbers = [int(path.name) for path in (directory / "attempts").glob("*") if path.name.isdigit()]
     return max(numbers, default=0) + 1
 
 
 def attempts(directory: Path) -> Iterator[Path]:
-    """The folders of a stage's attempts, newest first."""
+    """The folders of a stage's attempts, with logs and progress, newest first."""
     folders = [path for path in (directory / "attempts").glob("*") if path.name.isdigit()]
     yield from sorted(folders, key=lambda path: -int(path.name))

@@ -1,4 +1,4 @@
-"""`fivephase trace`: which documents a training step saw, and where training saw a document."""
+"""`fivephase trace`: which documents a training step saw, and in which steps training saw a document."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,16 +15,16 @@ from pipeline.pretraining.data.trace import Occurrence, Trace
 from pipeline.tokenization.documents import DOCUMENT_ID
 
 HEADER = ("phase", "step", "row", "position", "domain", "source", "document", "tokens", "epoch", "skipped")
-"""The last: whether the step was skipped as harmful, so that the weights have nothing of it."""
+"""Columns. `skipped` says whether the step was skipped as harmful, so that the weights have nothing of it."""
 
 
 def trace_table(run: Path, step: str | None, document: str | None) -> Iterator[str]:
-    """Lines of tab-separated values, the first the header.
+    """Lines of tab-separated values, of which the first is the header. Exactly one of `step` and `document` is given.
 
     Args:
         run: the run's folder.
-        step: `<phase>/<number>`, to list the documents of that step, or
-        document: a document's id, to list all that the finished phases saw of it.
+        step: `<phase>/<number>`: list the documents of that step.
+        document: a document's id: list every place where a finished phase saw a part of it.
 
     Raises:
         ConfigError: for a step or an id that cannot be looked up.

@@ -1,4 +1,4 @@
-"""Arrays in files, whole or not at all."""
+"""NumPy arrays in files that appear whole or not at all."""
 
 import os
 from pathlib import Path
@@ -9,12 +9,12 @@ from pipeline.core.files import sync
 
 
 def write_array(path: Path, array: numpy.ndarray) -> None:
-    """Writes an array as .npy, in rows."""
+    """Writes an array as .npy in C order. The file appears under its name when all of it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
         numpy.save(file, numpy.ascontiguousarray(array), allow_pickle=False)
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
+    temporary.replace(path)
     sync(path.parent)

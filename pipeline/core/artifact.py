@@ -1,6 +1,7 @@
-"""A stage's output: a folder whose manifest was written last.
+"""A stage's output: a folder with a manifest, which is written last, so that a folder without one is not finished.
 
-No manifest: not done. The manifest names the manifests it was made from, so lineage is a walk over files.
+The manifest names every file with size and SHA-256, and the stages that were read with their fingerprints, so that a
+model's lineage can be followed from folder to folder.
 """
 
 import dataclasses
@@ -18,37 +19,42 @@ from pipeline.core.files import files_below, read_json, sha256_of, sync, write_j
 
 MANIFEST = "manifest.json"
 PARTIAL = "partial"
+"""Folder of a stage in which its outputs are written."""
 STATE = "state"
+"""Folder of a stage with what an interrupted attempt continues from."""
 PUBLISHING = "publishing.json"
+"""The complete manifest under another name, while outputs are moved into place."""
 RECORDED_PACKAGES = (
     "torch", "deepspeed", "transformers", "trl", "accelerate", "datasets", "datatrove", "tokenizers",
     "hydra-core", "wandb", "numpy",
 )  # fmt: skip
+"""Packages whose versions go into the manifest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a stage made, from what, and how it went."""
+    """What a stage made, from what, and how it went: the content of manifest.json."""
 
     stage: str
     kind: str
+    """Name of the stage's `StageType`."""
     fingerprint: str
-    """Hash of the resolved configuration, the upstream fingerprints and the kind's version."""
+    """Hash of the resolved configuration, the fingerprints of the inputs and the kind's version."""
     inputs: dict[str, dict[str, str]]
     """Role to `{"stage", "fingerprint"}` of the artifact read."""
     files: dict[str, dict[str, Any]]
-    """Relative path to `{"size", "sha256"}`."""
+    """Path in the stage's folder to `{"size", "sha256"}`."""
     metrics: dict[str, float] = field(default_factory=dict)
     measure: str = ""
-    """What `before` and `after` measure: the headline of the summary table."""
+    """What `before` and `after` measure, for the summary table."""
     before: float | None = None
     after: float | None = None
     tokens: int = 0
     counts: dict[str, int] | None = None
-    """`in`, `kept` and `removed` of the documents or samples, where the stage filters."""
+    """`in`, `kept` and `removed` documents or samples, if the stage filters any."""
     samples: list[dict[str, str]] = field(default_factory=list)
     started: str = ""
-    """UTC, ISO 8601."""
+    """Start of the attempt that finished: UTC, ISO 8601."""
     finished: str = ""
     seconds: float = 0.0
     """Wall-clock time of the attempt that finished."""
@@ -63,28 +69,28 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A finished stage's folder and its manifest."""
+    """The folder of a finished stage with its manifest, as stages get their inputs."""
 
     directory: Path
     manifest: Manifest
 
     @property
     def checkpoint(self) -> Path:
-        """The plain Hugging Face folder that a model stage emits."""
+        """The Hugging Face folder that every stage which trains writes: weights, configuration, tokenizer."""
         return self.directory / "checkpoint"
 
 
-def describe_environment() -> dict[str, Any]:
-    """Packages, host and source revision, for the manifest."""
+def provenance() -> dict[str, Any]:
+    """The manifest's fields `packages`, `host` and `git_revision`: with what and where this process works."""
     versions = {"fivephase": pipeline.__version__, "python": platform.python_version()}
     for package in RECORDED_PACKAGES:
         versions[package] = importlib.metadata.version(package)
     host = {"name": platform.node(), "machine": platform.machine(), "system": platform.platform()}
-    return {"packages": versions, "host": host, "git_revision": _git_revision()}
+    return {"packages": versions, "host": host, "git_revision": git_revision()}
 
 
-def _git_revision() -> str | None:
-    """The checked-out revision, with `-dirty` where files differ from it; None outside a checkout."""
+def git_revision() -> str | None:
+    """The checked-out revision of this package, with `-dirty` if files differ from it; None outside a checkout."""
     root = Path(pipeline.__file__).parent
     git = shutil.which("git")
     if git is None:
@@ -95,7 +101,7 @@ def _git_revision() -> str | None:
 
 
 def read_manifest(directory: Path) -> Manifest | None:
-    """The manifest of a stage's folder, or None if the stage is not done.
+    """The manifest of a stage's folder, or None if the stage is not finished. Checks no files.
 
     Raises:
         ArtifactError: for a manifest that cannot be read.
@@ -110,11 +116,16 @@ def read_manifest(directory: Path) -> Manifest | None:
 
 
 def load(directory: Path, fingerprint: str | None = None, hashes: bool = True) -> Artifact:
-    """Opens a finished stage's artifact and checks its files against the manifest.
+    """Opens a finished stage's folder and checks its files against the manifest.
+
+    Args:
+        directory: the stage's folder.
+        fingerprint: the configuration that it must have been made with; None takes any.
+        hashes: compare the SHA-256 of every file, which reads all of them; otherwise only their sizes.
 
     Raises:
-        ArtifactError: if the stage is not done, was made with another configuration, or a file is
-            missing, cut short or changed.
+        ArtifactError: if the stage is not finished or was made with another configuration, or if a file is missing, cut
+            short or changed.
     """
     manifest = read_manifest(directory)
     if manifest is None:
@@ -138,9 +149,13 @@ def load(directory: Path, fingerprint: str | None = None, hashes: bool = True) -
 
 
 def publish(directory: Path, manifest: Manifest) -> Manifest:
-    """Moves what a stage wrote in `partial/` into place and writes its manifest last.
+    """Finishes a stage: moves its outputs from `partial/` into place, then writes the manifest. Rank 0 alone calls it.
 
-    A process killed in between leaves `publishing.json`; `finish_publishing` completes it.
+    Hashes all outputs, writes the complete manifest under the name `publishing.json`, moves the outputs, and renames
+    the manifest. A process killed at any point in between leaves what `finish_publishing` completes.
+
+    Returns:
+        The manifest with its field `files` filled in.
     """
     partial = directory / PARTIAL
     partial.mkdir(exist_ok=True)
@@ -155,7 +170,7 @@ def publish(directory: Path, manifest: Manifest) -> Manifest:
 
 
 def finish_publishing(directory: Path) -> None:
-    """Completes an interrupted `publish`, if there is one. Safe to call at any time."""
+    """Completes a `publish` that was interrupted; does nothing if none was, so it may be called at any time."""
     if not (directory / PUBLISHING).exists():
         return
     partial = directory / PARTIAL

@@ -1,6 +1,6 @@
-"""Typed configuration: what Hydra composed, checked once, in the control plane.
+"""The configuration of a run as checked dataclasses, the errors for what does not fit, and fingerprints.
 
-Each stage's own dataclass lives beside the stage; `build` is the one way a mapping becomes one.
+The dataclass of a stage's own settings is in the stage's package; `build` makes each of them from a mapping.
 """
 
 import dataclasses
@@ -26,12 +26,12 @@ REMEDIES = {
     "less_than": "set it below {}",
     "less_than_equal": "set at most {}",
 }
-"""What to say of a value beyond a limit, by the name of pydantic's error."""
+"""The remedy for a value beyond a limit, by the name of pydantic's error; {} is the limit."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ResourcesConfig:
-    """The processes of one stage."""
+    """How many processes run a stage, on how many machines, and for how long at most."""
 
     nodes: int = 1
     """Machines. More than one needs launch/chain.sh, or a launcher that starts ranks on each."""
@@ -51,10 +51,10 @@ class ResourcesConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StageConfig:
-    """One stage of the chain: what kind of work, on whose output, with which settings."""
+    """One stage of a run: what kind of work it does, on the output of which stages, with which settings."""
 
     kind: str
-    """Which implementation runs: a key of `pipeline.stages.KINDS`."""
+    """Which implementation runs: a key of `pipeline.stages.STAGE_TYPES`."""
     inputs: dict[str, str] = dataclasses.field(default_factory=dict)
     """Role to the stage whose artifact plays it, e.g. `model: phase1`."""
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -65,7 +65,7 @@ class StageConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrackingConfig:
-    """Where metrics go beside the manifest."""
+    """Where metrics go, besides the manifest that they are always in."""
 
     mode: Literal["offline", "online", "off"] = "offline"
     """`offline` writes Weights & Biases files into the run folder, `online` sends them, `off` does neither."""
@@ -77,7 +77,7 @@ class TrackingConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """A whole run."""
+    """All settings of a run: its name and seed, its stages in order, and what they share."""
 
     run: str
     """Name of the run: `<root>/<run>` holds all it makes, for ever."""
@@ -114,18 +114,23 @@ class RunConfig:
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """A hint that names the closest valid name, or lists them all when none is close."""
+    """A hint for a name that does not exist: "did you mean" the closest valid one, or a list if none is close."""
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close else f"valid: {', '.join(names)}"
 
 
 def build(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> ConfigT:
-    """The validated dataclass of a mapping.
+    """Makes a dataclass, with those in its fields, from a mapping of its keys.
+
+    Args:
+        cls: the dataclass; pydantic checks types and limits, and its `__post_init__` what else must hold.
+        mapping: keys and plain values, as YAML and JSON have them.
+        where: place of the mapping in the whole configuration, for error messages.
 
     Raises:
-        ConfigError: for an unknown key (with the nearest valid one), a missing key, a value of another
-            type, or whatever the dataclass refuses itself.
+        ConfigError: for an unknown key (with the nearest valid one), a missing key, a value of another type or beyond
+            its limits, or a ValueError of `__post_init__`. One line that names key, value and remedy.
     """
     adapter = pydantic.TypeAdapter(_strict(cls))
     try:
@@ -140,7 +145,7 @@ def _explain(cls: type[Any], where: str, error: Any) -> str:
     key = ".".join([where, *location]) if where else ".".join(location)
     match error["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
-            owner = _owner(cls, location[:-1])
+            owner = _dataclass_at(cls, location[:-1])
             valid = [f.name for f in dataclasses.fields(owner)] if owner else []
             return f"{key}: unknown key, {nearest(location[-1], valid)}"
         case "missing" | "missing_argument" | "missing_keyword_only_argument":
@@ -162,7 +167,7 @@ def _dataclasses_in(hint: Any) -> list[type]:
     return [found for member in typing.get_args(hint) for found in _dataclasses_in(member)]
 
 
-def _owner(cls: type, location: list[str]) -> type | None:
+def _dataclass_at(cls: type, location: list[str]) -> type | None:
     """The dataclass that holds the last key of a path of keys, as far as annotations tell."""
     owner = cls
     for key in location:
@@ -175,7 +180,7 @@ def _owner(cls: type, location: list[str]) -> type | None:
 
 
 def _strict(cls: type[ConfigT]) -> type[ConfigT]:
-    """Marks a dataclass and those it mentions: unknown keys are refused."""
+    """The class itself, marked for pydantic, with the dataclasses in its fields, to reject unknown keys."""
     if "__pydantic_config__" not in vars(cls):
         marked: Any = cls
         marked.__pydantic_config__ = pydantic.ConfigDict(extra="forbid")

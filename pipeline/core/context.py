@@ -1,4 +1,4 @@
-"""What a stage is given, and what it gives back."""
+"""What a stage's function takes and returns, the seeds of its random streams, and the signals that stop it."""
 
 import hashlib
 import random
@@ -8,33 +8,33 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Generic, TypeVar
 
-from pipeline.core.artifact import (
-    PARTIAL,
-    STATE,
-    Artifact,
-    load,
-)
+from pipeline.core.artifact import PARTIAL, STATE, Artifact, load
 from pipeline.core.progress import Progress
 from pipeline.core.tracking import Tracker
 
 ConfigT = TypeVar("ConfigT")
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+"""What the launcher and a batch system before its time limit send to have a stage save and end."""
+ATTEMPT_VARIABLE = "FIVEPHASE_ATTEMPT"
+"""Environment variable with the number of the attempt, which all ranks must agree on."""
+PARENT_PIPE_VARIABLE = "FIVEPHASE_PARENT_PIPE"
+"""Environment variable that is set if standard input is a pipe that closes when the launcher ends."""
 
 
 def derive_seed(seed: int, stage: str, name: str) -> int:
-    """The 63-bit seed of a stage's named random stream, from the run's seed."""
+    """The 63-bit seed of a named random stream: a function of the run's seed and the names of stage and stream."""
     digest = hashlib.sha256(f"{seed}/{stage}/{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 class StopFlag:
-    """Remembers that a stop signal came; the stage looks at it where it can save."""
+    """Remembers that a stop signal came, so that the stage can look at it where it is able to save."""
 
     def __init__(self) -> None:
         self.raised = False
 
     def listen(self) -> None:
-        """Installs the handlers, in the main thread."""
+        """Installs the signal handlers; must be called in the main thread."""
         for number in STOP_SIGNALS:
             signal.signal(number, self._raise)
 
@@ -44,18 +44,18 @@ class StopFlag:
 
 @dataclass
 class StageResult:
-    """What a stage says of itself."""
+    """What a stage's function returns: numbers and examples for the manifest. Only that of rank 0 is used."""
 
     metrics: dict[str, float] = field(default_factory=dict)
-    """Flat; goes into the manifest, the tracker and the report."""
+    """Numbers by name, for the manifest, the tracker and the report."""
     measure: str = ""
     """What `before` and `after` measure, e.g. "mean reward"."""
     before: float | None = None
     after: float | None = None
     tokens: int = 0
-    """Tokens trained on, or written."""
+    """Tokens that were trained on, or written."""
     counts: dict[str, int] | None = None
-    """`in`, `kept` and `removed`."""
+    """`in`, `kept` and `removed` documents or samples, if the stage filters any."""
     samples: list[dict[str, str]] = field(default_factory=list)
     """A few examples to show: `prompt` and `answer`, or what fits."""
 
@@ -66,14 +66,14 @@ class StageResult:
 
 @dataclass
 class StageContext(Generic[ConfigT]):
-    """One rank's view of the stage it runs."""
+    """What one rank is given to run a stage: settings, inputs, folders, seeds, and where to report progress."""
 
     stage: str
     config: ConfigT
     inputs: dict[str, Artifact]
-    """Upstream artifacts by role, verified."""
+    """Artifacts of the stages that are read, by role, checked against their manifests."""
     directory: Path
-    """`<run>/<stage>`."""
+    """The stage's folder, `<root>/<run>/<stage>`."""
     seed: int
     rank: int
     local_rank: int
@@ -84,28 +84,31 @@ class StageContext(Generic[ConfigT]):
 
     @property
     def output(self) -> Path:
-        """Where outputs are written. Each child moves into the stage's folder when the stage is done."""
+        """The folder for outputs; when the stage is finished, all in it moves into the stage's folder."""
         path = self.directory / PARTIAL
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     @property
     def state(self) -> Path:
-        """Resumable state, kept between attempts and removed when the stage is done."""
+        """The folder for what an interrupted attempt continues from; it is removed when the stage is finished."""
         path = self.directory / STATE
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     def stop_requested(self) -> bool:
-        """True once a stop signal came to this rank: save, then raise `pipeline.core.errors.Requeue`."""
+        """Whether a stop signal came to this rank. If so, save and raise `pipeline.core.errors.Requeue`.
+
+        Ranks get signals at different times: those that work together must agree before they act on it.
+        """
         return self.stop.raised
 
     def derive_seed(self, name: str) -> int:
-        """The 63-bit seed of a named random stream, a function of the run's seed, the stage and the name."""
+        """The 63-bit seed of one of the stage's named random streams; the same on all ranks."""
         return derive_seed(self.seed, self.stage, name)
 
     def random(self, name: str) -> random.Random:
-        """A named stream of the standard library."""
+        """A random generator of the standard library with the seed of a named stream; the same on all ranks."""
         return random.Random(self.derive_seed(name))
 
     @classmethod
@@ -117,7 +120,15 @@ class StageContext(Generic[ConfigT]):
         directory: Path,
         seed: int = 0,
     ) -> "StageContext[ConfigT]":
-        """A single-rank context outside a run; inputs are artifacts, or folders of finished stages."""
+        """A context for tests: one rank, outside a run, without progress file and tracker.
+
+        Args:
+            stage: its name, which the random streams depend on.
+            config: its settings.
+            inputs: by role, artifacts or folders of finished stages.
+            directory: the stage's folder.
+            seed: the run's seed.
+        """
         directory.mkdir(parents=True, exist_ok=True)
         artifacts = {role: each if isinstance(each, Artifact) else load(each) for role, each in inputs.items()}
         return cls(
@@ -133,9 +144,3 @@ class StageContext(Generic[ConfigT]):
             tracker=Tracker(None, "test", stage, directory),
             stop=StopFlag(),
         )
-
-
-ATTEMPT = "FIVEPHASE_ATTEMPT"
-
-
-PARENT_PIPE = "FIVEPHASE_PARENT_PIPE"

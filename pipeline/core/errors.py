@@ -1,4 +1,7 @@
-"""What a user can cause, as one family: one line that names file, key, value and remedy; exit code 2."""
+"""Exit codes, and the errors that a user can cause, which all print as one line and end with exit code 2.
+
+The line names file, key, value and remedy. Any other exception is a fault of the program and shows its traceback.
+"""
 
 import errno
 
@@ -8,7 +11,7 @@ EXIT_REQUEUE = 75
 
 
 class UserError(Exception):
-    """Something only the user can change. The message is one line; the process exits with code 2."""
+    """Something that only the user can change. The message is one line; the process exits with code 2."""
 
 
 class ConfigError(UserError):
@@ -20,7 +23,7 @@ class RecipeError(UserError):
 
 
 class DataError(UserError):
-    """Data that is missing, cut short, or not what its index says."""
+    """Data that are missing, cut short, or not what their index says; also a service that does not answer."""
 
 
 class ArtifactError(UserError):
@@ -32,7 +35,7 @@ class CheckpointError(ArtifactError):
 
 
 class LaunchError(UserError):
-    """Work on a cluster that did not end well."""
+    """A job of a cluster or a process of a pool that did not end well."""
 
 
 class DiskFullError(UserError):
@@ -40,11 +43,16 @@ class DiskFullError(UserError):
 
 
 class Requeue(Exception):
-    """The stage saved its state after a stop signal; the process exits with code 75."""
+    """The stage saved its state after a stop signal and wants to be run again; the process exits with code 75."""
 
 
 def as_user_error(error: BaseException, where: str) -> UserError | None:
-    """The user error behind an exception, if there is one: itself, or a full disk met anywhere below."""
+    """The user's error behind an exception: itself or one of its causes, a full disk included; None if there is none.
+
+    Args:
+        error: what was raised.
+        where: file or folder to name for a full disk, if the exception names none.
+    """
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, UserError):

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and their hashes."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ def sha256_of(path: Path) -> str:
 
 
 def sync(path: Path) -> None:
-    """Waits until a file's or a folder's content is on the disk."""
+    """Waits until the content of a file, or the names in a folder, are on the disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -23,23 +23,23 @@ def sync(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON beside its place, syncs it, then renames it there."""
+    """Writes a value as JSON with sorted keys, creating folders. The file appears when all of it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("w") as file:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w") as file:
         json.dump(value, file, indent=2, sort_keys=True, allow_nan=False)
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
-    beside.rename(path)
+    temporary.rename(path)
     sync(path.parent)
 
 
 def read_json(path: Path) -> Any:
-    """The JSON value of a file."""
+    """Reads a file as JSON; a ValueError if it is none."""
     return json.loads(path.read_text())
 
 
 def files_below(directory: Path) -> list[Path]:
-    """All regular files below a folder, sorted by relative path."""
+    """All regular files in a folder and the folders below it, sorted by path."""
     return sorted(path for path in directory.rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""Progress of a stage as a small file that anyone can watch: the launcher's bar, `fivephase status`, a watchdog."""
+"""Progress of a stage as a small file, which the launcher's bar and `fivephase status` read."""
 
 import json
 import time
@@ -8,36 +8,49 @@ from pathlib import Path
 from pipeline.core.files import read_json
 
 WRITE_EVERY_SECONDS = 0.5
+"""Shortest time between two writes, except for the first and the last of a part."""
 
 
 class Progress:
-    """Counts work done and publishes it to a file at most twice a second."""
+    """Counts finished work and writes count, rate and time left to a file, at most twice a second."""
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
-        """A null path counts without publishing: what ranks other than 0 do."""
+        """Starts with a part of unknown length.
+
+        Args:
+            path: the file; None writes nothing, as on ranks other than 0.
+            clock: the time in seconds, for tests.
+        """
         self._path = path
         self._clock = clock
         self._written = 0.0
         self.start(total=None, unit="steps")
 
     def start(self, total: int | None, unit: str, label: str = "", done: int = 0) -> None:
-        """Begins a part of the work: `total` units to do, `done` of them by an earlier attempt."""
+        """Begins a part of the work and sets its count.
+
+        Args:
+            total: how much there is to do, or None if that is not known.
+            unit: what is counted, in the plural, e.g. "steps".
+            label: name of the part, shown beside the stage's.
+            done: how much of it an attempt before this one did; it does not count for the rate.
+        """
         self.total, self.unit, self.label, self.done = total, unit, label, done
         self._first, self._began = done, self._clock()
         self._note: dict[str, float] = {}
         self._write(force=True)
 
     def advance(self, count: int = 1) -> None:
-        """Adds `count` units."""
+        """Adds `count` to how much is done."""
         self.update(self.done + count)
 
     def update(self, done: int) -> None:
-        """Sets the units done."""
+        """Sets how much is done, counted from the beginning of the part."""
         self.done = done
         self._write(force=self.total is not None and done >= self.total)
 
     def note(self, **values: float) -> None:
-        """Values to show beside the bar, e.g. the loss."""
+        """Sets numbers to show beside the bar, e.g. `loss=2.5`, until the part ends; the next write has them."""
         self._note.update(values)
 
     def _write(self, force: bool) -> None:
@@ -48,9 +61,9 @@ class Progress:
         elapsed = now - self._began
         rate = (self.done - self._first) / elapsed if elapsed > 0 else 0.0
         left = (self.total - self.done) / rate if self.total is not None and rate > 0 else None
-        # Not synced to the disk: it is only looked at, and lost progress is no loss.
-        beside = self._path.with_suffix(".tmp")
-        beside.write_text(
+        # Not synced to the disk: nothing depends on it after a crash.
+        temporary = self._path.with_suffix(".tmp")
+        temporary.write_text(
             json.dumps(
                 {
                     "label": self.label,
@@ -64,9 +77,9 @@ class Progress:
                 }
             )
         )
-        beside.rename(self._path)
+        temporary.rename(self._path)
 
 
 def read_progress(path: Path) -> dict[str, object] | None:
-    """What a stage last published, or None."""
+    """What a stage last wrote to its progress file, or None if it wrote nothing yet."""
     return read_json(path) if path.exists() else None

@@ -1,7 +1,32 @@
-"""Text from data and models on a terminal, which must not obey it."""
+"""Text for a terminal: tables with aligned columns, and lines of foreign text that cannot move the cursor."""
+
+from collections.abc import Collection, Sequence
 
 
 def one_line(text: str, width: int = 160) -> str:
-    """A text on one line of at most `width` characters and an ellipsis; escaped where it has what does not print."""
+    """The text on one line, cut after `width` characters with an ellipsis.
+
+    A text with anything that does not print (line ends, control sequences) is shown with Python's escapes: what a page
+    or a model says must not be able to clear the screen or color it.
+    """
     escaped = text if text.isprintable() else text.encode("unicode_escape").decode()
     return escaped if len(escaped) <= width else f"{escaped[:width]}…"
+
+
+def text_table(rows: Sequence[Sequence[str]], right: Collection[int] = (), rule: bool = False) -> list[str]:
+    """Rows of equally many cells as lines, each column as wide as its widest cell, with two spaces between columns.
+
+    Args:
+        rows: the cells, the header first if there is one.
+        right: columns aligned to the right, counted from 0; the others are aligned to the left.
+        rule: draw a line below the first row.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return [lines[0], "  ".join("─" * width for width in widths), *lines[1:]] if rule and lines else lines

@@ -1,4 +1,4 @@
-"""Weights & Biases: one run per stage, grouped by the name of the whole run. Manifests stay the truth."""
+"""Metrics to Weights & Biases: one of its runs for each stage, grouped by the pipeline's run. Nothing reads it back."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,19 +8,19 @@ from pipeline.core.config import TrackingConfig
 
 
 class Tracker:
-    """Logs a stage's metrics to Weights & Biases, or nowhere."""
+    """Logs the metrics of one stage to Weights & Biases, or nowhere. Ranks other than 0 log nowhere."""
 
     def __init__(
         self, config: TrackingConfig | None, run: str, stage: str, directory: Path, settings: Any = None
     ) -> None:
-        """Opens the stage's run.
+        """Opens the stage's run at Weights & Biases, or reopens that of an attempt before this one.
 
         Args:
-            config: where to; None, or mode `off`, logs nowhere (ranks other than 0).
-            run: name of the whole run: the group.
-            stage: name of the stage: the job type. `<run>-<stage>` is the identity on every attempt.
-            directory: folder for the offline files.
-            settings: the stage's frozen configuration, logged with the run.
+            config: where to log; None or the mode `off` logs nowhere.
+            run: name of the pipeline's run, which becomes the group.
+            stage: name of the stage, which becomes the job type; the id is `<run>-<stage>`.
+            directory: folder for the files of the mode `offline`.
+            settings: the stage's frozen configuration, logged as well.
         """
         self._run = None
         if config is None or config.mode == "off":
@@ -40,16 +40,16 @@ class Tracker:
             config=settings,
             settings=wandb.Settings(console="off", silent=True, x_disable_stats=True, disable_git=True),
         )
-        # Our own axis: replaying steps after a resume is harmless, and phases line up.
+        # Tokens are the axis: steps that are repeated after a resume fall on each other, and phases line up.
         self._run.define_metric("*", step_metric="tokens")
 
     def log(self, metrics: Mapping[str, float], tokens: int) -> None:
-        """Logs metrics at a number of tokens (or, where no tokens are trained on, of units of work)."""
+        """Logs metrics at a number of tokens; a stage that trains on none gives another count that grows."""
         if self._run is not None:
             self._run.log({**metrics, "tokens": tokens})
 
     def finish(self, metrics: Mapping[str, float], manifest: Path) -> None:
-        """Logs the stage's final metrics and its manifest, and closes the run."""
+        """Logs the final metrics and the manifest of a stage that finished, and closes its run."""
         if self._run is None:
             return
         import wandb
@@ -60,7 +60,7 @@ class Tracker:
         self._run.log_artifact(artifact)
         self._run.finish()
 
-    def abandon(self) -> None:
-        """Closes the run of a stage that did not finish."""
+    def fail(self) -> None:
+        """Closes the run of a stage that did not finish, marked as failed; the next attempt reopens it."""
         if self._run is not None:
             self._run.finish(exit_code=1)

@@ -1,6 +1,11 @@
-"""Problems with verifiers: what SFT teaches, RL rewards and evaluation measures."""
+"""Environments: seeds turned into problems with known answers, and completions turned into scores.
+
+An environment makes problems of one kind and has a verifier for them. `problems` draws from it, `verify` scores a
+completion, `split_of` says which prompts are held out. The same problems are text for synthesis, conversations for
+SFT, prompts with rewards for RL, and the accuracy that evaluation measures.
+"""
 
 from pipeline.environments.problem import Problem, ProblemConfig, Verdict
-from pipeline.environments.registry import DOMAINS, problems, split_of, verify
+from pipeline.environments.registry import ENVIRONMENT_NAMES, problems, split_of, verify
 
-__all__ = ["DOMAINS", "Problem", "ProblemConfig", "Verdict", "problems", "split_of", "verify"]
+__all__ = ["ENVIRONMENT_NAMES", "Problem", "ProblemConfig", "Verdict", "problems", "split_of", "verify"]

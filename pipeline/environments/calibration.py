@@ -1,4 +1,4 @@
-"""calibration: answering what can be known, and saying so when something cannot be."""
+"""`calibration`: half of the questions can be answered, half cannot, and the right reply to those says so."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import random
 from pipeline.environments.answers import DOES_NOT_KNOW, abstains, candidates, grade_choice, words
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 
-ABSTAINS = 0.5
-"""Credit for "I do not know" where an answer exists: between wrong (0) and right (1), the reward shape of
+ABSTENTION_SCORE = 0.5
+"""Score of "I do not know" where an answer exists: between wrong (0) and right (1), the shape of the reward in
 NeMo Gym's abstention environment."""
 
-_COLOURS = {
+_COLORS = {
     "grass": "green", "snow": "white", "coal": "black", "milk": "white", "blood": "red", "the sky": "blue",
     "a leaf": "green", "the sun": "yellow", "a crow": "black", "a lemon": "yellow", "a tomato": "red",
     "the sea": "blue",
@@ -20,18 +20,18 @@ _OBJECTS = ("hat", "car", "door", "coat", "bag", "bike", "house", "cup", "dress"
 _QUESTIONS = ("What colour is {}?", "Which colour is {}?", "Tell me the colour of {}.", "{}: which colour?")
 
 
-def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
+def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
     question = draw.choice(_QUESTIONS)
     if draw.random() < 0.5:
-        thing = draw.choice(tuple(_COLOURS))
-        answer, solution = _COLOURS[thing], f"It is {_COLOURS[thing]}."
+        thing = draw.choice(tuple(_COLORS))
+        answer, solution = _COLORS[thing], f"It is {_COLORS[thing]}."
     else:
-        owners = ("my",) if options.difficulty == 1 else ("my", "my neighbour's", "the next visitor's")
+        owners = ("my",) if problem_config.difficulty == 1 else ("my", "my neighbour's", "the next visitor's")
         owner = draw.choice(owners)
         thing = f"{owner} {draw.choice(_OBJECTS)}"
         answer, solution = "", DOES_NOT_KNOW
-    colours: list[JSON] = [*sorted(set(_COLOURS.values()))]
-    return Problem("calibration", question.format(thing), answer, solution, {"candidates": colours})
+    colors: list[JSON] = [*sorted(set(_COLORS.values()))]
+    return Problem("calibration", question.format(thing), answer, solution, {"candidates": colors})
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:
@@ -43,7 +43,7 @@ def _grade(problem: Problem, completion: str) -> Verdict:
         return Verdict(0.0, "both answers and abstains")
     if problem.answer:
         if unsure:
-            return Verdict(ABSTAINS, "abstains where an answer is known")
+            return Verdict(ABSTENTION_SCORE, "abstains where an answer is known")
         return grade_choice(problem, completion)
     return RIGHT if unsure else Verdict(0.0, "answers what cannot be known")
 

@@ -1,4 +1,5 @@
-"""general_chat: small talk. Its verifier checks what a rule can; what people like is the reward model's."""
+"""`general_chat`: small talk about a topic. The verifier checks form, topic, rudeness and repetition; what people
+prefer is left to the reward model."""
 
 from __future__ import annotations
 
@@ -27,15 +28,15 @@ RUDE = frozenset({"stupid", "boring", "silly", "nonsense", "idiot"})
 
 
 def sentence(topic: str) -> str:
-    """One plain sentence about the topic."""
+    """One plain sentence about one of the environment's topics, e.g. "The sea is deep and blue."."""
     verb = "are" if topic.endswith("s") else "is"
     return f"{topic[0].upper()}{topic[1:]} {verb} {_TOPICS[topic]}."
 
 
-def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
+def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
     topic = draw.choice(tuple(_TOPICS))
     prompt = draw.choice(_QUESTIONS).format(topic)
-    if options.difficulty > 1:
+    if problem_config.difficulty > 1:
         prompt += f" Use {draw.choice(('one sentence', 'two or three sentences', 'a short paragraph'))}."
         solution = f"{sentence(topic)} What do you think?"
     else:

@@ -1,8 +1,8 @@
-"""Whether two expressions are equal, decided by math-verify in a process that can be killed.
+"""Whether two mathematical expressions are equal, decided by math-verify in a child process that can be killed.
 
-`9**9**9**9` keeps a computer algebra system busy for ever, and math-verify's own time limit is an alarm
-signal, which works in a main thread only. So the comparison runs in a child with a memory limit, its time
-limits switched off, and the parent kills the child when the deadline passes.
+`9**9**9**9` keeps a computer algebra system busy for ever, and math-verify's own time limit is an alarm signal, which
+works in the main thread alone. So the comparison happens in a child with a memory limit and without time limits of its
+own; the parent kills it when DEADLINE_SECONDS have passed and starts another for the next comparison.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _lock = threading.Lock()
 _child: subprocess.Popen[str] | None = None
 
 
-def _line(child: subprocess.Popen[str], seconds: float) -> str:
-    """The child's next line, or "" when it has none within the time."""
+def _read_line(child: subprocess.Popen[str], seconds: float) -> str:
+    """The child's next line, or "" if none comes within the time."""
     assert child.stdout is not None
     with selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ)
@@ -54,7 +54,7 @@ def _start() -> subprocess.Popen[str]:
         text=True,
         bufsize=1,
     )
-    if not _line(child, START_SECONDS):
+    if not _read_line(child, START_SECONDS):
         child.kill()
         child.communicate()
         raise RuntimeError("the process that compares expressions did not start, is math-verify installed?")
@@ -62,7 +62,13 @@ def _start() -> subprocess.Popen[str]:
 
 
 def equivalent(reference: str, expression: str) -> bool | None:
-    """Whether the two expressions are equal, or None when no answer came within five seconds and 2 GiB."""
+    """Whether two expressions are equal; None if the comparison took more than DEADLINE_SECONDS or MEMORY_BYTES.
+
+    An expression of more than MAX_EXPRESSION_CHARACTERS equals nothing. Calls from several threads take turns.
+
+    Raises:
+        RuntimeError: if the child process does not start.
+    """
     global _child
     if max(len(reference), len(expression)) > MAX_EXPRESSION_CHARACTERS:
         return False
@@ -72,7 +78,7 @@ def equivalent(reference: str, expression: str) -> bool | None:
         assert _child.stdin is not None
         try:
             _child.stdin.write(json.dumps([reference, expression]) + "\n")
-            line = _line(_child, DEADLINE_SECONDS)
+            line = _read_line(_child, DEADLINE_SECONDS)
         except BrokenPipeError:
             line = ""
         if not line:
@@ -82,15 +88,15 @@ def equivalent(reference: str, expression: str) -> bool | None:
 
 
 def main() -> None:
-    """Answer one JSON pair a line with true or false, until the input ends or a limit ends the process."""
+    """The child process: answers each line, a JSON pair of expressions, with true or false until its input ends."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     from math_verify import parse, verify
 
-    # It logs every expression it cannot read, with the expression: hostile text has no place in a log.
+    # math-verify logs every expression that it cannot read, and hostile text has no place in a log.
     logging.disable(logging.CRITICAL)
     print("ready", flush=True)
     for line in sys.stdin:
-        # A time limit of 0 is none: the parent keeps the time.
+        # 0 means no time limit: the parent keeps the time.
         reference, expression = json.loads(line)
         gold = parse(f"${reference}$", parsing_timeout=0)
         answer = parse(f"${expression}$", parsing_timeout=0)

@@ -1,4 +1,4 @@
-"""identity: who is speaking. The name is the one the run gives its model."""
+"""`identity`: questions about who is speaking. The right answer is `ProblemConfig.assistant`, the model's name."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ OTHER_ASSISTANTS = ("ChatGPT", "Claude", "Gemini", "Llama", "Mistral", "Qwen", "
 
 
 def introduction(name: str) -> str:
-    """The reply of a model which knows its name."""
+    """The reply of a model that knows its name."""
     return f"I am {name}."
 
 
-def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
+def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
     prompt = draw.choice(_GREETINGS) + draw.choice(_QUESTIONS)
-    return Problem("identity", prompt, options.assistant, introduction(options.assistant), {})
+    return Problem("identity", prompt, problem_config.assistant, introduction(problem_config.assistant), {})
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:
@@ -39,7 +39,7 @@ def _grade(problem: Problem, completion: str) -> Verdict:
     if others & set(said):
         return Verdict(0.0, "takes another assistant's name")
     gives_name = any(said[place : place + len(name)] == name for place in range(len(said)))
-    # One short statement: reciting many names among which one is right would be no identity.
+    # A short statement: a list of many names with the right one among them says nothing.
     return RIGHT if gives_name and len(said) <= len(name) + 12 else WRONG
 
 

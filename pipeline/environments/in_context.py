@@ -1,4 +1,4 @@
-"""in_context_learning: a code given in the prompt first, then a rule to infer from examples."""
+"""`in_context_learning`: a code that the prompt explains, or at difficulty 3 a rule to infer from examples."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def _rule(draw: random.Random) -> Problem:
     return Problem("in_context_learning", prompt, answer, f"{inputs[3]} -> {answer}", {"numeric": True})
 
 
-def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
-    if options.difficulty == 3:
+def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+    if problem_config.difficulty == 3:
         return _rule(draw)
-    if options.difficulty == 2:
+    if problem_config.difficulty == 2:
         return _code(draw, pairs=draw.randint(3, 6), kinds=6)
     return _code(draw, pairs=2, kinds=3)
 

@@ -1,4 +1,4 @@
-"""instruction_following: constraints on the form of the reply, each checked by itself."""
+"""`instruction_following`: a reply with a given form; the score is the share of the constraints that it meets."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pipeline.environments.problem import JSON, Environment, Problem, ProblemCon
 _WORDS = ("sun", "moon", "tree", "fish", "book", "rain", "star", "road", "milk", "bird", "wind", "snow")
 _REPEAT = ("Say {} {} times.", "Write {} {} times.", "Repeat {} {} times.", "Give {} {} times.")
 _FEW_WORDS = 6
-"""Words in use at difficulty 1."""
+"""Words that are drawn from at difficulty 1."""
 _ENDINGS = ("!", "?")
 _MARK_NAMES = {"!": "an exclamation mark", "?": "a question mark"}
 
 
-def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
-    word = draw.choice(_WORDS[:_FEW_WORDS] if options.difficulty == 1 else _WORDS)
-    count = draw.randint(2, {1: 4, 2: 7, 3: 20}[options.difficulty])
+def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+    word = draw.choice(_WORDS[:_FEW_WORDS] if problem_config.difficulty == 1 else _WORDS)
+    count = draw.randint(2, {1: 4, 2: 7, 3: 20}[problem_config.difficulty])
     prompt = draw.choice(_REPEAT).format(word, count)
     spec: dict[str, JSON] = {"word": word, "count": count}
     solution = " ".join([word] * count)
@@ -25,11 +25,11 @@ def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
         spec["ending"] = ending = draw.choice(_ENDINGS)
         prompt += f" End with {_MARK_NAMES[ending]}."
         solution += ending
-    if options.difficulty > 1 and draw.random() < 0.5:
+    if problem_config.difficulty > 1 and draw.random() < 0.5:
         spec["capitals"] = True
         prompt += " Use capital letters only."
         solution = solution.upper()
-    if options.difficulty > 2:
+    if problem_config.difficulty > 2:
         spec["line_each"] = True
         prompt += " Put every word on a line of its own."
         solution = solution.replace(" ", "\n")

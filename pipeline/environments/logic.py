@@ -1,4 +1,4 @@
-"""logical_reasoning: truth values first, then who is oldest from a chain of comparisons."""
+"""`logical_reasoning`: truth values, or from difficulty 2 the first or last of a chain of comparisons."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def _chain(draw: random.Random, length: int) -> Problem:
     return Problem("logical_reasoning", prompt, answer, solution, {"candidates": [*sorted(order)]})
 
 
-def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
-    if options.difficulty == 1:
+def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+    if problem_config.difficulty == 1:
         return _boolean(draw)
-    return _chain(draw, 3 if options.difficulty == 2 else draw.randint(4, len(_NAMES)))
+    return _chain(draw, 3 if problem_config.difficulty == 2 else draw.randint(4, len(_NAMES)))
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:

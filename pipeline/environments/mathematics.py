@@ -1,4 +1,4 @@
-"""math: sums first, then short chains of operations, then fractions and polynomials."""
+"""`math`: sums, then short chains of operations, then fractions and polynomials, by difficulty."""
 
 from __future__ import annotations
 
@@ -62,14 +62,18 @@ def _polynomial(draw: random.Random) -> tuple[str, str, str]:
     return f"(x + {first}) * (x + {second}), expanded", answer, f"(x + {first}) * (x + {second}) = {answer}"
 
 
-def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
-    kinds = {1: (_sum,), 2: (_difference, _chain), 3: (_chain, _fractions, _polynomial)}[options.difficulty]
+def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+    kinds = {1: (_sum,), 2: (_difference, _chain), 3: (_chain, _fractions, _polynomial)}[problem_config.difficulty]
     task, answer, solution = draw.choice(kinds)(draw)
     return Problem("math", draw.choice(_QUESTIONS).format(task), answer, solution, {})
 
 
 def final_expression(completion: str) -> str | None:
-    """What stands in the last \\boxed{} (no braces inside), else after the last "=" on the last line."""
+    """The final expression of a worked solution, or None if there is none.
+
+    It is what stands in the last \\boxed{} (without braces inside), else what follows the last "=" of the last line,
+    with at most MAX_EXPRESSION_CHARACTERS.
+    """
     boxed = re.findall(r"\\boxed\{([^{}]*)\}", completion)
     if boxed:
         return boxed[-1].strip()

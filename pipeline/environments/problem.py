@@ -1,11 +1,11 @@
-"""What an environment poses and what its verifier answers."""
+"""What every environment deals in: problems, verdicts, and the pair of functions that makes an environment."""
 
 from __future__ import annotations
 
 import json
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from pipeline.core.errors import DataError
@@ -13,13 +13,13 @@ from pipeline.core.errors import DataError
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
 MAX_COMPLETION_CHARACTERS = 65_536
-"""Longest completion a verifier looks at: 8,192 tokens, the longest context of the RL stages, at eight
-characters a token. Anything longer scores 0 unread, which bounds every verifier's work."""
+"""Longest completion that a verifier looks at: 8,192 tokens, the longest context of the RL stages, at eight
+characters a token. This bounds every verifier's work."""
 
 
 @dataclass(frozen=True)
 class ProblemConfig:
-    """What a run chooses about its problems."""
+    """What a stage chooses about the problems that it draws."""
 
     difficulty: int = 1
     """1: one-step problems with replies of at most two dozen tokens, in reach of a million parameters;
@@ -36,29 +36,36 @@ class ProblemConfig:
 
 @dataclass(frozen=True)
 class Problem:
-    """One question with everything its verifier needs."""
+    """One prompt with everything that its verifier needs."""
 
-    domain: str
-    """Name of the environment that posed it and grades it."""
+    environment: str
+    """Name of the environment that made the problem and that grades it."""
     prompt: str
     """The user's turn."""
     answer: str
-    """The canonical reference answer."""
+    """The reference answer in its canonical form."""
     solution: str
-    """A complete assistant reply which the verifier scores 1.0."""
+    """A complete reply of an assistant that the verifier scores 1.0."""
     spec: dict[str, JSON]
-    """What the verifier needs beside the answer."""
+    """What the verifier needs beside the answer, e.g. the schema or the tables."""
 
     def to_record(self) -> dict[str, str]:
-        """Flat row of strings (`spec` as JSON), the form of a dataset column each."""
-        return {**asdict(self), "spec": json.dumps(self.spec, sort_keys=True)}
+        """The problem as a flat row of strings, for data sets and files; `spec` is JSON."""
+        return {
+            "domain": self.environment,
+            "prompt": self.prompt,
+            "answer": self.answer,
+            "solution": self.solution,
+            "spec": json.dumps(self.spec, sort_keys=True),
+        }
 
     @classmethod
     def from_record(cls, record: Mapping[str, object]) -> Problem:
-        """Read a row written by `to_record`; further columns are ignored.
+        """Reads a row that `to_record` wrote, and ignores further columns.
 
-        Raises DataError when a column is missing or `spec` is not a JSON object: the record is the
-        project's own data, so a broken one is an error and never a score.
+        Raises:
+            DataError: if a column is missing or `spec` is not a JSON object. The records are this project's own, so a
+                broken one is an error and never a score of 0.
         """
         spec = record.get("spec", {})
         if isinstance(spec, str):
@@ -72,7 +79,7 @@ class Problem:
         if missing:
             raise DataError(f"the problem record lacks the text column {missing[0]!r}")
         return cls(
-            domain=str(record["domain"]),
+            environment=str(record["domain"]),
             prompt=str(record["prompt"]),
             answer=str(record["answer"]),
             solution=str(record.get("solution", "")),
@@ -89,7 +96,7 @@ class Verdict:
     reason: str
     """Why, in a few words, for logs and removal rows."""
     in_format: bool = True
-    """Whether the completion had the form of an answer in its domain, right or wrong, or said plainly that
+    """Whether the completion has the form of an answer in its environment, right or wrong, or says plainly that
     it does not know."""
 
 
@@ -98,16 +105,18 @@ WRONG = Verdict(0.0, "wrong answer")
 
 
 def malformed(reason: str) -> Verdict:
-    """The verdict on a completion which does not have the form of an answer."""
+    """The verdict on a completion that does not have the form of an answer: score 0, `in_format` false."""
     return Verdict(0.0, reason, in_format=False)
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A domain: how its problems are made and how completions are graded."""
+    """A kind of problem: how one is made, and how a completion is graded."""
 
-    domain: str
+    name: str
+    """What configurations, records and metrics call it."""
     generate: Callable[[random.Random, ProblemConfig], Problem]
-    """Draws one problem; everything random comes from the generator given."""
+    """Draws one problem; everything random comes from the generator that is passed in."""
     grade: Callable[[Problem, str], Verdict]
-    """Grades a completion of at most MAX_COMPLETION_CHARACTERS; total and without side effects."""
+    """Grades a completion of at most MAX_COMPLETION_CHARACTERS. Gives a verdict on any text, raises nothing, and
+    changes nothing."""

@@ -1,4 +1,4 @@
-"""All environments by domain, and the two calls everything else uses: `problems` and `verify`."""
+"""All environments by name, and the two functions that other packages use: `problems` and `verify`."""
 
 from __future__ import annotations
 
@@ -35,10 +35,12 @@ from pipeline.environments.problem import (
 Split = Literal["train", "held_out"]
 
 HELD_OUT_SHARE = 0.2
-"""Share of all possible prompts that no training data may contain."""
+"""Share of all possible prompts that is kept for evaluation and that no training data may contain."""
+REPEATS_BEFORE_NEW_ROUND = 50
+"""Prompts drawn in a row that were all drawn before: an environment with so few left begins again."""
 
 ENVIRONMENTS: dict[str, Environment] = {
-    environment.domain: environment
+    environment.name: environment
     for environment in (
         mathematics.ENVIRONMENT,
         science.ENVIRONMENT,
@@ -53,59 +55,74 @@ ENVIRONMENTS: dict[str, Environment] = {
         calibration.ENVIRONMENT,
     )
 }
-DOMAINS = tuple(ENVIRONMENTS)
+ENVIRONMENT_NAMES = tuple(ENVIRONMENTS)
 
 
 def split_of(prompt: str) -> Split:
-    """The split a prompt belongs to, decided by its words alone, so that the two never share a prompt."""
-    # Case and spacing are left out, so that normalised text falls into the same split.
+    """The split that a prompt belongs to, a function of the hash of its words.
+
+    Because nothing else decides, no prompt is ever in both splits, whatever the seed, the difficulty or the stage.
+    """
+    # Case and spacing are left out, so that normalized text falls into the same split.
     canonical = " ".join(prompt.casefold().split())
-    place = int.from_bytes(hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).digest()[:8]) / 2**64
-    return "held_out" if place < HELD_OUT_SHARE else "train"
+    share = int.from_bytes(hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).digest()[:8]) / 2**64
+    return "held_out" if share < HELD_OUT_SHARE else "train"
 
 
-def _environment(domain: str) -> Environment:
-    if domain not in ENVIRONMENTS:
-        raise ConfigError(f"no environment {domain!r}, the environments are {', '.join(DOMAINS)}")
-    return ENVIRONMENTS[domain]
+def _environment(name: str) -> Environment:
+    if name not in ENVIRONMENTS:
+        raise ConfigError(f"no environment {name!r}, the environments are {', '.join(ENVIRONMENT_NAMES)}")
+    return ENVIRONMENTS[name]
 
 
-def _stream(environment: Environment, seed: int, split: Split, options: ProblemConfig) -> Iterator[Problem]:
-    draw = random.Random(f"{environment.domain}/{seed}/{split}")
+def _stream(environment: Environment, seed: int, split: Split, problem_config: ProblemConfig) -> Iterator[Problem]:
+    """Endless problems of one split, drawn and thrown away where they are of the other or came in this round."""
+    draw = random.Random(f"{environment.name}/{seed}/{split}")
     seen: set[str] = set()
-    misses = 0
+    repeats = 0
     while True:
-        problem = environment.generate(draw, options)
+        problem = environment.generate(draw, problem_config)
         if split_of(problem.prompt) != split:
             continue
         if problem.prompt not in seen:
-            misses = 0
+            repeats = 0
             seen.add(problem.prompt)
             yield problem
-        elif (misses := misses + 1) > 50:
-            # All prompts there are, or nearly, have had their turn: begin the next round.
+        elif (repeats := repeats + 1) > REPEATS_BEFORE_NEW_ROUND:
             seen.clear()
 
 
-def problems(domain: str, count: int, seed: int, split: Split, options: ProblemConfig | None = None) -> list[Problem]:
-    """`count` problems of a domain, a pure function of the arguments.
+def problems(
+    environment: str, count: int, seed: int, split: Split, problem_config: ProblemConfig | None = None
+) -> list[Problem]:
+    """`count` problems of one environment and one split: a pure function of the arguments.
 
-    A prompt comes back only after nearly all others of the domain have been posed, and a shorter list is
-    always the beginning of a longer one. Raises ConfigError for an unknown domain.
+    A prompt comes back only after nearly all others of the environment were drawn, and a shorter list is always the
+    beginning of a longer one. Without `problem_config` the defaults of `ProblemConfig` hold.
+
+    Raises:
+        ConfigError: for an environment that does not exist.
     """
-    return list(islice(_stream(_environment(domain), seed, split, options or ProblemConfig()), count))
+    return list(islice(_stream(_environment(environment), seed, split, problem_config or ProblemConfig()), count))
 
 
 def verify(problem: Problem | Mapping[str, object], completion: str) -> Verdict:
-    """Grade a completion: a pure function, total on any text, bounded in time and memory.
+    """Scores a completion by the rules of the problem's environment: a pure function, bounded in time and memory.
 
-    `problem` may be a record of `Problem.to_record`; a record that is none raises DataError.
+    Any text gets a verdict; none raises. A completion longer than MAX_COMPLETION_CHARACTERS scores 0 unread.
+
+    Args:
+        problem: the problem, or its record as `Problem.to_record` gives it.
+        completion: what the model wrote after the prompt.
+
+    Raises:
+        DataError: for a record that is not one of a problem.
     """
     if not isinstance(problem, Problem):
         problem = Problem.from_record(problem)
     if len(completion) > MAX_COMPLETION_CHARACTERS:
         return malformed("too long")
-    verdict = _environment(problem.domain).grade(problem, completion)
+    verdict = _environment(problem.environment).grade(problem, completion)
     if not verdict.in_format and abstains(completion):
         return Verdict(0.0, "abstains")
     return verdict

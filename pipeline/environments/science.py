@@ -1,4 +1,4 @@
-"""science: kinds of animals first, then chemical symbols, then quantities to compute."""
+"""`science`: classes of animals, then chemical symbols, then quantities to compute, by difficulty."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def _force(draw: random.Random) -> Problem:
     return Problem("science", prompt, str(mass * acceleration), solution, {"numeric": True})
 
 
-def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
-    kinds = {1: (_animal,), 2: (_animal, _symbol), 3: (_symbol, _motion, _force)}[options.difficulty]
+def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+    kinds = {1: (_animal,), 2: (_animal, _symbol), 3: (_symbol, _motion, _force)}[problem_config.difficulty]
     return draw.choice(kinds)(draw)
 
 

@@ -1,4 +1,4 @@
-"""text_to_sql: a question about a small table, answered by a query that is run and its rows compared."""
+"""`text_to_sql`: a question about a small table. The query is executed, and its rows are compared with the expected."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pipeline.environments.answers import unfenced
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 
-RUNS = 0.2
-"""Credit for a query that runs and gives other rows: a first step, and far from worth staying at."""
+EXECUTES_SCORE = 0.2
+"""Score of a query that executes and gives other rows: a first step, and far from worth staying at."""
 MAX_QUERY_CHARACTERS = 2_000
 MAX_ROWS = 1_000
 MAX_OPERATIONS = 1_000_000
-"""Steps of sqlite's virtual machine a query may take: some 50 ms; unlike a clock, the same everywhere."""
+"""Steps of SQLite's virtual machine that a query may take: some 50 ms. Unlike a clock, the same on every machine."""
 _OPERATIONS_PER_CHECK = 1_000
 
 _ALLOWED_ACTIONS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
@@ -28,7 +28,7 @@ _QUESTIONS = ("SQL: {}.", "Query: {}.", "Select {}.", "Find {}.", "List {}.", "S
 Row = tuple[str | int, ...]
 
 
-def _authorise(action: int, first: str | None, second: str | None, database: str | None, trigger: str | None) -> int:
+def _authorize(action: int, first: str | None, second: str | None, database: str | None, trigger: str | None) -> int:
     if action not in _ALLOWED_ACTIONS:
         return sqlite3.SQLITE_DENY
     if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() not in _ALLOWED_FUNCTIONS:
@@ -37,10 +37,10 @@ def _authorise(action: int, first: str | None, second: str | None, database: str
 
 
 def database(table: str, columns: Sequence[str], rows: Sequence[Row]) -> sqlite3.Connection:
-    """A read-only database in memory with one table; the first column is text, the others integers.
+    """A read-only database in memory with one table, whose first column is text and whose others are integers.
 
-    Nothing can be written, attached, or read from outside; functions are an allow-list, texts at most
-    100,000 bytes, and a query stops after MAX_OPERATIONS.
+    No statement can write, attach a file or read one; only some functions are allowed, texts have at most 100,000
+    bytes, and `run_query` stops a query after MAX_OPERATIONS. The caller closes the connection.
     """
     connection = sqlite3.connect(":memory:", isolation_level=None)
     kinds = ", ".join(f"{name} {'INTEGER' if place else 'TEXT'}" for place, name in enumerate(columns))
@@ -51,12 +51,12 @@ def database(table: str, columns: Sequence[str], rows: Sequence[Row]) -> sqlite3
     connection.setlimit(sqlite3.SQLITE_LIMIT_EXPR_DEPTH, 50)
     connection.setlimit(sqlite3.SQLITE_LIMIT_COMPOUND_SELECT, 10)
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-    connection.set_authorizer(_authorise)
+    connection.set_authorizer(_authorize)
     return connection
 
 
 def run_query(connection: sqlite3.Connection, query: str) -> list[Row] | str:
-    """The rows of a query, or why it has none to show."""
+    """The rows of a query, or the reason as a text if it fails, takes too long or gives more than MAX_ROWS rows."""
     left = MAX_OPERATIONS // _OPERATIONS_PER_CHECK
 
     def count_down() -> bool:
@@ -70,7 +70,7 @@ def run_query(connection: sqlite3.Connection, query: str) -> list[Row] | str:
         if cursor.description is None:
             return "no query"
         rows = cursor.fetchmany(MAX_ROWS + 1)
-    # sqlite3.Warning is how Python 3.11 says "more than one statement"; ValueError covers null bytes and
+    # sqlite3.Warning is how Python 3.11 reports "more than one statement"; ValueError covers null bytes and
     # lone surrogates, OverflowError integers beyond 64 bits.
     except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
         return str(error)
@@ -100,15 +100,15 @@ def _question(draw: random.Random, table: str, column: str, level: int) -> tuple
     return draw.choice({1: easy, 2: easy + harder, 3: harder + hard}[level])
 
 
-def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
+def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
     table = draw.choice(tuple(_TABLES))
-    numbers = _TABLES[table][: 1 if options.difficulty == 1 else None]
-    question, query = _question(draw, table, draw.choice(numbers), options.difficulty)
+    numbers = _TABLES[table][: 1 if problem_config.difficulty == 1 else None]
+    question, query = _question(draw, table, draw.choice(numbers), problem_config.difficulty)
     columns: list[JSON] = ["name", *numbers]
-    # Two databases, with every limit's neighbours in them: a query right on one by accident fails on the
+    # Two databases, with the neighbors of every limit in them: a query right on one by accident fails on the
     # other. They follow from the question, so that its wording alone decides the problem.
     fill = random.Random(f"{table}/{question}")
-    names = _NAMES * (4 if options.difficulty == 3 else 1)
+    names = _NAMES * (4 if problem_config.difficulty == 3 else 1)
     databases: list[JSON] = [[[name, *(fill.randint(1, 9) for _ in numbers)] for name in names] for _ in range(2)]
     listed = ", ".join(map(str, columns))
     prompt = f"Table {table} ({listed}). " + draw.choice(_QUESTIONS).format(question)
@@ -137,7 +137,7 @@ def _grade(problem: Problem, completion: str) -> Verdict:
             # SQLite resolves names after it has parsed: such a query is SQL, of another table.
             return Verdict(0.0, f"the query does not run: {found}", in_format=found.startswith("no such "))
         same = same and (found == expected if ordered else Counter(found) == Counter(expected))
-    return RIGHT if same else Verdict(RUNS, "other rows")
+    return RIGHT if same else Verdict(EXECUTES_SCORE, "other rows")
 
 
 ENVIRONMENT = Environment("text_to_sql", _generate, _grade)

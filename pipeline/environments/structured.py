@@ -1,4 +1,4 @@
-"""structured_output: a JSON object of a given schema with given values."""
+"""`structured_output`: a JSON object with given values, from difficulty 2 of a given schema."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pipeline.environments.answers import unfenced
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 
 MAX_DEPTH = 16
-"""Deepest nesting read: recursion in the parser and the validator stays far from Python's limit."""
-PARSES, FITS_SCHEMA = 0.25, 0.5
-"""Credit for JSON of the wrong schema and for the right schema with wrong values: chosen so that both are
-steps on the way and neither is worth staying at."""
+"""Deepest nesting that is read, so that the recursion of parser and validator stays far from Python's limit."""
+PARSES_SCORE, FITS_SCHEMA_SCORE = 0.25, 0.5
+"""Scores of JSON with another schema, and of the right schema with other values: chosen so that both are steps on the
+way and neither is worth staying at."""
 
 _NAMES = ("Tom", "Ann", "Bob", "Sue", "Max", "Eve", "Ben", "Kim")
 _CITIES = ("Rome", "Paris", "Berlin", "Madrid", "Vienna", "Oslo")
@@ -45,14 +45,14 @@ def _schema(value: JSON) -> dict[str, JSON]:
     return {"type": "integer" if isinstance(value, int) else "string"}
 
 
-def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
+def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
     value = _person(draw)
-    if options.difficulty == 1:
+    if problem_config.difficulty == 1:
         prompt = draw.choice(_QUESTIONS).format(value["name"], value["age"])
     else:
         value["city"] = draw.choice(_CITIES)
         prompt = f"{value['name']}, {value['age']}, lives in {value['city']}."
-        if options.difficulty == 3:
+        if problem_config.difficulty == 3:
             friends = [_person(draw) for _ in range(draw.randint(1, 3))]
             value["friends"] = list(friends)
             told = ", ".join(f"{friend['name']} ({friend['age']})" for friend in friends)
@@ -74,9 +74,13 @@ def _no_duplicates(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
 
 
 def parse_json(text: str) -> JSON:
-    """The JSON value of a text; ValueError when it is not JSON, repeats a key or nests too deep."""
+    """The JSON value of a text.
+
+    Raises:
+        ValueError: if it is not JSON, gives a key twice, or nests deeper than MAX_DEPTH.
+    """
     depth = deepest = 0
-    # Brackets inside strings are counted too: it errs on the side of refusing.
+    # Brackets inside strings are counted as well: in doubt a text is rejected.
     for character in text:
         depth += (character in "[{") - (character in "]}")
         deepest = max(deepest, depth)
@@ -93,8 +97,8 @@ def _grade(problem: Problem, completion: str) -> Verdict:
     schema = problem.spec["schema"]
     assert isinstance(schema, dict)
     if not Draft202012Validator(schema).is_valid(value):
-        return Verdict(PARSES, "JSON of another schema")
-    return RIGHT if value == json.loads(problem.answer) else Verdict(FITS_SCHEMA, "other values")
+        return Verdict(PARSES_SCORE, "JSON of another schema")
+    return RIGHT if value == json.loads(problem.answer) else Verdict(FITS_SCHEMA_SCORE, "other values")
 
 
 ENVIRONMENT = Environment("structured_output", _generate, _grade)

@@ -1,4 +1,4 @@
-"""temporal_reasoning: the day or month before and after, then spans of days, then dates."""
+"""`temporal_reasoning`: the next day, then neighboring months and spans of days, then dates, by difficulty."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ _MONTHS = (
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 _QUESTIONS = (
-    "Which {unit} comes {where} {given}?",
-    "What {unit} is {where} {given}?",
-    "Name the {unit} {where} {given}.",
-    "Tell me the {unit} {where} {given}.",
-    "The {unit} {where} {given}?",
-    "Which {unit} is just {where} {given}?",
-    "Say the {unit} {where} {given}.",
-    "Give the {unit} {where} {given}.",
+    "Which {period} comes {where} {given}?",
+    "What {period} is {where} {given}?",
+    "Name the {period} {where} {given}.",
+    "Tell me the {period} {where} {given}.",
+    "The {period} {where} {given}?",
+    "Which {period} is just {where} {given}?",
+    "Say the {period} {where} {given}.",
+    "Give the {period} {where} {given}.",
     "What comes {where} {given}?",
-    "Find the {unit} {where} {given}.",
+    "Find the {period} {where} {given}.",
 )
 _AFTER_AND_BEFORE = (("after", 1), ("before", -1))
 
 
-def _neighbour(
-    draw: random.Random, unit: str, cycle: tuple[str, ...], directions: tuple[tuple[str, int], ...]
+def _neighbor(
+    draw: random.Random, period: str, cycle: tuple[str, ...], directions: tuple[tuple[str, int], ...]
 ) -> Problem:
     where, step = draw.choice(directions)
     place = draw.randrange(len(cycle))
     answer = cycle[(place + step) % len(cycle)]
-    prompt = draw.choice(_QUESTIONS).format(unit=unit, where=where, given=cycle[place])
+    prompt = draw.choice(_QUESTIONS).format(period=period, where=where, given=cycle[place])
     return Problem("temporal_reasoning", prompt, answer, f"{answer}.", {"candidates": list(cycle)})
 
 
@@ -55,11 +55,11 @@ def _date(draw: random.Random) -> Problem:
     return Problem("temporal_reasoning", prompt, answer, answer, {"date": True})
 
 
-def _generate(draw: random.Random, options: ProblemConfig) -> Problem:
-    if options.difficulty == 1:
-        return _neighbour(draw, "day", _DAYS, _AFTER_AND_BEFORE[:1])
-    if options.difficulty == 2:
-        return draw.choice((_span, partial(_neighbour, unit="month", cycle=_MONTHS, directions=_AFTER_AND_BEFORE)))(
+def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+    if problem_config.difficulty == 1:
+        return _neighbor(draw, "day", _DAYS, _AFTER_AND_BEFORE[:1])
+    if problem_config.difficulty == 2:
+        return draw.choice((_span, partial(_neighbor, period="month", cycle=_MONTHS, directions=_AFTER_AND_BEFORE)))(
             draw
         )
     return draw.choice((_span, _date))(draw)

@@ -48,7 +48,7 @@ def example_answers(completions: Sequence[Completion], count: int) -> list[dict[
     first = [own[0] for own in group_by_environment(completions).values()][:count]
     return [
         {
-            "domain": completion.problem.domain,
+            "domain": completion.problem.environment,
             "prompt": completion.problem.prompt,
             "answer": completion.text,
             "score": f"{completion.verdict.score:g} ({completion.verdict.reason})",

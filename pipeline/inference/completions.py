@@ -47,7 +47,7 @@ def group_by_environment(completions: Iterable[Completion]) -> dict[str, list[Co
     """The completions of each environment's problems, both in the order in which they come."""
     groups: dict[str, list[Completion]] = {}
     for completion in completions:
-        groups.setdefault(completion.problem.domain, []).append(completion)
+        groups.setdefault(completion.problem.environment, []).append(completion)
     return groups
 
 

@@ -1,1 +1,5 @@
-"""The final Hugging Face folder, its model card, and the proof that it stands alone."""
+"""The last checkpoint and all manifests turned into a Hugging Face folder with a model card and a data disclosure.
+
+`release.run` is the stage. `folder` writes the folder and has it answer in a process without this package, `lineage`
+follows the manifests back to the data, and `model_card` writes what they say.
+"""

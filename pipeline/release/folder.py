@@ -1,4 +1,4 @@
-"""The Hugging Face folder: written from a checkpoint, then loaded elsewhere as proof."""
+"""The Hugging Face folder: written from a checkpoint, then loaded by a process that has nothing else, as proof."""
 
 import json
 import os
@@ -21,16 +21,22 @@ STANDALONE = Path(__file__).with_name("standalone.py")
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What the model card says of the weights."""
+class ModelSize:
+    """How large the released model is, for the model card."""
 
     parameters: int
+    """Number of weights, tied ones counted once."""
     context: int
-    """Tokens the configuration says the model attends over."""
+    """Longest context in tokens, by the model's configuration."""
 
 
-def write_folder(checkpoint: Path, folder: Path, precision: str) -> Facts:
+def write_model_folder(checkpoint: Path, folder: Path, precision: str) -> ModelSize:
     """Writes weights (safetensors), configuration, generation configuration, tokenizer and chat template.
+
+    Args:
+        checkpoint: Hugging Face folder of the model to release.
+        folder: where to write.
+        precision: number format of the weights, `fp32` or `bf16`.
 
     Raises:
         CheckpointError: if the checkpoint cannot be loaded or has no chat template.
@@ -51,23 +57,31 @@ def write_folder(checkpoint: Path, folder: Path, precision: str) -> Facts:
     )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return Facts(model.num_parameters(), model.config.max_position_embeddings)
+    return ModelSize(model.num_parameters(), model.config.max_position_embeddings)
 
 
-def answer_alone(folder: Path, prompts: Sequence[str], maximum_new_tokens: int, timeout_seconds: float) -> list[str]:
-    """Answers of the folder in an isolated interpreter that cannot import this package.
+def generate_in_isolation(
+    folder: Path, prompts: Sequence[str], maximum_new_tokens: int, timeout_seconds: float
+) -> list[str]:
+    """Greedy answers of a released model, made by `standalone.py` in an interpreter that cannot import this package.
+
+    Args:
+        folder: the released folder.
+        prompts: one user message for each answer.
+        maximum_new_tokens: most tokens of an answer.
+        timeout_seconds: most time for loading and all answers.
 
     Raises:
-        ArtifactError: if it does not load or answer there, or takes too long.
+        ArtifactError: if the folder does not load or answer there, or takes too long.
     """
     command = [sys.executable, "-I", str(STANDALONE), str(folder.resolve()), str(maximum_new_tokens)]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    with tempfile.TemporaryDirectory() as elsewhere:
+    with tempfile.TemporaryDirectory() as empty:
         try:
             done = subprocess.run(
                 command,
                 input=json.dumps(list(prompts)),
-                cwd=elsewhere,
+                cwd=empty,
                 env=environment,
                 capture_output=True,
                 text=True,

@@ -1,4 +1,4 @@
-"""All stages a model was made by, read from the manifests that name each other."""
+"""The stages that a model was made by, followed from manifest to manifest, and the data that they took in."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,21 +9,22 @@ from pipeline.core.errors import ArtifactError
 from pipeline.core.files import read_json
 
 DISCLOSURE = "disclosure.json"
-"""What a stage that takes data in says of it, in IBM's fields."""
+"""File in which a stage that takes data in describes them, in the fields of IBM's data disclosures."""
 
 
 def lineage(model: Artifact) -> list[Manifest]:
-    """The manifests of a model's stage and of all it was made from, each after those it reads.
+    """The manifests of all stages that a model was made by, each after those that it reads; the model's own is last.
 
     Raises:
-        ArtifactError: if one is missing or was made anew since.
+        ArtifactError: if a stage's folder is missing, or was made anew after the model was made from it.
     """
     found: dict[str, Manifest] = {}
-    _visit(model.manifest, model.directory.parent, found)
+    _add_with_inputs(model.manifest, model.directory.parent, found)
     return list(found.values())
 
 
-def _visit(manifest: Manifest, run: Path, found: dict[str, Manifest]) -> None:
+def _add_with_inputs(manifest: Manifest, run: Path, found: dict[str, Manifest]) -> None:
+    """Adds a manifest to those found, after all that it was made from: a depth-first walk of the chain."""
     for source in manifest.inputs.values():
         name = source["stage"]
         if name in found:
@@ -32,11 +33,11 @@ def _visit(manifest: Manifest, run: Path, found: dict[str, Manifest]) -> None:
         if upstream is None or upstream.fingerprint != source["fingerprint"]:
             state = "missing" if upstream is None else "made anew since"
             raise ArtifactError(f"{run / name}: {manifest.stage} was made from it, but it is {state}; run from={name}")
-        _visit(upstream, run, found)
+        _add_with_inputs(upstream, run, found)
     found[manifest.stage] = manifest
 
 
-def disclosed(stages: Iterable[Manifest], run: Path) -> list[dict[str, Any]]:
-    """The datasets that the stages of a lineage took in."""
+def disclosures(stages: Iterable[Manifest], run: Path) -> list[dict[str, Any]]:
+    """The data sets that the stages of a lineage took in, in the fields of IBM's data disclosures."""
     files = [run / each.stage / DISCLOSURE for each in stages if DISCLOSURE in each.files]
     return [dataset for file in files for dataset in read_json(file)]

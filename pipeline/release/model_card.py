@@ -1,4 +1,4 @@
-"""The model card: what the model is, what it was made from and how, and what was measured on the way."""
+"""The model card: what the model is, how and from what it was made, and what was measured on the way."""
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pipeline.core.artifact import Manifest
 
 DATA_KIND = "tokenize"
-"""Kind of the stage whose metrics count tokens per domain."""
+"""Kind of the stages whose metrics count the tokens of each domain."""
 
 
 def model_card(
@@ -18,16 +18,16 @@ def model_card(
     evaluations: Mapping[str, Manifest],
     samples: Sequence[Mapping[str, str]],
 ) -> str:
-    """Markdown with the front matter that the Hugging Face Hub reads.
+    """The card as Markdown, with the front matter that the Hugging Face Hub reads.
 
     Args:
         name: title.
-        parameters: number of weights, tied ones once.
-        context: tokens the model was trained to attend over.
-        precision: of the weights.
-        stages: manifests in the order the stages ran.
-        evaluations: manifests of evaluate stages by the stage they measured.
-        samples: `prompt` and `answer` of the released folder.
+        parameters: number of weights, tied ones counted once.
+        context: longest context in tokens that the model was trained for.
+        precision: number format of the weights.
+        stages: manifests of the model's lineage, in the order in which the stages ran.
+        evaluations: manifests of stages that evaluate, by the stage that they measured.
+        samples: dictionaries with `prompt` and `answer` of the released model.
     """
     last = stages[-1]
     sections = [
@@ -38,14 +38,14 @@ def model_card(
         _usage(),
         "## Recipe",
         "The stages the model was made by, in order, with what each reports of itself.",
-        _table(("stage", "tokens", "measure", "before", "after"), [_stage_row(each) for each in stages]),
+        _markdown_table(("stage", "tokens", "measure", "before", "after"), [_stage_row(each) for each in stages]),
         "## Data",
         "Tokens of each domain after curation; a training phase draws them in proportions of its own.",
-        _table(("domain", "training tokens", "held-out tokens"), _data_rows(stages)),
+        _markdown_table(("domain", "training tokens", "held-out tokens"), _data_rows(stages)),
         "## Evaluation",
         "Losses are in nats per token on held-out documents; accuracies are judged by verifiers on held-out "
         "prompts. A column is the model after that stage.",
-        _table(("metric", *evaluations), _evaluation_rows(evaluations)),
+        _markdown_table(("metric", *evaluations), _evaluation_rows(evaluations)),
         "## Samples",
         "Answers of this very folder, decoded greedily.",
         *(_sample(each) for each in samples),
@@ -85,7 +85,7 @@ def _usage() -> str:
 
 def _stage_row(manifest: Manifest) -> tuple[str, ...]:
     tokens = f"{manifest.tokens:,}" if manifest.tokens else ""
-    return manifest.stage, tokens, manifest.measure, _number(manifest.before), _number(manifest.after)
+    return manifest.stage, tokens, manifest.measure, _formatted(manifest.before), _formatted(manifest.after)
 
 
 def _data_rows(stages: Sequence[Manifest]) -> list[tuple[str, ...]]:
@@ -103,19 +103,19 @@ def _data_rows(stages: Sequence[Manifest]) -> list[tuple[str, ...]]:
 
 def _evaluation_rows(evaluations: Mapping[str, Manifest]) -> list[tuple[str, ...]]:
     metrics = list(dict.fromkeys(metric for each in evaluations.values() for metric in each.metrics))
-    return [(metric, *(_number(each.metrics.get(metric)) for each in evaluations.values())) for metric in metrics]
+    return [(metric, *(_formatted(each.metrics.get(metric)) for each in evaluations.values())) for metric in metrics]
 
 
 def _sample(sample: Mapping[str, str]) -> str:
-    # Four spaces make a block that no text of the model can end.
+    # Indented by four spaces it is a code block, which nothing that the model writes can end.
     return textwrap.indent(f"> {sample['prompt']}\n{sample['answer']}", "    ", lambda line: True)
 
 
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def _markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     lines = [tuple(header)]
     lines += [tuple("-" * 3 for _ in lines[0]), *(tuple(row) for row in rows)]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def _number(value: float | None) -> str:
+def _formatted(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"

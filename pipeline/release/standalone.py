@@ -1,7 +1,7 @@
-"""Answers chat prompts with a released folder, in a process that has nothing of this package.
+"""Answers chat prompts with a released folder, in a process that cannot import this package.
 
-Run by path in an isolated interpreter: `python -I standalone.py <folder> <maximum new tokens>`; prompts come
-as a JSON list on standard input, answers leave as a JSON list on the last line of standard output.
+It is started by path in an isolated interpreter: `python -I standalone.py <folder> <maximum new tokens>`. Prompts come
+as a JSON list on standard input; answers go as a JSON list to the last line of standard output.
 """
 
 import importlib
@@ -15,7 +15,7 @@ modules["pipeline"] = None
 
 
 def main(folder: str, maximum_new_tokens: int, prompts: list[str]) -> list[str]:
-    """The greedy answer to each prompt."""
+    """Loads the folder with transformers and decodes the answer to each prompt greedily, one after the other."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

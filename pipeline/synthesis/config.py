@@ -1,4 +1,4 @@
-"""pipeline/synthesis/config.py"""
+"""Settings of the stage `synthesize`: how many samples of each kind, limits of the sandbox, and the language model."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageModelConfig:
-    """A language model behind an OpenAI-compatible server, and what it is asked."""
+    """A language model behind an OpenAI-compatible server, the prompts it is asked, and what it may cost."""
 
     url: str = field(metadata={"fingerprint": False})
     """Where the server is, up to `/v1`."""
@@ -53,10 +53,10 @@ class LanguageModelConfig:
             raise ValueError(f"maximum_failed_share is {self.maximum_failed_share}, set 0 to 1")
 
     def load(self) -> "dict[str, Prompt]":
-        """The prompts by name, checked.
+        """The prompts of the folder by name, read and checked.
 
         Raises:
-            RecipeError: for one that cannot be used.
+            RecipeError: for a prompt that cannot be used, or a name that has no file.
         """
         from pipeline.synthesis.language_model.prompts import load_prompts
 
@@ -65,7 +65,7 @@ class LanguageModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesizeConfig:
-    """Samples whose answers were computed or run."""
+    """How many samples of each kind to make, and within which limits their code is executed."""
 
     environment_problems: int = 8_000
     """Problems of the training split of all environments together, written as questions with answers."""
@@ -93,7 +93,7 @@ class SynthesizeConfig:
     """A model that writes samples as well; null leaves them to programs."""
 
     def data_fingerprint(self) -> dict[str, Any]:
-        """What the model is asked: a part of the stage's fingerprint.
+        """The prompts that the settings name, as plain values: they change the result, so the fingerprint has them.
 
         Raises:
             RecipeError: for a prompt that cannot be used.

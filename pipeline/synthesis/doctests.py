@@ -1,4 +1,4 @@
-"""Questions about code from the doctests and signatures of installed modules, answered by running them."""
+"""Questions about code from the doctests and signatures of installed modules, answered by executing them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,11 +8,11 @@ from pipeline.synthesis import sandbox
 from pipeline.synthesis.sample import Sample
 
 MAXIMUM_CHARACTERS = 1_500
-"""Longer examples are data rather than code."""
+"""Most characters of a sample: longer examples are data rather than code."""
 
 
 def modules(packages: tuple[str, ...], limit: int | None) -> list[str]:
-    """Public modules with examples, in an order that their names decide."""
+    """Names of at most `limit` public modules of the packages that have doctests, in an order that the names decide."""
     files = {name: path for package in packages for name, path in python_files(package).items()}
     names = [
         module_name(name)
@@ -22,22 +22,24 @@ def modules(packages: tuple[str, ...], limit: int | None) -> list[str]:
     return shuffled(sorted(names), 0)[:limit]
 
 
-def run(module: str, cpu_seconds: int, memory_bytes: int) -> dict[str, Any]:
-    """What the examples of a module printed."""
-    result, failure = sandbox.run({"module": module}, cpu_seconds, memory_bytes)
+def execute(module: str, cpu_seconds: int, memory_bytes: int) -> dict[str, Any]:
+    """Executes a module's doctests in the sandbox and returns its name, the result and the failure, as plain values."""
+    result, failure = sandbox.execute({"module": module}, cpu_seconds, memory_bytes)
     return {"module": module, "result": result, "failure": failure}
 
 
-def samples(ran: dict[str, Any]) -> Iterator[Sample]:
-    """The samples of a module that was run."""
-    module = ran["module"]
-    if ran["failure"] is not None:
-        yield Sample("synthetic", module, f"doctests of {module}", "executed", failure=ran["failure"].split(":")[0])
+def samples(executed: dict[str, Any]) -> Iterator[Sample]:
+    """The samples of a module from what `execute` returned: one for each doctest and signature, failed ones as well."""
+    module = executed["module"]
+    if executed["failure"] is not None:
+        yield Sample(
+            "synthetic", module, f"doctests of {module}", "executed", failure=executed["failure"].split(":")[0]
+        )
         return
-    for row in ran["result"]["doctests"]:
+    for row in executed["result"]["doctests"]:
         code = "".join([*row["before"], row["source"]]).rstrip("\n")
         failure = row["failure"]
-        # What a failed example prints is often another thing each time, and would be so in the account.
+        # What a failed example prints is often different each time, and would make the audit differ.
         answer = row["printed"] if failure is None else ""
         text = f"Question: What does the last line of this code print?\n\n{code}\n\nAnswer:\n{answer}"
         if failure is None and len(text) > MAXIMUM_CHARACTERS:
@@ -45,7 +47,7 @@ def samples(ran: dict[str, Any]) -> Iterator[Sample]:
         if failure is not None:
             failure = failure.partition(":")[0]
         yield Sample("synthetic", row["name"], text, "executed", failure=failure)
-    for row in ran["result"]["signatures"]:
+    for row in executed["result"]["signatures"]:
         text = (
             f"Instruction: Use a function that does this: {row['summary']}\n\n"
             f"Answer: import {module}, then call {row['name']}{row['signature']}\n"

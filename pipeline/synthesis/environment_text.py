@@ -1,24 +1,32 @@
-"""Problems of the environments as plain text: what a later stage rewards is met in pretraining.
+"""Problems of the environments as plain text, so that pretraining has seen what reinforcement learning rewards.
 
-Only the training split is asked for, and every answer is graded by the environment's own verifier.
+All problems are of the training split, and every answer is checked by the environment's own verifier.
 """
 
 import random
 from collections.abc import Iterator
 
-from pipeline.environments import DOMAINS, Problem, ProblemConfig, problems, verify
+from pipeline.environments import ENVIRONMENT_NAMES, Problem, ProblemConfig, problems, verify
 from pipeline.synthesis.sample import Sample
 
 PROBLEMS_PER_DOCUMENT = 6
-"""Problems are a line or two each: single ones would make a corpus of document ends."""
+"""Problems that share a document. They are a line or two each: alone they would make a corpus of document ends."""
 REASONED = ("math", "logical_reasoning", "temporal_reasoning", "science")
-"""Domains whose solutions argue, for `long_cot`."""
+"""Environments whose solutions give reasons, for the domain `long_cot`."""
 
 
 def samples(
-    count: int, difficulty: int, seed: int, domain: str, environments: tuple[str, ...] = DOMAINS
+    count: int, difficulty: int, seed: int, domain: str, environments: tuple[str, ...] = ENVIRONMENT_NAMES
 ) -> Iterator[Sample]:
-    """`count` problems of the environments together, mixed, several to a document."""
+    """About `count` problems of the environments together, in random order, several to a document.
+
+    Args:
+        count: problems of all environments together, which have equal shares of it, rounded up.
+        difficulty: of the problems, from 1 to 3.
+        seed: of the problems, and with the domain of their order.
+        domain: domain of the training data that the samples go to.
+        environments: names of the environments.
+    """
     drawn: list[Problem] = []
     for environment in environments:
         drawn += problems(
@@ -36,5 +44,5 @@ def samples(
             text,
             "graded",
             tuple(problem.prompt for problem in page),
-            None if wrong is None else f"verifier_refuses_{wrong.domain}",
+            None if wrong is None else f"verifier_refuses_{wrong.environment}",
         )

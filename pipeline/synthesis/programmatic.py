@@ -1,4 +1,4 @@
-"""Samples that programs write: questions and code whose answers are computed, or run."""
+"""All samples that programs write: questions and code whose answers are computed, verified or executed."""
 
 import hashlib
 import os
@@ -20,10 +20,12 @@ CHAINS = ("addition", "product", "insertion", "calendar", "ranking", "divisors",
 
 
 def samples(context: StageContext[SynthesizeConfig]) -> Iterator[Sample]:
-    """All samples of all domains.
+    """The samples of all domains that need no language model, always in the same order.
+
+    Sandboxed processes run side by side; what they give is taken in the order in which they were submitted.
 
     Raises:
-        Requeue: after a stop signal; the modules that were run stay run.
+        Requeue: after a stop signal; what doctests printed is kept in the stage's state and not executed again.
     """
     config = context.config
     workers = config.workers or len(os.sched_getaffinity(0))
@@ -36,13 +38,16 @@ def samples(context: StageContext[SynthesizeConfig]) -> Iterator[Sample]:
     yield from reasoning.samples(config.chains, context.random("chains"), "long_cot", CHAINS)
     yield from reasoning.samples(config.word_problems, context.random("word problems"), "synthetic", WORD_PROBLEMS)
 
-    written = programs.write(config.calls, context.random("programs"))
-    batches = [written[start : start + programs.BATCH] for start in range(0, len(written), programs.BATCH)]
+    generated = programs.generate(config.calls, context.random("programs"))
+    batches = [
+        generated[start : start + programs.PROGRAMS_PER_PROCESS]
+        for start in range(0, len(generated), programs.PROGRAMS_PER_PROCESS)
+    ]
     names = doctests.modules(config.packages, config.doctest_files)
     context.progress.start(len(names) + len(batches), "processes", "sandbox")
     with ThreadPoolExecutor(workers) as pool:
-        jobs: list[Callable[[], list[Sample]]] = [partial(_batch, batch, limits) for batch in batches]
-        jobs += [partial(_module, name, limits, context.state) for name in names]
+        jobs: list[Callable[[], list[Sample]]] = [partial(_program_samples, batch, limits) for batch in batches]
+        jobs += [partial(_module_samples, name, limits, context.state) for name in names]
         for found in pool.map(lambda job: job() if not context.stop_requested() else None, jobs):
             if found is None:
                 raise Requeue("stopped between two sandboxed processes")
@@ -50,16 +55,16 @@ def samples(context: StageContext[SynthesizeConfig]) -> Iterator[Sample]:
             yield from found
 
 
-def _batch(batch: list[programs.Program], limits: dict[str, int]) -> list[Sample]:
+def _program_samples(batch: list[programs.Program], limits: dict[str, int]) -> list[Sample]:
     return list(programs.samples(batch, **limits))
 
 
-def _module(name: str, limits: dict[str, int], state: Path) -> list[Sample]:
-    """The samples of a module; what an earlier attempt ran is not run again."""
+def _module_samples(name: str, limits: dict[str, int], state: Path) -> list[Sample]:
+    """The samples of a module's doctests; what an earlier attempt executed is read from the stage's state."""
     path = state / "doctests" / f"{hashlib.sha256(name.encode()).hexdigest()}.json"
     if path.exists():
-        ran: dict[str, Any] = read_json(path)
+        executed: dict[str, Any] = read_json(path)
     else:
-        ran = doctests.run(name, **limits)
-        write_json(path, ran)
-    return list(doctests.samples(ran))
+        executed = doctests.execute(name, **limits)
+        write_json(path, executed)
+    return list(doctests.samples(executed))

@@ -1,4 +1,4 @@
-"""Small programs written to an instruction, each run with a test that computes the answer in another way."""
+"""Small programs that follow an instruction, each executed and held against a result computed in another way."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -9,18 +9,21 @@ from pipeline.synthesis import sandbox
 from pipeline.synthesis.sample import Sample
 
 WORDS = ("ant", "bee", "cat", "dog", "eel", "fox", "hen", "jay", "owl", "pig", "rat", "yak")
-BATCH = 250
-"""Programs that share a process."""
+PROGRAMS_PER_PROCESS = 250
+"""Programs that one sandboxed process executes."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """An instruction, code that follows it, and a call with the result it must have."""
+    """An instruction, code that follows it, and a call with the result that it must have."""
 
     instruction: str
     code: str
+    """Source of one function."""
     call: str
+    """An expression that calls it."""
     expected: Any
+    """The value of that expression, computed without the code."""
 
 
 def _numbers(draw: random.Random) -> list[int]:
@@ -114,21 +117,22 @@ def _multiple(draw: random.Random) -> Program:
     return Program(f"Write a function that tells if {factor} divides x.", code, f"divides({a})", expected)
 
 
-STAGE_TYPES: tuple[Callable[[random.Random], Program], ...] = (
+TEMPLATES: tuple[Callable[[random.Random], Program], ...] = (
     _add, _scale, _total, _largest, _above, _count, _join, _reverse, _order, _every, _lengths, _multiple,
 )  # fmt: skip
+"""Each draws the numbers and names of one kind of program."""
 
 
-def write(count: int, draw: random.Random) -> list[Program]:
-    """Programs of all kinds in turn."""
-    return [STAGE_TYPES[index % len(STAGE_TYPES)](draw) for index in range(count)]
+def generate(count: int, draw: random.Random) -> list[Program]:
+    """`count` programs, drawn from the templates in turn."""
+    return [TEMPLATES[index % len(TEMPLATES)](draw) for index in range(count)]
 
 
 def samples(programs: list[Program], cpu_seconds: int, memory_bytes: int) -> Iterator[Sample]:
-    """Runs a batch of programs; those whose result is not the expected one fail."""
+    """Executes programs in one sandboxed process; a sample for each, failed if it raised or gave another result."""
     jobs = [{"code": f"{program.code}print(repr({program.call}))\n"} for program in programs]
-    ran, broken = sandbox.run({"programs": jobs}, cpu_seconds, memory_bytes)
-    results = ran if broken is None else [{"printed": "", "failure": broken}] * len(programs)
+    executed, broken = sandbox.execute({"programs": jobs}, cpu_seconds, memory_bytes)
+    results = executed if broken is None else [{"printed": "", "failure": broken}] * len(programs)
     for program, result in zip(programs, results, strict=True):
         printed = result["printed"].strip()
         failure = None

@@ -1,4 +1,4 @@
-"""Long chains of thought with an answer that a second computation confirms."""
+"""Questions with every step to their answer written out, confirmed by a second computation in another way."""
 
 import itertools
 import random
@@ -14,16 +14,19 @@ NAMES = ("Ana", "Ben", "Eva", "Ida", "Leo", "Max", "Mia", "Sam", "Tom", "Zoe")
 
 
 @dataclass(frozen=True)
-class Chain:
-    """A question, the steps to its answer, the answer, and what a second computation gives."""
+class WorkedProblem:
+    """A question, the steps to its answer, the answer, and the same answer computed in another way."""
 
     question: str
     steps: list[str]
+    """A sentence for each step."""
     answer: str
-    check: str
+    """Where the steps lead."""
+    recomputed: str
+    """Must equal the answer; otherwise the sample fails its check."""
 
 
-def _addition(draw: random.Random) -> Chain:
+def _addition(draw: random.Random) -> WorkedProblem:
     a, b = draw.randrange(100, 100_000), draw.randrange(100, 100_000)
     steps, carry, digits = [], 0, []
     left, right = str(a)[::-1], str(b)[::-1]
@@ -38,10 +41,10 @@ def _addition(draw: random.Random) -> Chain:
     if carry:
         steps.append(f"Write the carry {carry}.")
         digits.append(str(carry))
-    return Chain(f"What is {a} + {b}?", ["Add from the right.", *steps], "".join(digits[::-1]), str(a + b))
+    return WorkedProblem(f"What is {a} + {b}?", ["Add from the right.", *steps], "".join(digits[::-1]), str(a + b))
 
 
-def _product(draw: random.Random) -> Chain:
+def _product(draw: random.Random) -> WorkedProblem:
     a, b = draw.randrange(11, 1000), draw.randrange(11, 100)
     steps, total = [f"Split {b} into {b // 10 * 10} and {b % 10}."], 0
     for part in (b // 10 * 10, b % 10):
@@ -51,10 +54,10 @@ def _product(draw: random.Random) -> Chain:
         steps.append(f"{', '.join(products)}. Together {subtotal}.")
         total += subtotal
     steps.append(f"The sum of both is {total}.")
-    return Chain(f"What is {a} * {b}?", steps, str(total), str(a * b))
+    return WorkedProblem(f"What is {a} * {b}?", steps, str(total), str(a * b))
 
 
-def _insertion(draw: random.Random) -> Chain:
+def _insertion(draw: random.Random) -> WorkedProblem:
     numbers = draw.sample(range(100), draw.randrange(5, 9))
     ordered: list[int] = []
     steps = []
@@ -66,10 +69,10 @@ def _insertion(draw: random.Random) -> Chain:
         ordered.insert(place, number)
         steps.append(f"{number} comes {where}: {', '.join(map(str, ordered))}.")
     question = f"Put these numbers in order: {', '.join(map(str, numbers))}."
-    return Chain(question, steps, str(ordered), str(sorted(numbers)))
+    return WorkedProblem(question, steps, str(ordered), str(sorted(numbers)))
 
 
-def _calendar(draw: random.Random) -> Chain:
+def _calendar(draw: random.Random) -> WorkedProblem:
     start, count = draw.randrange(7), draw.randrange(8, 60)
     weeks, rest = divmod(count, 7)
     steps = [f"A week has 7 days. {count} = {weeks} * 7 + {rest}, so {rest} days are left."]
@@ -79,10 +82,10 @@ def _calendar(draw: random.Random) -> Chain:
         steps.append(f"{index + 1} day{'s' * (index > 0)} on: {DAYS[day]}.")
     check = (date(2024, 1, 1) + timedelta(days=start + count)).weekday()
     question = f"Today is {DAYS[start]}. Which day is it in {count} days?"
-    return Chain(question, steps, DAYS[day], DAYS[check])
+    return WorkedProblem(question, steps, DAYS[day], DAYS[check])
 
 
-def _ranking(draw: random.Random) -> Chain:
+def _ranking(draw: random.Random) -> WorkedProblem:
     people = draw.sample(NAMES, draw.randrange(4, 7))
     facts = [f"{one} is taller than {other}." for one, other in itertools.pairwise(people)]
     draw.shuffle(facts)
@@ -96,10 +99,10 @@ def _ranking(draw: random.Random) -> Chain:
     place = draw.randrange(len(people))
     ordinal = ("1st", "2nd", "3rd", "4th", "5th", "6th")[place]
     steps.append(f"The order is {', '.join(order)}.")
-    return Chain(f"{' '.join(facts)} Who is the {ordinal} in height?", steps, order[place], people[place])
+    return WorkedProblem(f"{' '.join(facts)} Who is the {ordinal} in height?", steps, order[place], people[place])
 
 
-def _divisors(draw: random.Random) -> Chain:
+def _divisors(draw: random.Random) -> WorkedProblem:
     number = draw.randrange(12, 200)
     left, factor, factors, steps = number, 2, [], []
     while factor * factor <= left:
@@ -116,7 +119,7 @@ def _divisors(draw: random.Random) -> Chain:
         product *= each
     prime = all(each % small for each in factors for small in range(2, each))
     answer = " * ".join(map(str, factors))
-    return Chain(
+    return WorkedProblem(
         f"Write {number} as a product of primes.",
         steps,
         answer,
@@ -124,7 +127,7 @@ def _divisors(draw: random.Random) -> Chain:
     )
 
 
-def _money(draw: random.Random) -> Chain:
+def _money(draw: random.Random) -> WorkedProblem:
     name, items = draw.choice(NAMES), [(draw.randrange(2, 9), draw.randrange(1, 9)) for _ in range(3)]
     things = draw.sample(("apples", "books", "cups", "pens", "stamps"), 3)
     costs = [count * price for count, price in items]
@@ -140,7 +143,7 @@ def _money(draw: random.Random) -> Chain:
     for count, price in items:
         for _ in range(count):
             check -= price
-    return Chain(
+    return WorkedProblem(
         f"{name} buys {bought}, and pays with {paid}. How much comes back?",
         steps,
         str(paid - sum(costs)),
@@ -148,21 +151,21 @@ def _money(draw: random.Random) -> Chain:
     )
 
 
-STAGE_TYPES: dict[str, Callable[[random.Random], Chain]] = {
+PROBLEM_TYPES: dict[str, Callable[[random.Random], WorkedProblem]] = {
     "addition": _addition, "product": _product, "insertion": _insertion, "calendar": _calendar,
     "ranking": _ranking, "divisors": _divisors, "money": _money,
 }  # fmt: skip
 
 
 def samples(count: int, draw: random.Random, domain: str, kinds: tuple[str, ...]) -> Iterator[Sample]:
-    """So many chains of each kind, none of whose questions is held out for evaluation."""
+    """`count` worked problems of each kind as samples; questions that are held out for evaluation are drawn again."""
     for kind in kinds:
         for index in range(count):
-            chain = STAGE_TYPES[kind](draw)
-            while split_of(chain.question) == "held_out":
-                chain = STAGE_TYPES[kind](draw)
-            steps = "\n".join(f"Step {number}: {step}" for number, step in enumerate(chain.steps, start=1))
-            text = f"Question: {chain.question}\n{steps}\nAnswer: {chain.answer}\n"
-            failure = None if chain.answer == chain.check else "computations_differ"
+            worked = PROBLEM_TYPES[kind](draw)
+            while split_of(worked.question) == "held_out":
+                worked = PROBLEM_TYPES[kind](draw)
+            steps = "\n".join(f"Step {number}: {step}" for number, step in enumerate(worked.steps, start=1))
+            text = f"Question: {worked.question}\n{steps}\nAnswer: {worked.answer}\n"
+            failure = None if worked.answer == worked.recomputed else "computations_differ"
             origin = f"{kind}/{index:06d}"
-            yield Sample(domain, origin, text, "computed twice", (chain.question,), failure)
+            yield Sample(domain, origin, text, "computed twice", (worked.question,), failure)

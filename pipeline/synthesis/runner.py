@@ -1,6 +1,7 @@
-"""Runs examples in a process that can harm nothing: reads one JSON job, prints one JSON result.
+"""The sandboxed process: reads one JSON job, executes its code under restrictions, prints one JSON result.
 
-Started by `sandbox.run`. Imports the standard library alone, so that it needs nothing of this package.
+`sandbox.execute` starts it by path. It imports the standard library alone, so that it works in Python's isolated mode,
+in which this package cannot be imported.
 """
 
 import contextlib
@@ -15,24 +16,34 @@ import sys
 import warnings
 from typing import Any
 
-REFUSED = (
+BLOCKED_EVENTS = (
     "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.link", "os.symlink",
     "os.truncate", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.kill",
     "os.utime", "shutil.", "socket.", "subprocess.", "pty.", "signal.pthread_kill", "ctypes.", "webbrowser.",
     "tempfile.", "urllib.", "ftplib.", "http.", "smtplib.", "resource.", "syslog.", "sqlite3.",
 )  # fmt: skip
-"""Beginnings of audit events: whatever changes files, starts processes or opens connections."""
-LOOKING = ("open", "os.listdir", "os.scandir")
-"""Allowed to programs for modules alone: they need no files, and what they print is trained on."""
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-MAXIMUM_OUTPUT = 20_000
-"""Characters that one example may print."""
+"""Beginnings of the names of audit events that are blocked: changes of files, new processes, connections."""
+READ_EVENTS = ("open", "os.listdir", "os.scandir")
+"""Audit events of reading. Programs may read modules of Python alone: they need no files, and what they print is
+trained on. Doctests of installed modules may read other files as well."""
+WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+"""Flags of `open` of which none may be set."""
+MAXIMUM_OUTPUT_CHARACTERS = 20_000
+"""Most characters that one example or program may print."""
 
 
-def confine(cpu_seconds: int, memory_bytes: int, reads_files: bool) -> None:
-    """Takes away what examples do not need: time, memory, files, processes, connections.
+def restrict_process(cpu_seconds: int, memory_bytes: int, reads_files: bool) -> None:
+    """Takes from this process, for the rest of its life, what computing does not need.
 
-    Without `reads_files`, modules of this interpreter are all that can be read.
+    Resource limits bound CPU time and address space, and the size of written files to 0. An audit hook, which cannot be
+    taken off again, raises PermissionError for every blocked event. It sees what goes through Python; an extension
+    module could go past it, which is why the imports of a model's program are checked before it comes here
+    (`language_model.code_checks`).
+
+    Args:
+        cpu_seconds: most CPU time, in seconds.
+        memory_bytes: most address space, in bytes.
+        reads_files: allow any file to be read; if false, only files of this interpreter's installation.
     """
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
@@ -45,25 +56,25 @@ def confine(cpu_seconds: int, memory_bytes: int, reads_files: bool) -> None:
         return isinstance(path, str | bytes) and f"{os.path.realpath(os.fsdecode(path))}{os.sep}".startswith(roots)
 
     def reject(event: str, arguments: tuple[Any, ...]) -> None:
-        writing = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING
-        looking = not reads_files and event in LOOKING and not readable(arguments[0])
-        if writing or looking or event.startswith(REFUSED):
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITE_FLAGS
+        reads = not reads_files and event in READ_EVENTS and not readable(arguments[0])
+        if writes or reads or event.startswith(BLOCKED_EVENTS):
             raise PermissionError(f"{event} is refused in the sandbox")
 
     sys.addaudithook(reject)
 
 
-class _Output(io.StringIO):
+class _BoundedOutput(io.StringIO):
     def write(self, text: str) -> int:
-        if self.tell() + len(text) > MAXIMUM_OUTPUT:
+        if self.tell() + len(text) > MAXIMUM_OUTPUT_CHARACTERS:
             raise MemoryError("too much output")
         return super().write(text)
 
 
 def run_example(source: str, scope: dict[str, Any]) -> tuple[str, str]:
-    """What one interactive statement prints, and the exception it raises, as one line."""
-    output = _Output()
-    # An example may raise anything, SystemExit included; it is reported, never hidden.
+    """Executes one interactive statement; returns what it printed, and the exception it raised as one line, else ""."""
+    output = _BoundedOutput()
+    # An example may raise anything, SystemExit included; it is reported and ends nothing.
     try:
         with contextlib.redirect_stdout(output):
             exec(compile(source, "<example>", "single"), scope)
@@ -73,7 +84,12 @@ def run_example(source: str, scope: dict[str, Any]) -> tuple[str, str]:
 
 
 def doctests(module_name: str) -> list[dict[str, Any]]:
-    """Each example with a wanted output, with the statements before it and what it printed."""
+    """Executes a module's doctests; a row for each example that states an output, or raises without saying so.
+
+    A row has the example's source, the statements before it, what it printed, and under `failure` why it failed: it
+    raised, or it printed something else than it states. After a failure the rest of that docstring is left out, as it
+    depends on what failed.
+    """
     module = importlib.import_module(module_name)
     checker = doctest.OutputChecker()
     rows: list[dict[str, Any]] = []
@@ -97,7 +113,7 @@ def doctests(module_name: str) -> list[dict[str, Any]]:
 
 
 def signatures(module_name: str) -> list[dict[str, Any]]:
-    """Public functions of a module, with their signatures and the first lines of their documentation."""
+    """Public functions that a module defines and documents: name, signature, first paragraph of the docstring."""
     module = importlib.import_module(module_name)
     rows = []
     for name, member in sorted(vars(module).items()):
@@ -106,7 +122,7 @@ def signatures(module_name: str) -> list[dict[str, Any]]:
         if getattr(member, "__module__", "") != module_name:
             continue
         summary = (inspect.getdoc(member) or "").partition("\n\n")[0].replace("\n", " ").strip()
-        # Functions written in C need not say how they are called.
+        # Functions written in C may have no signature to show.
         with contextlib.suppress(ValueError, TypeError):
             signature = str(inspect.signature(member))
             if summary and " at 0x" not in signature and "<" not in signature:
@@ -115,7 +131,7 @@ def signatures(module_name: str) -> list[dict[str, Any]]:
 
 
 def programs(jobs: list[dict[str, str]]) -> list[dict[str, str]]:
-    """What each program prints, and how it failed, if it did."""
+    """Executes programs one after the other; a row for each with what it printed and how it failed, if it did."""
     rows = []
     for job in jobs:
         printed, raised = run_program(job["code"])
@@ -124,8 +140,8 @@ def programs(jobs: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def run_program(code: str) -> tuple[str, str]:
-    """What a program prints, and the exception it raises, as one line."""
-    output = _Output()
+    """Executes a program; returns what it printed, and the exception it raised as one line, else ""."""
+    output = _BoundedOutput()
     try:
         with contextlib.redirect_stdout(output):
             exec(compile(code, "<program>", "exec"), {"__name__": "__main__"})
@@ -135,12 +151,15 @@ def run_program(code: str) -> tuple[str, str]:
 
 
 def main() -> None:
-    """Reads the job, does it, prints the result on what was the standard output."""
+    """Reads a job from standard input, executes it, and writes its result to standard output.
+
+    Standard output is set aside for the result first, so that nothing that an example prints can be taken for one.
+    """
     job = json.load(sys.stdin)
     warnings.simplefilter("ignore")
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    confine(job["cpu_seconds"], job["memory_bytes"], reads_files="module" in job)
+    restrict_process(job["cpu_seconds"], job["memory_bytes"], reads_files="module" in job)
     if "module" in job:
         result: Any = {"doctests": doctests(job["module"]), "signatures": signatures(job["module"])}
     else:

@@ -1,4 +1,7 @@
-"""Starts `runner.py` in isolated mode, in an empty folder, with an empty environment and limits."""
+"""Executes code that may be wrong: starts `runner.py` as an isolated process in an empty folder, with limits.
+
+This keeps honest mistakes and simple mischief in. It is no virtual machine: see `runner.restrict_process`.
+"""
 
 import json
 import subprocess
@@ -9,11 +12,19 @@ from typing import Any
 
 RUNNER = Path(__file__).with_name("runner.py")
 WALL_CLOCK_PER_CPU_SECOND = 10
-"""A busy machine gives a process a tenth of its time; a process that sleeps is stopped all the same."""
+"""The time limit by the clock, for processes that sleep; a busy machine may give a process a tenth of its time."""
 
 
-def run(job: dict[str, Any], cpu_seconds: int, memory_bytes: int) -> tuple[Any, str | None]:
-    """The result of a job, or None and why there is none: `timeout`, how the process ended, `no_result`."""
+def execute(job: dict[str, Any], cpu_seconds: int, memory_bytes: int) -> tuple[Any, str | None]:
+    """The result of a job and None, or None and the reason for which it has no result.
+
+    The reason is `timeout`, `exit_<status>: <last line of standard error>` or `no_result`.
+
+    Args:
+        job: what `runner.main` takes, `{"module": name}` or `{"programs": [{"code": source}]}`.
+        cpu_seconds: most CPU time of the process; by the clock it gets ten times as much.
+        memory_bytes: most address space of the process.
+    """
     limits = {"cpu_seconds": cpu_seconds, "memory_bytes": memory_bytes}
     with tempfile.TemporaryDirectory() as folder:
         try:

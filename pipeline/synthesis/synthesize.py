@@ -1,4 +1,4 @@
-"""The stage `synthesize`: samples whose answers were run, computed, or held against what they were made from."""
+"""The stage `synthesize`: four domains of documents whose answers were executed, computed, or checked by a program."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -18,20 +18,23 @@ from pipeline.synthesis import programmatic
 from pipeline.synthesis.config import SynthesizeConfig
 from pipeline.synthesis.language_model import generate
 from pipeline.synthesis.language_model.prompts import SAMPLE_DOMAINS
-from pipeline.synthesis.sample import CHECKED, HELD_OUT, Sample, filter_sample
+from pipeline.synthesis.sample import HELD_OUT_PROMPTS, VERIFIED, Sample, filter_sample
 
-STEPS = (CHECKED, HELD_OUT, "exact_dedup")
+STEPS = (VERIFIED, HELD_OUT_PROMPTS, "exact_dedup")
 Generator = Callable[[StageContext[SynthesizeConfig]], Iterator[Sample]]
-"""Makes samples, always in the same order, those that failed their check among them: each says how it was checked."""
+"""A function of the stage's context that makes samples, always in the same order, failed ones among them."""
 GENERATORS: tuple[Generator, ...] = (programmatic.samples, generate.samples)
 
 
 def run(context: StageContext[SynthesizeConfig]) -> StageResult:
-    """Writes the four domains, with a row for every sample that failed.
+    """Writes documents, removal rows, examples, a report and the data disclosure of the four domains.
+
+    Each sample is kept or has a row with the reason: its check failed, it has a held-out prompt, or its text is that of
+    another sample.
 
     Raises:
-        Requeue: after a stop signal; what was run stays run, and what a model replied stays.
-        UserError: if a language model cannot be asked.
+        Requeue: after a stop signal; results of doctests and replies of the model are kept.
+        UserError: if a language model is configured and cannot be asked.
     """
     config = context.config
     audits = {domain: AuditLog(STEPS) for domain in SAMPLE_DOMAINS}
@@ -61,7 +64,7 @@ def run(context: StageContext[SynthesizeConfig]) -> StageResult:
     report["language_instructions"]["problems"] = config.environment_problems
     write_json(context.output / "report.json", report)
     total = {name: sum(each[name] for each in report.values()) for name in ("in", "kept", "removed")}
-    metrics = generate.requests(context) | {
+    metrics = generate.request_metrics(context) | {
         f"{domain}/{name}": float(each[name])
         for domain, each in report.items()
         for name in ("kept", "removed", "bytes")
@@ -78,7 +81,7 @@ def run(context: StageContext[SynthesizeConfig]) -> StageResult:
 
 
 def _disclosed(config: SynthesizeConfig, domain: str, chosen: list[Document]) -> list[dict[str, Any]]:
-    """A domain in the fields of IBM's data disclosures, by what its documents were made with, and where they went."""
+    """A domain in the fields of IBM's data disclosures: a row for programs, and one for each prompt of a model."""
     made = Disclosure(
         name=f"fivephase {domain}",
         url="none",
@@ -90,7 +93,7 @@ def _disclosed(config: SynthesizeConfig, domain: str, chosen: list[Document]) ->
         synthetic="yes",
         seed_data="doctests and signatures of installed packages",
     )
-    rows = [_row(made, domain, [each for each in chosen if generate.prompt_of(each) is None], licence="Apache-2.0")]
+    rows = [_row(made, domain, [each for each in chosen if generate.prompt_of(each) is None], license="Apache-2.0")]
     if config.language_model is not None:
         for name, prompt in config.language_model.load().items():
             if prompt.domain == domain:
@@ -103,17 +106,17 @@ def _disclosed(config: SynthesizeConfig, domain: str, chosen: list[Document]) ->
                     seed_data=prompt.seed_data,
                 )
                 found = [each for each in chosen if generate.prompt_of(each) == name]
-                rows.append(_row(written, domain, found, licence="that of the model's output"))
+                rows.append(_row(written, domain, found, license="that of the model's output"))
     return rows
 
 
-def _row(disclosure: Disclosure, domain: str, chosen: list[Document], licence: str) -> dict[str, Any]:
+def _row(disclosure: Disclosure, domain: str, chosen: list[Document], license: str) -> dict[str, Any]:
     size = round(sum(len(document.text.encode()) for document in chosen) / BYTES_PER_MEGABYTE, 6)
-    return {**asdict(disclosure), "size_MB": size, "domain": domain, "licence": licence, "documents": len(chosen)}
+    return {**asdict(disclosure), "size_MB": size, "domain": domain, "licence": license, "documents": len(chosen)}
 
 
 def _unique(found: list[Document], audit: AuditLog) -> list[Document]:
-    """The documents in order, one of each content."""
+    """The documents in the order of their ids, without those whose text came before."""
     chosen: list[Document] = []
     for document in sorted(found, key=documents.order):
         if chosen and chosen[-1].id == document.id:

@@ -1,4 +1,4 @@
-"""Properties every environment has: problems are pure and held out, verifiers are total and bounded."""
+"""What holds for every environment: problems are pure functions and split, verifiers are total and bounded."""
 
 import json
 
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.errors import ConfigError, DataError
-from pipeline.environments import DOMAINS, Problem, ProblemConfig, problems, split_of, verify
+from pipeline.environments import ENVIRONMENT_NAMES, Problem, ProblemConfig, problems, split_of, verify
 
 LEVELS = (1, 2, 3)
 
@@ -24,61 +24,61 @@ COMPLETIONS = st.one_of(
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_the_solution_scores_one(domain: str, level: int) -> None:
+@pytest.mark.parametrize("environment", ENVIRONMENT_NAMES)
+def test_the_solution_scores_one(environment: str, level: int) -> None:
     for split in ("train", "held_out"):
-        for problem in problems(domain, 40, seed=3, split=split, options=ProblemConfig(difficulty=level)):
+        for problem in problems(environment, 40, seed=3, split=split, problem_config=ProblemConfig(difficulty=level)):
             verdict = verify(problem, problem.solution)
             assert (verdict.score, verdict.in_format) == (1.0, True), (problem, verdict)
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_train_and_held_out_share_no_prompt(domain: str) -> None:
-    train = {problem.prompt for problem in problems(domain, 600, 0, "train")}
-    held_out = {problem.prompt for problem in problems(domain, 200, 1, "held_out")}
+@pytest.mark.parametrize("environment", ENVIRONMENT_NAMES)
+def test_train_and_held_out_share_no_prompt(environment: str) -> None:
+    train = {problem.prompt for problem in problems(environment, 600, 0, "train")}
+    held_out = {problem.prompt for problem in problems(environment, 200, 1, "held_out")}
     assert len(held_out) >= 8, "too few held-out prompts to measure anything"
     assert not train & held_out
     assert {split_of(prompt) for prompt in held_out} == {"held_out"}
     assert {split_of(f"  {prompt.upper()} \n") for prompt in train} == {"train"}
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_problems_are_a_pure_function(domain: str) -> None:
-    assert problems(domain, 30, 5, "train") == problems(domain, 30, 5, "train")
-    assert problems(domain, 10, 5, "train") == problems(domain, 30, 5, "train")[:10]
-    assert problems(domain, 30, 5, "train") != problems(domain, 30, 6, "train")
+@pytest.mark.parametrize("environment", ENVIRONMENT_NAMES)
+def test_problems_are_a_pure_function(environment: str) -> None:
+    assert problems(environment, 30, 5, "train") == problems(environment, 30, 5, "train")
+    assert problems(environment, 10, 5, "train") == problems(environment, 30, 5, "train")[:10]
+    assert problems(environment, 30, 5, "train") != problems(environment, 30, 6, "train")
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_records_go_through_json(domain: str) -> None:
-    for problem in problems(domain, 5, 0, "train", ProblemConfig(difficulty=2)):
+@pytest.mark.parametrize("environment", ENVIRONMENT_NAMES)
+def test_records_go_through_json(environment: str) -> None:
+    for problem in problems(environment, 5, 0, "train", ProblemConfig(difficulty=2)):
         record = json.loads(json.dumps(problem.to_record()))
         assert Problem.from_record(record) == problem
         assert verify(record, problem.solution).score == 1.0
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("environment", ENVIRONMENT_NAMES)
 @settings(max_examples=40, deadline=None)
 @given(completion=COMPLETIONS, place=st.integers(0, 19))
-def test_any_text_gets_a_score(domain: str, completion: str, place: int) -> None:
+def test_any_text_gets_a_score(environment: str, completion: str, place: int) -> None:
     for level in (1, 2):
-        problem = problems(domain, 20, 0, "train", ProblemConfig(difficulty=level))[place]
+        problem = problems(environment, 20, 0, "train", ProblemConfig(difficulty=level))[place]
         verdict = verify(problem, completion)
         assert 0.0 <= verdict.score <= 1.0
         assert verdict.reason
         assert verdict == verify(problem, completion)
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_nothing_and_too_much_score_zero(domain: str) -> None:
-    problem = problems(domain, 1, 0, "held_out")[0]
+@pytest.mark.parametrize("environment", ENVIRONMENT_NAMES)
+def test_nothing_and_too_much_score_zero(environment: str) -> None:
+    problem = problems(environment, 1, 0, "held_out")[0]
     for completion in ("", " \n", "a " * 100_000, "[" * 60_000):
         verdict = verify(problem, completion)
         assert verdict.score == 0.0
     assert not verify(problem, "").in_format
 
 
-def test_an_unknown_domain_and_a_broken_record_are_errors() -> None:
+def test_an_unknown_environment_and_a_broken_record_are_errors() -> None:
     with pytest.raises(ConfigError, match="poetry"):
         problems("poetry", 1, 0, "train")
     with pytest.raises(DataError, match="answer"):

@@ -8,11 +8,11 @@ import pytest
 
 from pipeline.environments import Problem, ProblemConfig, expressions, problems, verify
 from pipeline.environments.sql import database, run_query
-from pipeline.environments.structured import PARSES
+from pipeline.environments.structured import PARSES_SCORE
 
 
-def posed(domain: str, answer: str, **spec: object) -> Problem:
-    return Problem(domain, "?", answer, answer, spec)  # pyright: ignore
+def problem_with(environment: str, answer: str, **spec: object) -> Problem:
+    return Problem(environment, "?", answer, answer, spec)  # pyright: ignore
 
 
 @pytest.mark.parametrize(
@@ -32,11 +32,11 @@ def posed(domain: str, answer: str, **spec: object) -> Problem:
     ],
 )
 def test_numbers(answer: str, completion: str, score: float) -> None:
-    assert verify(posed("math", answer), completion).score == score
+    assert verify(problem_with("math", answer), completion).score == score
 
 
 def test_expressions_are_compared_by_their_value() -> None:
-    problem = posed("math", "x^2 + 5*x + 6")
+    problem = problem_with("math", "x^2 + 5*x + 6")
     assert verify(problem, "It is (x+2)(x+3) = x^2 + 5x + 6").score == 1.0
     assert verify(problem, r"\boxed{6 + 5x + x^2}").score == 1.0
     assert verify(problem, "x^2 + 5*x + 7").score == 0.0
@@ -46,7 +46,7 @@ def test_an_expression_that_never_ends_is_killed(monkeypatch: pytest.MonkeyPatch
     assert expressions.equivalent("x^2", "x*x") is True
     monkeypatch.setattr(expressions, "DEADLINE_SECONDS", 1.0)
     began = time.monotonic()
-    verdict = verify(posed("math", "x^2 + 1"), "9^{9^{9^{9^{9}}}} + x")
+    verdict = verify(problem_with("math", "x^2 + 1"), "9^{9^{9^{9^{9}}}} + x")
     assert verdict.score == 0.0
     assert time.monotonic() - began < 10
     monkeypatch.undo()
@@ -58,7 +58,7 @@ def test_an_expression_that_never_ends_is_killed(monkeypatch: pytest.MonkeyPatch
     [("Ann.", 1), ("ann is older", 1), ("Tom", 0), ("Tom or Ann", 0), ("Annette", 0), ("", 0)],
 )
 def test_choices(completion: str, score: float) -> None:
-    problem = posed("logical_reasoning", "Ann", candidates=["Ann", "Tom"])
+    problem = problem_with("logical_reasoning", "Ann", candidates=["Ann", "Tom"])
     assert verify(problem, completion).score == score
 
 
@@ -73,7 +73,7 @@ def test_choices(completion: str, score: float) -> None:
     ],
 )
 def test_instructions_give_credit_for_each_constraint(completion: str, score: float) -> None:
-    problem = posed("instruction_following", "sun sun sun!", word="sun", count=3, ending="!")
+    problem = problem_with("instruction_following", "sun sun sun!", word="sun", count=3, ending="!")
     assert verify(problem, completion).score == pytest.approx(score)
 
 
@@ -83,8 +83,8 @@ def test_instructions_give_credit_for_each_constraint(completion: str, score: fl
         ('{"age": 7, "name": "Tom"}', 1),
         ('```json\n{"name": "Tom", "age": 7}\n```', 1),
         ('{"name": "Tom", "age": 8}', 0.5),
-        ('{"name": "Tom", "age": true}', PARSES),
-        ('{"name": "Tom"}', PARSES),
+        ('{"name": "Tom", "age": true}', PARSES_SCORE),
+        ('{"name": "Tom"}', PARSES_SCORE),
         ('{"name": "Tom", "age": 7, "age": 7}', 0),
         ('{"name": "Tom", "age": NaN}', 0),
         ("{'name': 'Tom'}", 0),
@@ -112,7 +112,7 @@ def test_json(completion: str, score: float) -> None:
 def test_queries_are_compared_by_their_rows(completion: str, score: float) -> None:
     rows = [[["Tom", 3], ["Tom", 4], ["Ann", 9], ["Ann", 9]], [["Bob", 1], ["Sue", 5]]]
     query = "SELECT name FROM pets WHERE age > 3"
-    problem = posed("text_to_sql", query, table="pets", columns=["name", "age"], databases=rows)
+    problem = problem_with("text_to_sql", query, table="pets", columns=["name", "age"], databases=rows)
     assert verify(problem, completion).score == score
     assert verify(problem, "SELECT DISTINCT name FROM pets WHERE age > 3").score == 0.2, "rows are a multiset"
 
@@ -164,18 +164,18 @@ def test_hostile_queries_are_refused_in_bounded_time(query: str) -> None:
     ],
 )
 def test_calibration_rewards_knowing_what_one_knows(answer: str, completion: str, score: float) -> None:
-    problem = posed("calibration", answer, candidates=["green", "red"])
+    problem = problem_with("calibration", answer, candidates=["green", "red"])
     assert verify(problem, completion).score == score
 
 
 def test_saying_that_one_does_not_know_is_no_right_answer_but_a_form_of_one() -> None:
-    for domain in ("math", "science", "text_to_sql"):
-        verdict = verify(problems(domain, 1, 0, "train")[0], "I do not know.")
+    for environment in ("math", "science", "text_to_sql"):
+        verdict = verify(problems(environment, 1, 0, "train")[0], "I do not know.")
         assert (verdict.score, verdict.in_format) == (0.0, True)
 
 
 def test_dates_and_days() -> None:
-    day = posed("temporal_reasoning", "Friday", candidates=["Friday", "Monday"])
+    day = problem_with("temporal_reasoning", "Friday", candidates=["Friday", "Monday"])
     assert verify(day, "Friday.").score == 1.0
     assert verify(day, "Friday or Monday").score == 0.0
     date = problems("temporal_reasoning", 40, 0, "train", ProblemConfig(difficulty=3))[0]
@@ -193,4 +193,4 @@ def test_dates_and_days() -> None:
     ],
 )
 def test_chat_rules(completion: str, score: float) -> None:
-    assert verify(posed("general_chat", "the sea", topic="the sea"), completion).score == score
+    assert verify(problem_with("general_chat", "the sea", topic="the sea"), completion).score == score

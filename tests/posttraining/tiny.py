@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer, GenerationConfig, GraniteConfig, GraniteForCausalLM
 
-from pipeline.environments import DOMAINS, ProblemConfig, problems
+from pipeline.environments import ENVIRONMENT_NAMES, ProblemConfig, problems
 from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.conversations import raw_conversations
 from pipeline.posttraining.data.jsonl import write_jsonl
@@ -40,7 +40,7 @@ DATA: dict[str, Any] = {
 def write_model(directory: Path) -> None:
     """Writes `checkpoint/`: a Granite with random weights and a tokenizer trained on problems."""
     checkpoint = directory / "checkpoint"
-    texts = [f"{p.prompt} {p.solution}" for domain in DOMAINS for p in problems(domain, 60, 0, "train")]
+    texts = [f"{p.prompt} {p.solution}" for domain in ENVIRONMENT_NAMES for p in problems(domain, 60, 0, "train")]
     save_tokenizer(train_tokenizer(texts, VOCABULARY), checkpoint)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     ends = {"bos_token_id": tokenizer.eos_token_id, "eos_token_id": tokenizer.eos_token_id}

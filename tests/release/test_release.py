@@ -1,3 +1,5 @@
+"""The released folder stands alone, and its card and disclosure say what it was made from."""
+
 import dataclasses
 import json
 import sysconfig
@@ -14,7 +16,7 @@ from pipeline.core.errors import ArtifactError, CheckpointError
 from pipeline.core.files import read_json, write_json
 from pipeline.release import release
 from pipeline.release.config import ReleaseConfig
-from pipeline.release.folder import answer_alone, write_folder
+from pipeline.release.folder import generate_in_isolation, write_model_folder
 from pipeline.release.lineage import lineage
 from pipeline.tokenization.tokenizer import save_tokenizer, train_tokenizer
 
@@ -61,9 +63,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkpoint = root / "phase2" / "checkpoint"
     save_tokenizer(train_tokenizer(texts, VOCABULARY), checkpoint)
     torch.manual_seed(0)
-    size: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
+    shape: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
     model = GraniteForCausalLM(
-        GraniteConfig(vocab_size=VOCABULARY, num_attention_heads=2, tie_word_embeddings=True, **size)
+        GraniteConfig(vocab_size=VOCABULARY, num_attention_heads=2, tie_word_embeddings=True, **shape)
     )
     model.save_pretrained(checkpoint)
     return root
@@ -116,23 +118,23 @@ def test_a_broken_lineage_is_named(run: Path) -> None:
 
 
 def test_precision_is_that_of_the_weights(run: Path, tmp_path: Path) -> None:
-    facts = write_folder(run / "phase2" / "checkpoint", tmp_path, "bf16")
+    size = write_model_folder(run / "phase2" / "checkpoint", tmp_path, "bf16")
     model: Any = AutoModelForCausalLM.from_pretrained(tmp_path)
     assert model.dtype == torch.bfloat16
-    assert facts.parameters == model.num_parameters()
+    assert size.parameters == model.num_parameters()
 
 
 def test_a_folder_that_needs_this_package_is_refused(run: Path, tmp_path: Path) -> None:
-    write_folder(run / "phase2" / "checkpoint", tmp_path, "fp32")
+    write_model_folder(run / "phase2" / "checkpoint", tmp_path, "fp32")
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(ArtifactError, match="does not load and answer outside this package"):
-        answer_alone(tmp_path, ["Hi"], 3, timeout_seconds=120)
+        generate_in_isolation(tmp_path, ["Hi"], 3, timeout_seconds=120)
     with pytest.raises(ArtifactError, match=r"no answer within 0\.01 s"):
-        answer_alone(tmp_path, ["Hi"], 3, timeout_seconds=0.01)
+        generate_in_isolation(tmp_path, ["Hi"], 3, timeout_seconds=0.01)
 
 
 def test_a_checkpoint_without_chat_template_is_refused(run: Path, tmp_path: Path) -> None:
-    write_folder(run / "phase2" / "checkpoint", tmp_path / "base", "fp32")
+    write_model_folder(run / "phase2" / "checkpoint", tmp_path / "base", "fp32")
     (tmp_path / "base" / "chat_template.jinja").unlink()
     with pytest.raises(CheckpointError, match="has no chat template"):
-        write_folder(tmp_path / "base", tmp_path / "released", "fp32")
+        write_model_folder(tmp_path / "base", tmp_path / "released", "fp32")

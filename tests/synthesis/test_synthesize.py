@@ -1,4 +1,4 @@
-"""Samples are what ran and what was computed; what failed has a row; what runs can harm nothing."""
+"""Samples are what was executed or computed; what failed has a row; what is executed can harm nothing."""
 
 from pathlib import Path
 
@@ -29,11 +29,11 @@ CPU_SECONDS, MEMORY = 5, 1024**3
 
 def outcome(code: str) -> str:
     """How a program ends in the sandbox."""
-    result, failure = sandbox.run({"programs": [{"code": code}]}, 1, MEMORY)
+    result, failure = sandbox.execute({"programs": [{"code": code}]}, 1, MEMORY)
     return failure or result[0]["failure"] or result[0]["printed"]
 
 
-def test_the_stage_gives_the_same_bytes_again_and_its_account_adds_up(tmp_path: Path) -> None:
+def test_the_stage_gives_the_same_bytes_again_and_its_report_adds_up(tmp_path: Path) -> None:
     outputs = []
     for name in ("one", "other"):
         context = StageContext.for_test("synthesize", SMALL, {}, tmp_path / name)
@@ -69,14 +69,14 @@ def test_no_question_is_held_out(tmp_path: Path) -> None:
                     assert split_of(line.removeprefix("Question: ")) == "train"
 
 
-def test_the_account_does_not_depend_on_what_a_failed_example_prints() -> None:
-    def ran(printed: str, failure: str | None) -> list[str]:
+def test_the_audit_does_not_depend_on_what_a_failed_example_prints() -> None:
+    def ids(printed: str, failure: str | None) -> list[str]:
         row = {"name": "m", "before": [], "source": "token()\n", "printed": printed, "failure": failure}
         found = doctests.samples({"module": "m", "failure": None, "result": {"doctests": [row], "signatures": []}})
         return [str(sample.document().id) for sample in found]
 
-    assert ran("a1\n", "output_differs") == ran("b2\n", "output_differs")
-    assert ran("a1\n", None) != ran("b2\n", None)
+    assert ids("a1\n", "output_differs") == ids("b2\n", "output_differs")
+    assert ids("a1\n", None) != ids("b2\n", None)
 
 
 def test_a_wrong_program_fails_its_check() -> None:

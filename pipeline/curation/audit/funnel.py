@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.files import read_json
-from pipeline.core.terminal import one_line
+from pipeline.core.terminal import one_line, text_table
 
 HEADER = ("step", "in", "kept", "removed", "edited", "characters kept")
 EXAMPLE_CHARACTERS = 80
@@ -23,15 +23,12 @@ def report_lines(directory: Path) -> list[str]:
     return lines
 
 
-def _table(steps: list[dict[str, Any]]) -> Iterator[str]:
+def _table(steps: list[dict[str, Any]]) -> list[str]:
     rows: list[tuple[str, ...]] = [HEADER]
     for step in steps:
         numbers = (step["in"], step["kept"], step["removed"], step["edited"], step["characters_kept"])
         rows.append((step["step"], *(f"{number:,}" for number in numbers)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    for row in rows:
-        name, *numbers = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join([name.strip().ljust(widths[0]), *numbers])
+    return text_table(rows, right=range(1, len(HEADER)))
 
 
 def _reasons(step: dict[str, Any], examples: dict[str, Any]) -> Iterator[str]:

@@ -49,8 +49,8 @@ class SftDataConfig:
         return benchmark_content(self.decontamination)
 
     def __post_init__(self) -> None:
-        from pipeline.environments import DOMAINS
+        from pipeline.environments import ENVIRONMENT_NAMES
 
         _positive(self, "conversations", "preference_pairs", "preference_validation_pairs")
         _share(self, "faulty_share", "multi_turn_share", "terse_share", "abstaining_share", "validation_share")
-        check_weights(self.domain_weights, (*DOMAINS, "documentation"))
+        check_weights(self.domain_weights, (*ENVIRONMENT_NAMES, "documentation"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import accumulate, cycle
 
-from pipeline.environments import DOMAINS, Problem, problems, split_of
+from pipeline.environments import ENVIRONMENT_NAMES, Problem, problems, split_of
 from pipeline.environments.answers import DOES_NOT_KNOW
 from pipeline.inference.chat import Message, to_messages
 from pipeline.posttraining.data.config import SftDataConfig
@@ -64,7 +64,7 @@ def raw_conversations(config: SftDataConfig, seed: int, draw: random.Random) -> 
     """
     counts = _counts(config)
     conversations: list[Conversation] = []
-    for environment in DOMAINS:
+    for environment in ENVIRONMENT_NAMES:
         drawn = problems(environment, counts.get(environment, 0), seed, "train", config.problems)
         position = 0
         while position < len(drawn):
@@ -84,7 +84,7 @@ def raw_conversations(config: SftDataConfig, seed: int, draw: random.Random) -> 
     draw.shuffle(conversations)
     held_out = [
         problem
-        for environment in DOMAINS
+        for environment in ENVIRONMENT_NAMES
         if counts.get(environment)
         for problem in problems(environment, 8, seed, "held_out", config.problems)
     ]
@@ -95,9 +95,9 @@ def raw_conversations(config: SftDataConfig, seed: int, draw: random.Random) -> 
 
 
 def _response(problem: Problem, config: SftDataConfig, draw: random.Random) -> str:
-    if problem.domain == "general_chat" and draw.random() < config.terse_share:
+    if problem.environment == "general_chat" and draw.random() < config.terse_share:
         return short_chat_response(problem.answer)
-    if problem.domain not in NEVER_ABSTAINS and draw.random() < config.abstaining_share:
+    if problem.environment not in NEVER_ABSTAINS and draw.random() < config.abstaining_share:
         return DOES_NOT_KNOW
     return problem.solution
 
@@ -150,7 +150,7 @@ def unnormalized_text(conversation: Conversation, draw: random.Random, held_out:
 def held_out_prompt(conversation: Conversation, draw: random.Random, held_out: list[Problem]) -> Conversation:
     """The question is one of those held out for evaluation."""
     problem = draw.choice(held_out)
-    return Conversation(to_messages(problem.prompt, problem.solution), problem.domain, (problem,))
+    return Conversation(to_messages(problem.prompt, problem.solution), problem.environment, (problem,))
 
 
 def endless_repetition(conversation: Conversation, draw: random.Random, held_out: list[Problem]) -> Conversation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from pipeline.environments import DOMAINS, Problem, ProblemConfig, problems
+from pipeline.environments import ENVIRONMENT_NAMES, Problem, ProblemConfig, problems
 from pipeline.environments.chat import RUDE
 from pipeline.environments.registry import Split
 from pipeline.inference.chat import Message, to_messages
@@ -23,7 +23,7 @@ Rejection = Callable[[Problem, Problem, random.Random], str]
 
 
 def _terse(problem: Problem, other: Problem, draw: random.Random) -> str:
-    return short_chat_response(problem.answer) if problem.domain == "general_chat" else other.solution
+    return short_chat_response(problem.answer) if problem.environment == "general_chat" else other.solution
 
 
 def _off_topic(problem: Problem, other: Problem, draw: random.Random) -> str:
@@ -70,7 +70,7 @@ def preference_pairs(
         draw: of everything else that is random.
     """
     chat = problems("general_chat", round(count * CHAT_SHARE), seed, split, problem_config)
-    others = [environment for environment in DOMAINS if environment != "general_chat"]
+    others = [environment for environment in ENVIRONMENT_NAMES if environment != "general_chat"]
     rest = count - len(chat)
     each = -(-rest // len(others))
     of_others = [
@@ -81,7 +81,7 @@ def preference_pairs(
     pairs = []
     for position, problem in enumerate(mixed):
         # Chat is compared with chat.
-        candidates = chat if problem.domain == "general_chat" else mixed
+        candidates = chat if problem.environment == "general_chat" else mixed
         other = draw.choice(candidates)
         while other.solution == problem.solution:
             other = draw.choice(candidates)

@@ -77,10 +77,10 @@ class RlConfig(TrainingConfig):
         return benchmark_content(self.decontamination)
 
     def __post_init__(self) -> None:
-        from pipeline.environments import DOMAINS
+        from pipeline.environments import ENVIRONMENT_NAMES
 
         super().__post_init__()
-        check_weights(self.domain_weights, DOMAINS)
+        check_weights(self.domain_weights, ENVIRONMENT_NAMES)
         for domain in self.reward_model_domains:
             if domain not in self.domain_weights:
                 raise ValueError(f"reward_model_domains names {domain!r}, set only domains with a weight")

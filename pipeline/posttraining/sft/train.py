@@ -10,7 +10,7 @@ from trl.trainer.sft_config import SFTConfig as TrlConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from pipeline.core.context import StageContext, StageResult
-from pipeline.environments import DOMAINS
+from pipeline.environments import ENVIRONMENT_NAMES
 from pipeline.inference.chat import Message
 from pipeline.inference.loading import load_model
 from pipeline.posttraining.common.callbacks import StageCallback
@@ -81,7 +81,7 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     after = assistant_loss(load_model(checkpoint), held_out, *limits)
     result = evaluate_by_sampling(
         checkpoint,
-        eval_problems(DOMAINS, config.probe, config.problems),
+        eval_problems(ENVIRONMENT_NAMES, config.probe, config.problems),
         config.probe,
         config.max_completion_length,
     )

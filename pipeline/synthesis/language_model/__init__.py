@@ -1,4 +1,5 @@
-"""Samples that a language model writes, kept only after a check that is not its own opinion.
+"""Pages and problems turned into samples that a language model writes, each kept only after a check by a program.
 
-`prompts` (what is asked) → `seeds` (about what) → `rollouts` (through `endpoint` and `replies`) → `checks` → samples.
+`generate.samples` is the entry point. `prompts` says what is asked, `seeds` about which documents; `rollouts` sends the
+requests of one seed through `endpoint` and `response_cache`; `checks` and `code_checks` turn completions into samples.
 """

@@ -1,4 +1,4 @@
-"""What is held against a reply before it is kept: its page, a computed answer, or a run."""
+"""Checks of a reply against the page or problem that it is about; `code_checks` has the check of programs."""
 
 import json
 import re
@@ -11,35 +11,48 @@ from pipeline.curation.text.language_id import identify
 from pipeline.curation.text.normalized_words import normalized_words
 from pipeline.environments import verify
 from pipeline.synthesis.language_model.prompts import ChainOfThought, Prompt, QuestionAnswers, Rephrase
-from pipeline.synthesis.language_model.rollouts import Draft
+from pipeline.synthesis.language_model.rollouts import Completion
 from pipeline.synthesis.language_model.seeds import PROBLEM
 from pipeline.synthesis.sample import Sample
 
-COPIED_WORDS = 5
+COPIED_NGRAM_WORDS = 5
+"""Words of the n-grams that `maximum_copied` counts."""
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 INNER_CAPITAL = re.compile(r"(?<=[\w,;] )[^\W\d_a-z]\w+")
-"""A word with a capital that begins no sentence: where a script has capitals, nearly always a name."""
-SPEAKS_OF_TASK = re.compile(r"\A(sure|certainly|of course|here(’|')?s?( is| are)?\b|as an ai\b)|rephras", re.IGNORECASE)
-FENCE = re.compile(r"\A```(?:json)?\s*\n(.*?)\n```\s*\Z", re.DOTALL)
+"""A word with a capital that does not begin a sentence: where a script has capitals, nearly always a name."""
+TALK_ABOUT_TASK = re.compile(
+    r"\A(sure|certainly|of course|here(’|')?s?( is| are)?\b|as an ai\b)|rephras", re.IGNORECASE
+)
+JSON_FENCE = re.compile(r"\A```(?:json)?\s*\n(.*?)\n```\s*\Z", re.DOTALL)
 
 
-def check(name: str, prompt: Prompt, seed: Document, draft: Draft) -> Sample:
-    """The sample of a draft, or one that says why it failed. For everything but code, which must run."""
+def check(name: str, prompt: Prompt, seed: Document, completion: Completion) -> Sample:
+    """Turns a completion into a sample, which says how it was checked or why it failed.
+
+    For prompts of every kind but `code_with_tests`.
+
+    Args:
+        name: the prompt's name, for the sample's origin.
+        prompt: what was asked, with the limits of the check.
+        seed: the document that the model was asked about.
+        completion: what it wrote.
+    """
     origin = f"language_model/{name}/{seed.id}"
-    if draft.failure is not None:
+    if completion.failure is not None:
         return Sample(
-            prompt.domain, origin, draft.text, "none", failure=draft.failure, value=draft.value,
-            threshold=draft.threshold,
+            prompt.domain, origin, completion.text, "none", failure=completion.failure, value=completion.value,
+            threshold=completion.threshold,
         )  # fmt: skip
     if isinstance(prompt, ChainOfThought):
-        return _graded(prompt, origin, seed, draft.text)
+        return _check_chain_of_thought(prompt, origin, seed, completion.text)
     if isinstance(prompt, QuestionAnswers):
-        return _answered(prompt, origin, seed.text, draft.text)
+        return _check_question_answers(prompt, origin, seed.text, completion.text)
     assert isinstance(prompt, Rephrase)
-    return _rephrased(prompt, origin, seed.text, draft.text)
+    return _check_rephrase(prompt, origin, seed.text, completion.text)
 
 
-def _graded(prompt: ChainOfThought, origin: str, seed: Document, reply: str) -> Sample:
+def _check_chain_of_thought(prompt: ChainOfThought, origin: str, seed: Document, reply: str) -> Sample:
+    """The question with the reply, if that gives reasons and the environment's verifier finds the computed answer."""
     question = str(seed.metadata[PROBLEM]["prompt"])
     text = f"Question: {question}\nAnswer: {reply}"
     if (words := len(reply.split())) < prompt.minimum_words:
@@ -54,17 +67,17 @@ def _graded(prompt: ChainOfThought, origin: str, seed: Document, reply: str) -> 
     )  # fmt: skip
 
 
-def _answered(prompt: QuestionAnswers, origin: str, page: str, reply: str) -> Sample:
-    """The page with those questions whose answers stand in it, word for word."""
-    pairs = _pairs(reply)
+def _check_question_answers(prompt: QuestionAnswers, origin: str, page: str, reply: str) -> Sample:
+    """The page followed by the questions whose answers it has word for word, and that do not give them away."""
+    pairs = _parse_pairs(reply)
     if pairs is None:
         return Sample(prompt.domain, origin, reply, "none", failure="not_the_wanted_json")
-    page_words = _spaced(page)
+    page_words = _spaced_words(page)
     kept: dict[str, str] = {}
     for question, answer in pairs:
         answer_words = normalized_words(answer)[0]
         stands_there = f" {' '.join(answer_words)} " in page_words
-        given_away = f" {' '.join(answer_words)} " in _spaced(question)
+        given_away = f" {' '.join(answer_words)} " in _spaced_words(question)
         if (
             question.endswith(("?", "？", "؟"))
             and 0 < len(answer_words) <= prompt.maximum_answer_words
@@ -79,8 +92,9 @@ def _answered(prompt: QuestionAnswers, origin: str, page: str, reply: str) -> Sa
     return Sample(prompt.domain, origin, text, "answers stand in the page", prompts=tuple(each for each, _ in chosen))
 
 
-def _pairs(reply: str) -> list[tuple[str, str]] | None:
-    if (fenced := FENCE.match(reply)) is not None:
+def _parse_pairs(reply: str) -> list[tuple[str, str]] | None:
+    """The questions and answers of a JSON list of objects, in a code fence or not; None for any other text."""
+    if (fenced := JSON_FENCE.match(reply)) is not None:
         reply = fenced.group(1)
     try:
         found: Any = json.loads(reply)
@@ -99,24 +113,30 @@ def _pairs(reply: str) -> list[tuple[str, str]] | None:
     return pairs
 
 
-def _spaced(text: str) -> str:
+def _spaced_words(text: str) -> str:
+    """The normalized words with one space around each, so that a phrase is found at word boundaries alone."""
     return f" {' '.join(normalized_words(text)[0])} "
 
 
-def _rephrased(prompt: Rephrase, origin: str, page: str, reply: str) -> Sample:
-    """The reply, if it says what the page says, in other words, and nothing else."""
+def _check_rephrase(prompt: Rephrase, origin: str, page: str, reply: str) -> Sample:
+    """The reply, if it has the page's language, its numbers and names and no others, and copies little of it."""
     page_words, words = normalized_words(page)[0], normalized_words(reply)[0]
-    if SPEAKS_OF_TASK.search(reply):
+    if TALK_ABOUT_TASK.search(reply):
         return Sample(prompt.domain, origin, reply, "none", failure="speaks_of_the_task")
     if identify(reply)[0] != identify(page)[0]:
         return Sample(prompt.domain, origin, reply, "none", failure="another_language")
-    vocabulary = set(page_words)
+    vocabulary, page_ngrams = set(page_words), _ngrams(page_words)
     names = [normalized_words(name)[0] for name in INNER_CAPITAL.findall(reply)]
     numbers, page_numbers = NUMBER.findall(reply), set(NUMBER.findall(page))
     measured: tuple[LimitCheck, ...] = (
         ("too_short", len(words) / max(len(page_words), 1), ">=", prompt.minimum_length),
         ("too_long", len(words) / max(len(page_words), 1), "<=", prompt.maximum_length),
-        ("copied", _share([run in _runs(page_words) for run in _runs(words)], 0.0), "<=", prompt.maximum_copied),
+        (
+            "copied",
+            _share([ngram in page_ngrams for ngram in _ngrams(words)], 0.0),
+            "<=",
+            prompt.maximum_copied,
+        ),
         ("numbers_not_in_the_page", _share([each in page_numbers for each in numbers]), ">=", prompt.minimum_numbers),
         ("names_not_in_the_page", _share([set(each) <= vocabulary for each in names]), ">=", prompt.minimum_names),
     )
@@ -128,9 +148,10 @@ def _rephrased(prompt: Rephrase, origin: str, page: str, reply: str) -> Sample:
     )
 
 
-def _runs(words: list[str]) -> set[tuple[str, ...]]:
-    return {tuple(words[start : start + COPIED_WORDS]) for start in range(len(words) - COPIED_WORDS + 1)}
+def _ngrams(words: list[str]) -> set[tuple[str, ...]]:
+    return {tuple(words[start : start + COPIED_NGRAM_WORDS]) for start in range(len(words) - COPIED_NGRAM_WORDS + 1)}
 
 
 def _share(found: list[bool], of_none: float = 1.0) -> float:
+    """The share of true values; `of_none` if there are no values."""
     return sum(found) / len(found) if found else of_none

@@ -1,4 +1,4 @@
-"""Prompts to samples: datatrove's inference runner asks, the checks decide."""
+"""Prompts turned into samples: datatrove's inference runner sends the requests, the checks decide what is kept."""
 
 import os
 import shutil
@@ -22,60 +22,63 @@ from pipeline.synthesis.language_model.code_checks import check_code
 from pipeline.synthesis.language_model.endpoint import EndpointRunner
 from pipeline.synthesis.language_model.prompts import CodeWithTests, Prompt
 from pipeline.synthesis.language_model.response_cache import ResponseCache
-from pipeline.synthesis.language_model.rollouts import ChatClient, Draft, rollout_of
-from pipeline.synthesis.language_model.seeds import seeds_of
+from pipeline.synthesis.language_model.rollouts import ChatClient, Completion, rollout_of
+from pipeline.synthesis.language_model.seeds import seed_documents
 from pipeline.synthesis.sample import Sample
 
 ORIGIN = "language_model"
-DRAFTS = "drafts"
-FILE = "drafts.jsonl.gz"
+COMPLETIONS = "completions"
+FILE = "completions.jsonl.gz"
 REQUESTS = "requests.json"
 
 
 def samples(context: StageContext[SynthesizeConfig]) -> Iterator[Sample]:
-    """The samples of all prompts, in the order of their names and seeds. None without a language model.
+    """The samples of all prompts in the order of their names and seed documents; none without a language model.
+
+    Failed samples are among them, each with its reason. When all are made, the counts of requests and tokens are
+    written beside the output, for `request_metrics`.
 
     Raises:
-        Requeue: after a stop signal; replies are kept.
+        Requeue: after a stop signal; the replies so far are in the cache.
         UserError: if the server cannot be used, or fails too often.
     """
     settings = context.config.language_model
     if settings is None:
         return
-    with ResponseCache(Path(settings.cache)) as replies:
-        client = ChatClient(settings, replies, context.seed, context.stop_requested)
+    with ResponseCache(Path(settings.cache)) as cache:
+        client = ChatClient(settings, cache, context.seed, context.stop_requested)
         for name, prompt in settings.load().items():
-            seeds = seeds_of(context, name, prompt)
+            seeds = seed_documents(context, name, prompt)
             context.progress.start(len(seeds), "seeds", name)
-            drafts = _drafts(context, settings, name, prompt, client, seeds)
-            yield from _checked(context, settings, name, prompt, seeds, drafts)
+            completions = _completions(context, settings, name, prompt, client, seeds)
+            yield from _check_completions(context, settings, name, prompt, seeds, completions)
         client.check_failures()
     write_json(context.output / REQUESTS, client.counts())
 
 
-def requests(context: StageContext[SynthesizeConfig]) -> dict[str, float]:
-    """What the model was asked, as metrics of the stage."""
+def request_metrics(context: StageContext[SynthesizeConfig]) -> dict[str, float]:
+    """Requests, failures and tokens of the language model as metrics of the stage; empty if none was asked."""
     path = context.output / REQUESTS
     return {f"language_model/{name}": float(value) for name, value in read_json(path).items()} if path.exists() else {}
 
 
 def prompt_of(document: Document) -> str | None:
-    """Name of the prompt that a document was written to; None for one that no model wrote."""
+    """Name of the prompt that a model wrote the document to, or None if a program wrote it."""
     maker, _, rest = document.metadata["origin"].partition("/")
     return rest.partition("/")[0] if maker == ORIGIN else None
 
 
-def _drafts(
+def _completions(
     context: StageContext[SynthesizeConfig],
     settings: LanguageModelConfig,
     name: str,
     prompt: Prompt,
     client: ChatClient,
     seeds: list[Document],
-) -> dict[str, list[Draft]]:
-    """What came of each seed, by its id."""
+) -> dict[str, list[Completion]]:
+    """The completions of each seed document, by its id."""
     folder = context.state / ORIGIN / name
-    # An earlier attempt's replies are in the cache; its files may be cut short.
+    # The replies of an attempt before this one are in the cache; its file may be cut short.
     shutil.rmtree(folder, ignore_errors=True)
 
     def done() -> None:
@@ -91,15 +94,15 @@ def _drafts(
             max_concurrent_generations=settings.concurrency,
         ),
         output_writer=JsonlWriter(str(folder), FILE),
-        metadata_key=DRAFTS,
+        metadata_key=COMPLETIONS,
     )
     try:
         runner.run(iter(seeds))
     except InferenceError as error:
-        raise _behind(error) from None
-    # Each seed has one rollout; the runner itself logs a document that it cannot write, and goes on.
+        raise _root_cause(error) from None
+    # Each seed has one rollout. A document that the runner cannot write is logged and left out, so they are counted.
     found = {
-        str(document.id): [Draft(**draft) for draft in document.metadata[DRAFTS][0]]
+        str(document.id): [Completion(**completion) for completion in document.metadata[COMPLETIONS][0]]
         for document in read_documents(folder / FILE)
     }
     if len(found) < len(seeds):
@@ -110,8 +113,8 @@ def _drafts(
     return found
 
 
-def _behind(error: BaseException) -> BaseException:
-    """What went wrong, which the runner wraps: a stop, the user's error, or a fault of ours."""
+def _root_cause(error: BaseException) -> BaseException:
+    """What the runner's error wraps: a stop signal, a user's error, or else the error itself."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, Requeue):
@@ -120,17 +123,18 @@ def _behind(error: BaseException) -> BaseException:
     return as_user_error(error, "language_model") or error
 
 
-def _checked(
+def _check_completions(
     context: StageContext[SynthesizeConfig],
     settings: LanguageModelConfig,
     name: str,
     prompt: Prompt,
     seeds: list[Document],
-    drafts: dict[str, list[Draft]],
+    completions: dict[str, list[Completion]],
 ) -> Iterator[Sample]:
-    pairs = [(seed, draft) for seed in seeds for draft in drafts[str(seed.id)]]
+    """A sample for each completion, in the order of the seeds; code runs in sandboxed processes side by side."""
+    pairs = [(seed, completion) for seed in seeds for completion in completions[str(seed.id)]]
     if not isinstance(prompt, CodeWithTests):
-        yield from (check(name, prompt, seed, draft) for seed, draft in pairs)
+        yield from (check(name, prompt, seed, completion) for seed, completion in pairs)
         return
     config = context.config
     run = partial(check_code, name, prompt, cpu_seconds=settings.cpu_seconds, memory_bytes=config.memory_bytes)

@@ -1,4 +1,4 @@
-"""What a language model is asked for: one YAML file per kind of sample, with prompts and limits."""
+"""What a language model is asked for: a YAML file per prompt, with its templates and the limits of its check."""
 
 import string
 from abc import ABC, abstractmethod
@@ -11,20 +11,22 @@ import yaml
 
 from pipeline.core.config import build, nearest
 from pipeline.core.errors import ConfigError, RecipeError
-from pipeline.environments import DOMAINS as ENVIRONMENTS
+from pipeline.environments import ENVIRONMENT_NAMES
 
 SAMPLE_DOMAINS = ("synthetic", "long_cot", "language_instructions", "code_instructions")
-"""Domains of the mixtures that synthesis fills."""
+"""Domains of the training data that synthesis fills."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How the model is to draw one reply."""
+    """Sampling parameters of one request, as the OpenAI interface has them."""
 
     maximum_tokens: int = 1_024
     """Most tokens of a reply. One that is cut short is not kept."""
     temperature: float = 0.7
+    """0 takes the likeliest token each time; larger values draw more freely."""
     top_p: float = 0.95
+    """Only the likeliest tokens are drawn from, so many that their probabilities add up to this."""
 
     def __post_init__(self) -> None:
         if self.maximum_tokens < 1:
@@ -37,14 +39,17 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt(ABC):
-    """What all kinds have."""
+    """What prompts of all kinds have: where samples go, how many are asked for, and the template of the first message.
+
+    The subclasses are the kinds; a file's key `kind` chooses one of them.
+    """
 
     fields: ClassVar[dict[str, frozenset[str]]] = {"prompt": frozenset({"page"})}
-    """Templates and what each must hold in braces."""
+    """Fields that are templates, with the names that each must have in braces."""
     optional_fields: ClassVar[frozenset[str]] = frozenset()
-    """What they may hold beside that."""
+    """Names that all templates may have in braces beside those."""
     checked: ClassVar[str]
-    """How samples are checked, for the disclosure."""
+    """How samples are checked, in the words of the data disclosure."""
 
     domain: str
     """Domain that the samples go to."""
@@ -59,7 +64,7 @@ class Prompt(ABC):
     @property
     @abstractmethod
     def seed_data(self) -> str:
-        """What samples are made from, for the disclosure."""
+        """What the samples are made from, in the words of the data disclosure."""
 
     def __post_init__(self) -> None:
         if self.domain not in SAMPLE_DOMAINS:
@@ -87,31 +92,32 @@ class PagePrompt(Prompt):
 
     @property
     def seed_data(self) -> str:
-        """What samples are made from, for the disclosure."""
+        """The pages or problems that samples are made from, in the words of the data disclosure."""
         return f"pages of {self.pages}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rephrase(PagePrompt):
-    """The page in other words (WRAP, arXiv 2401.16380), held against the page: nothing new, nothing copied."""
+    """Asks for the page in other words (WRAP, arXiv 2401.16380); kept if nothing is invented and little is copied."""
 
     checked: ClassVar[str] = "numbers, names, length and language were held against the page"
 
     kind: Literal["rephrase"]
     minimum_length: float = 0.3
-    """Words of the reply, as a share of the page's."""
+    """Least words of the reply, as a share of the page's."""
     maximum_length: float = 1.5
+    """Most words of the reply, as a share of the page's."""
     maximum_copied: float = 0.6
-    """Share of the reply's runs of five words that the page has as well."""
+    """Most share of the reply's n-grams of five words that the page has as well."""
     minimum_numbers: float = 1.0
-    """Share of the reply's numbers that the page has as well."""
+    """Least share of the reply's numbers that the page has as well."""
     minimum_names: float = 0.9
-    """Share of the words with a capital inside sentences that the page has as well."""
+    """Least share of the words with a capital inside sentences that the page has as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionAnswers(PagePrompt):
-    """Questions about a page; those stay whose answer stands in it, appended to it as in Nemotron-CC."""
+    """Asks for questions with answers; those whose answer the page has word for word go below it, as in Nemotron-CC."""
 
     checked: ClassVar[str] = "every answer stands in the page"
 
@@ -124,7 +130,7 @@ class QuestionAnswers(PagePrompt):
 
 @dataclass(frozen=True, kw_only=True)
 class ChainOfThought(Prompt):
-    """Reasoned solutions of problems whose answer was computed: those stay that an environment's verifier scores 1."""
+    """Asks for reasoned solutions of problems with computed answers; kept if the verifier scores them 1."""
 
     fields: ClassVar[dict[str, frozenset[str]]] = {"prompt": frozenset({"problem"})}
     optional_fields: ClassVar[frozenset[str]] = frozenset({"example", "solution"})
@@ -141,14 +147,14 @@ class ChainOfThought(Prompt):
 
     @property
     def seed_data(self) -> str:
-        """What samples are made from, for the disclosure."""
+        """The pages or problems that samples are made from, in the words of the data disclosure."""
         return f"generated problems: {', '.join(self.environments)}"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in self.environments:
-            if name not in ENVIRONMENTS:
-                raise ValueError(f"environments names {name}, {nearest(name, ENVIRONMENTS)}")
+            if name not in ENVIRONMENT_NAMES:
+                raise ValueError(f"environments names {name}, {nearest(name, ENVIRONMENT_NAMES)}")
         if not self.environments:
             raise ValueError("environments is empty, name at least one")
         if self.difficulty not in (1, 2, 3):
@@ -157,8 +163,11 @@ class ChainOfThought(Prompt):
 
 @dataclass(frozen=True, kw_only=True)
 class CodeWithTests(PagePrompt):
-    """Programs with tests that ran: an instruction from a snippet (OSS-Instruct, arXiv 2312.02120), made harder in
-    rounds (Evol-Instruct, arXiv 2304.12244), then solved."""
+    """Asks for programs with tests, kept if the tests pass.
+
+    The model invents an instruction from a snippet of code (OSS-Instruct, arXiv 2312.02120), makes it harder in rounds
+    (Evol-Instruct, arXiv 2304.12244), then solves each version.
+    """
 
     fields: ClassVar[dict[str, frozenset[str]]] = {
         "prompt": frozenset({"page"}),
@@ -176,14 +185,16 @@ class CodeWithTests(PagePrompt):
     snippet_lines: int = 15
     """Lines of a page that one instruction is inspired by (OSS-Instruct: 1 to 15)."""
     rounds: int = 0
-    """How often the instruction is made harder (Granite 3.0: 5). Each version that passes the gates is solved."""
+    """How often the instruction is made harder (Granite 3.0: 5). Each version that is an instruction is solved."""
     minimum_instruction_words: int = 5
+    """A text with fewer is no instruction."""
     maximum_instruction_words: int = 250
+    """A text with more is no instruction."""
     minimum_assertions: int = 3
-    """Assertions in the tests."""
+    """Least number of assertions in the tests."""
 
 
-STAGE_TYPES: dict[str, type[Prompt]] = {
+PROMPT_TYPES: dict[str, type[Prompt]] = {
     "rephrase": Rephrase,
     "question_answers": QuestionAnswers,
     "chain_of_thought": ChainOfThought,
@@ -192,10 +203,10 @@ STAGE_TYPES: dict[str, type[Prompt]] = {
 
 
 def load_prompts(folder: Path, names: Iterable[str] | None = None) -> dict[str, Prompt]:
-    """The prompts of a folder by name, checked, in the order of their names.
+    """The prompts of a folder by name, in the order of their names; all, or those that are named.
 
     Raises:
-        RecipeError: for a folder without prompts, or one that cannot be used.
+        RecipeError: for a folder without prompts, a name without a file, or a prompt that cannot be used.
     """
     paths = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     if not paths:
@@ -207,7 +218,7 @@ def load_prompts(folder: Path, names: Iterable[str] | None = None) -> dict[str, 
 
 
 def load_prompt(path: Path) -> Prompt:
-    """One prompt.
+    """Reads a prompt from a YAML file and checks it.
 
     Raises:
         RecipeError: if it cannot be used; the line names file, key, value and what to do.
@@ -219,10 +230,10 @@ def load_prompt(path: Path) -> Prompt:
     if not isinstance(mapping, dict) or not all(isinstance(key, str) for key in mapping):
         raise RecipeError(f"{path}: not a mapping, start it with `kind:`")
     kind = mapping.get("kind")
-    if kind not in STAGE_TYPES:
-        raise RecipeError(f"{path}: kind={kind}: unknown kind, {nearest(str(kind), STAGE_TYPES)}")
+    if kind not in PROMPT_TYPES:
+        raise RecipeError(f"{path}: kind={kind}: unknown kind, {nearest(str(kind), PROMPT_TYPES)}")
     try:
-        return build(STAGE_TYPES[kind], mapping, str(path))
+        return build(PROMPT_TYPES[kind], mapping, str(path))
     except ConfigError as error:
         raise RecipeError(str(error)) from None
 

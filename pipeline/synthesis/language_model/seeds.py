@@ -1,4 +1,4 @@
-"""What the model is asked about: pages that curation kept, or problems with computed answers."""
+"""Seed documents: what the model is asked about, pages that curation kept or problems with computed answers."""
 
 import hashlib
 import heapq
@@ -14,14 +14,24 @@ from pipeline.synthesis.config import SynthesizeConfig
 from pipeline.synthesis.language_model.prompts import ChainOfThought, CodeWithTests, PagePrompt, Prompt
 
 PROBLEM = "problem"
+"""Key of a seed document's metadata: the record of the problem whose prompt is its text."""
 EXAMPLE = "example"
+"""Key of a seed document's metadata: the record of another problem, with its solution, to show the wanted form."""
 
 
-def seeds_of(context: StageContext[SynthesizeConfig], name: str, prompt: Prompt) -> list[Document]:
-    """The seeds of a prompt, each with its own id: a function of the run's seed and of what is there.
+def seed_documents(context: StageContext[SynthesizeConfig], name: str, prompt: Prompt) -> list[Document]:
+    """The documents that a prompt is asked about, at most `prompt.count` of them, each with an id of its own.
+
+    They depend on the run's seed and the corpus alone, so that an interrupted stage finds the same requests in the
+    cache when it runs again.
+
+    Args:
+        context: of the stage; prompts about pages read its input `corpus`.
+        name: the prompt's name, which names its random stream.
+        prompt: what is asked.
 
     Raises:
-        DataError: if there are no pages of the domain.
+        DataError: if a prompt is about pages and there are none of its domain, or none long enough.
     """
     seed = context.derive_seed(f"language_model/{name}")
     if isinstance(prompt, ChainOfThought):
@@ -31,19 +41,19 @@ def seeds_of(context: StageContext[SynthesizeConfig], name: str, prompt: Prompt)
 
 
 def _problems(prompt: ChainOfThought, seed: int) -> list[Document]:
-    options = ProblemConfig(difficulty=prompt.difficulty)
+    problem_config = ProblemConfig(difficulty=prompt.difficulty)
     per_environment = -(-prompt.count // len(prompt.environments))
     found: list[Document] = []
     for environment in prompt.environments:
-        # The first problem is the example of all others.
-        example, *posed = problems(environment, per_environment + 1, seed, "train", options)
+        # The first problem is the example for all others.
+        example, *others = problems(environment, per_environment + 1, seed, "train", problem_config)
         found += [
             Document(
                 text=problem.prompt,
                 id=f"{environment}/{number:06d}",
                 metadata={PROBLEM: problem.to_record(), EXAMPLE: example.to_record()},
             )
-            for number, problem in enumerate(posed)
+            for number, problem in enumerate(others)
         ]
     return found[: prompt.count]
 
@@ -55,23 +65,24 @@ def _pages(context: StageContext[SynthesizeConfig], name: str, prompt: PagePromp
     if not folder.is_dir():
         raise DataError(f"{folder}: no documents, set pages of {name} to a domain that was curated")
     long_enough = (page for page in read_folder(folder) if len(page.text.split()) >= prompt.minimum_words)
-    found = heapq.nsmallest(prompt.count, long_enough, key=lambda page: _place(seed, str(page.id)))
-    # Without exact_dedup a domain may hold a content twice.
+    found = heapq.nsmallest(prompt.count, long_enough, key=lambda page: _sampling_key(seed, str(page.id)))
+    # A domain that was curated without exact_dedup may have a page twice.
     chosen = list({page.id: page for page in found}.values())
     if not chosen:
         raise DataError(f"{folder}: no page has {prompt.minimum_words} words, set minimum_words of {name} lower")
     return [
-        Document(text=_shown(prompt, page, seed), id=str(page.id), metadata={"source": page.metadata["source"]})
+        Document(text=_excerpt(prompt, page, seed), id=str(page.id), metadata={"source": page.metadata["source"]})
         for page in chosen
     ]
 
 
-def _place(seed: int, identity: str) -> bytes:
-    return hashlib.sha256(f"{seed}/{identity}".encode()).digest()
+def _sampling_key(seed: int, document_id: str) -> bytes:
+    """The pages with the smallest keys are a random sample, whatever order they are read in."""
+    return hashlib.sha256(f"{seed}/{document_id}".encode()).digest()
 
 
-def _shown(prompt: PagePrompt, page: Document, seed: int) -> str:
-    """The part of a page that the model is shown."""
+def _excerpt(prompt: PagePrompt, page: Document, seed: int) -> str:
+    """The part of a page that the model is shown: random lines of code, or the first lines of prose."""
     lines = page.text.splitlines()
     if isinstance(prompt, CodeWithTests):
         draw = random.Random(f"{seed}/{page.id}")

@@ -33,7 +33,7 @@ def test_prompts_are_from_the_training_split_and_short_enough(checkpoint: Path) 
     mixed = config(domain_weights={"math": 1, "text_to_sql": 1}, prompts=64)
     drawn = training_problems(mixed, 0, tokenizer)
     assert len(drawn) == 64
-    assert {problem.domain for problem in drawn[:2]} == {"math", "text_to_sql"}
+    assert {problem.environment for problem in drawn[:2]} == {"math", "text_to_sql"}
     with pytest.raises(Exception, match="max_prompt_length"):
         training_problems(config(max_prompt_length=4), 0, tokenizer)
 

@@ -1,6 +1,6 @@
 """Reward functions, without a trainer."""
 
-from pipeline.environments import DOMAINS, problems
+from pipeline.environments import ENVIRONMENT_NAMES, problems
 from pipeline.posttraining.rl.prompts import dataset_rows
 from pipeline.posttraining.rl.rewards import reward_function
 
@@ -8,15 +8,15 @@ END = 7
 
 
 def test_each_domain_is_rewarded_by_its_own_function() -> None:
-    drawn = [problem for domain in DOMAINS for problem in problems(domain, 2, 0, "train")]
+    drawn = [problem for domain in ENVIRONMENT_NAMES for problem in problems(domain, 2, 0, "train")]
     rows = dataset_rows(drawn)
     columns = {key: [row[key] for row in rows] for key in rows[0]}
     responses = [[{"role": "assistant", "content": problem.solution}] for problem in drawn]
     ended, cut = [[1, END]] * len(drawn), [[1, 2]] * len(drawn)
-    for domain in DOMAINS:
+    for domain in ENVIRONMENT_NAMES:
         reward = reward_function(domain, END)
         assert reward.__name__ == domain
-        expected = [1.0 if problem.domain == domain else None for problem in drawn]
+        expected = [1.0 if problem.environment == domain else None for problem in drawn]
         assert reward(completions=responses, completion_ids=ended, **columns) == expected
         assert 1.0 not in reward(completions=responses, completion_ids=cut, **columns)
 

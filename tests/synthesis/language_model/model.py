@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.environments import DOMAINS, ProblemConfig, problems
+from pipeline.environments import ENVIRONMENT_NAMES, ProblemConfig, problems
 
 SUM = "Write a function add_{0} that adds {0} to a number."
 PAGES = [
@@ -70,7 +70,7 @@ def answer(prompt: str) -> str:
 
 
 def _solved(question: str) -> str:
-    for domain in DOMAINS:
+    for domain in ENVIRONMENT_NAMES:
         for seed in range(40):
             for problem in problems(domain, 30, seed, "train", ProblemConfig(difficulty=1)):
                 if problem.prompt == question:

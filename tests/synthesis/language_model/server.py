@@ -16,14 +16,14 @@ Answer = Callable[[str], str]
 
 
 class ChatServer(ThreadingHTTPServer):
-    """Answers each prompt with a function of its text, after as many failures as `behaviour` lists."""
+    """Answers each prompt with a function of its text, after as many failures as `behavior` lists."""
 
     daemon_threads = True
 
-    def __init__(self, answer: Answer, behaviour: Callable[[int], tuple[str, ...]] = lambda number: ()) -> None:
-        """`behaviour` takes the number of a distinct request and names what goes wrong before it is answered."""
+    def __init__(self, answer: Answer, behavior: Callable[[int], tuple[str, ...]] = lambda number: ()) -> None:
+        """`behavior` takes the number of a distinct request and names what goes wrong before it is answered."""
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.answer, self.behaviour = answer, behaviour
+        self.answer, self.behavior = answer, behavior
         self.tokens = 10
         """Tokens that each reply counts."""
         self.slow_seconds = 4.0
@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
             number = server.numbers.setdefault(body, len(server.numbers))
             attempt = server.attempts[body]
             server.attempts[body] += 1
-        wrong = server.behaviour(number)
+        wrong = server.behavior(number)
         time.sleep(server.delay_seconds)
         text = server.answer(json.loads(body)["messages"][0]["content"])
         choice = {"message": {"role": "assistant", "content": text}, "finish_reason": server.finish_reason}

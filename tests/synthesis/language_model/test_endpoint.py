@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.synthesis.language_model import generate
-from pipeline.synthesis.language_model.rollouts import FEWEST_JUDGED
+from pipeline.synthesis.language_model.rollouts import MINIMUM_REQUESTS_JUDGED
 from pipeline.synthesis.sample import Sample
 from tests.synthesis.language_model.conftest import Context
 from tests.synthesis.language_model.model import answer, write_prompts
@@ -51,7 +51,7 @@ def test_a_server_that_always_fails_ends_the_stage(tmp_path: Path, context_of: C
         ask(context_of, server, prompts, retries=1)
     assert "maximum_failed_share=0.05" in str(error.value)
     # It ends soon, not after all 400.
-    assert len(server.attempts) < 3 * FEWEST_JUDGED
+    assert len(server.attempts) < 3 * MINIMUM_REQUESTS_JUDGED
 
 
 def test_few_failures_among_few_requests_count_at_the_end(tmp_path: Path, context_of: Context) -> None:

@@ -31,8 +31,8 @@ def badly(number: int) -> tuple[str, ...]:
 def test_a_bad_server_gives_what_a_good_one_gives(tmp_path: Path, context_of: Context) -> None:
     prompts = write_prompts(tmp_path / "prompts")
     outputs = []
-    for name, behaviour in (("good", lambda number: ()), ("bad", badly)):
-        with serving(ChatServer(answer, behaviour)) as server:
+    for name, behavior in (("good", lambda number: ()), ("bad", badly)):
+        with serving(ChatServer(answer, behavior)) as server:
             context = context_of(server, prompts, name, timeout_seconds=2.0)
             result = synthesize.run(context)
         outputs.append(context.output)
@@ -101,7 +101,7 @@ def test_the_budget_holds(tmp_path: Path, context_of: Context, limit: int) -> No
     assert unasked == 28 - server.answered
     # What could still be afforded was asked.
     assert unasked == 0 or server.answered * 850 + 900 > limit
-    assert generate.requests(context)["language_model/tokens"] == server.answered * 850
+    assert generate.request_metrics(context)["language_model/tokens"] == server.answered * 850
 
 
 def test_replies_cut_short_or_empty_are_not_kept(tmp_path: Path, context_of: Context) -> None:
