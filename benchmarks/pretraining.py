@@ -35,13 +35,13 @@ from pipeline.core.context import StageContext
 from pipeline.core.files import write_json
 from pipeline.pretraining.config import PhaseConfig
 from pipeline.pretraining.data.stream import TokenStream
-from pipeline.pretraining.engine import step_checkpoints as resuming
 from pipeline.pretraining.engine.engine import (
     join_process_group,
     leave_process_group,
     prepare_process_group,
     start_engine,
 )
+from pipeline.pretraining.engine.step_checkpoints import StepCheckpoints
 from pipeline.pretraining.model.model import build_model, build_training_model, granite_config, initialize
 from pipeline.pretraining.model_config import ModelConfig
 from pipeline.pretraining.schedules import schedule_of
@@ -119,7 +119,7 @@ def ours(phase: PhaseConfig, tokens: Path, work: Path) -> list[float]:
     """Seconds of each step of this engine's trainer."""
     context = StageContext.for_test("phase", phase, {}, work)
     join_process_group()
-    checkpoints = resuming.StepCheckpoints(work / "state" / "steps", phase, 0)
+    checkpoints = StepCheckpoints(work / "state" / "steps", phase, 0)
     engine = start_engine(build_training_model(model_of(phase), phase), phase, 1)
     stream = TokenStream(tokens, phase.mixture, phase.context, seed=0)
 

@@ -178,7 +178,7 @@ class PhaseConfig:
     log_every_steps: int = field(default=10, metadata=EXCLUDED)
     """Steps between records of the tracker."""
     peak_flops: float | None = field(default=None, metadata=EXCLUDED)
-    """Dense FLOP/s of a rank's hardware, to report utilisation; null looks a known GPU up and else reports none."""
+    """Dense FLOP/s of a rank's hardware, to report utilization; null looks a known GPU up and else reports none."""
     deepspeed: dict[str, Any] = field(default_factory=lambda: {"zero_optimization": {"stage": 1}})
     """DeepSpeed's own configuration; batch sizes, precision and clipping are filled in from above."""
 
@@ -227,25 +227,29 @@ class PhaseConfig:
 
     @property
     def zero_stage(self) -> int:
-        """What of the training state DeepSpeed divides among ranks; without it, 0, every rank steps all weights."""
+        """ZeRO's stage: what is divided among ranks. 0 nothing, 1 optimizer state, 2 gradients too, 3 weights too."""
         return self.deepspeed.get("zero_optimization", {}).get("stage", 0)
 
     @property
     def tokens_per_step(self) -> int:
-        """Tokens of an optimizer step."""
+        """Tokens that an optimizer step trains on, over all ranks."""
         return self.sequences_per_step * self.context
 
     @property
     def steps(self) -> int:
-        """Optimizer steps of the phase."""
+        """Optimizer steps of the phase: those that `tokens` fill, the last one rounded up."""
         return -(-self.tokens // self.tokens_per_step)
 
 
 def accumulation_steps(phase: PhaseConfig, world_size: int) -> int:
-    """Micro-batches of a rank in an optimizer step.
+    """How many micro-batches each rank accumulates gradients over in an optimizer step.
+
+    Args:
+        phase: its settings.
+        world_size: number of ranks; `sequence_parallel` of them share a micro-batch.
 
     Raises:
-        ConfigError: if a step does not divide among the ranks, with the numbers.
+        ConfigError: if a step's sequences do not divide among the ranks, with the numbers.
     """
     groups, rest = divmod(world_size, phase.sequence_parallel)
     if rest:

@@ -59,12 +59,12 @@ class ModelConfig:
 
     @property
     def head_size(self) -> int:
-        """Size of an attention head."""
+        """Width of one attention head: hidden_size / attention_heads."""
         return self.hidden_size // self.attention_heads
 
     @property
     def width_multiplier(self) -> float:
-        """µP's m_width."""
+        """m_width of µP: how many times wider the model is than `base_width`."""
         return self.hidden_size / self.base_width
 
     @property

@@ -14,7 +14,7 @@ LONG = "_long"
 
 
 def written_domains(domains: Iterable[str], long_documents: Iterable[str]) -> list[str]:
-    """Domains that a mixture can name."""
+    """Names of the domains that a tokenize stage writes, in order; these are what a mixture can name."""
     return [*domains, *(domain + LONG for domain in long_documents)]
 
 
@@ -54,7 +54,7 @@ class TokenizeConfig:
     demand: dict[str, int] = field(default_factory=dict, metadata={"fingerprint": False})
     """Tokens of each domain without which the phases would repeat it more often than they may. The plan fills it in."""
     batch_documents: int = field(default=512, metadata={"fingerprint": False})
-    """Documents tokenised in one call, spread over the machine's cores."""
+    """Documents tokenized in one call, spread over the machine's cores."""
 
     def __post_init__(self) -> None:
         if not 0 < self.validation_share <= 0.5:

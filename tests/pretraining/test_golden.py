@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.pretraining.engine import optimizer_state
-from tests.pretraining.training import Recorded, phase, trainer
+from tests.pretraining.training import RecordingTracker, phase, trainer
 from tests.runs import write_counting_tokens
 
 CURVES = Path(__file__).parent / "golden_losses.json"
@@ -39,7 +39,7 @@ def losses(work: Path) -> dict[str, list[float]]:
         trained = trainer(made, work / "tokens", work / name, tokens_before, rate)
         if state is not None:
             optimizer_state.restore_training_state(trained.engine, state, step_count)
-        recorded = Recorded(trained)
+        recorded = RecordingTracker(trained)
         trained.train()
         found[name] = list(recorded.losses.values())
         state = optimizer_state.gather_training_state(trained.engine)

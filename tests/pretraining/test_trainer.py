@@ -1,4 +1,4 @@
-"""What a training step reports."""
+"""What a training step reports to the tracker."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline.pretraining.data.stream import IGNORE_INDEX
-from tests.pretraining.training import Recorded, phase, trainer
+from tests.pretraining.training import RecordingTracker, phase, trainer
 from tests.runs import write_counting_tokens
 
 
@@ -19,7 +19,7 @@ def test_a_step_has_the_loss_of_each_domain(tmp_path: Path) -> None:
     model: Any = trained.engine.module
     with torch.no_grad():
         token_losses = model(*map(torch.from_numpy, (batch.tokens, batch.positions, batch.labels)))[1]
-    recorded = Recorded(trained)
+    recorded = RecordingTracker(trained)
     trained.train()
     trained.engine.destroy()
     for domain in ("code", "math"):

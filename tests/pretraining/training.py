@@ -1,4 +1,4 @@
-"""Real trainers for tests: a small model, counting documents, any number of gloo ranks."""
+"""Trainers for tests, with nothing replaced: a small model, counting documents, any number of gloo ranks."""
 
 import dataclasses
 import os
@@ -53,7 +53,7 @@ def phase(stage: int, steps: int, **changes: Any) -> PhaseConfig:
 def trainer(
     settings: PhaseConfig, tokens: Path, directory: Path, tokens_before: int = 0, rate_before: float | None = None
 ) -> Trainer:
-    """This rank's trainer.
+    """This rank's trainer of a phase, with model, engine and stream; a collective.
 
     Args:
         settings: of the phase.
@@ -83,8 +83,8 @@ def trainer(
     return Trainer(context, engine, stream, schedule, resumable, held_out, tokens_before)
 
 
-class Recorded:
-    """Keeps what a trainer logs: `losses` by steps done, and every metric."""
+class RecordingTracker:
+    """A tracker that keeps what a trainer logs: `losses` by steps done, and every metric."""
 
     def __init__(self, trained: Trainer) -> None:
         self.metrics: list[dict[str, float]] = []
@@ -93,7 +93,7 @@ class Recorded:
         trained.context.tracker = self  # type: ignore[assignment]
 
     def log(self, metrics: dict[str, float], tokens: int) -> None:
-        """As the tracker's."""
+        """Keeps the metrics of one call, which come after `tokens` tokens of all phases."""
         self.metrics.append(metrics)
         if "train/loss" in metrics:
             self.losses[(tokens - self._before) // self._step] = metrics["train/loss"]

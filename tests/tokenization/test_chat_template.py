@@ -1,3 +1,5 @@
+"""The chat template renders conversations as Granite's does, and marks what the assistant is trained on."""
+
 from typing import Any
 
 import pytest

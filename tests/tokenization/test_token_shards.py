@@ -1,3 +1,5 @@
+"""The two stages of tokenization: every document once, in an order of its own, whatever the files, kills and damage."""
+
 import dataclasses
 import gzip
 import hashlib

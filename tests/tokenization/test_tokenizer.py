@@ -1,3 +1,5 @@
+"""The tokenizer: Granite's special tokens, byte-level BPE that loses nothing, documents that cannot fake tokens."""
+
 import json
 from pathlib import Path
 

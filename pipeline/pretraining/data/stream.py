@@ -139,7 +139,7 @@ class TokenStream:
         return check_epochs(self.mixture, samples, sequences, max_epochs)
 
     def read(self, start: int, count: int) -> Batch:
-        """Samples start..start+count−1, one a row."""
+        """The sequences of samples start..start+count−1, one a row."""
         domains, positions = self.mixture.assign(start, count)
         locations = [self._locate(int(domain), int(at)) for domain, at in zip(domains, positions, strict=True)]
         rows = [
@@ -149,7 +149,7 @@ class TokenStream:
         return _batch(rows)
 
     def locate(self, sample: int) -> SampleLocation:
-        """Which sequence a sample reads."""
+        """The sequence that a sample reads, found without reading it."""
         domains, positions = self.mixture.assign(sample, 1)
         return self._locate(int(domains[0]), int(positions[0]))
 

@@ -15,7 +15,7 @@ from pipeline.pretraining.engine import optimizer_state
 from pipeline.pretraining.engine.engine import leave_process_group
 from pipeline.pretraining.engine.logits_check import check_logits, reference_logits
 from tests.distributed import run_on_ranks, save
-from tests.pretraining.training import Recorded, phase, trainer
+from tests.pretraining.training import RecordingTracker, phase, trainer
 from tests.runs import write_counting_tokens
 
 STAGES = (0, 1, 2, 3)
@@ -35,7 +35,7 @@ def train_whole(tokens: Path, work: Path, path: Path) -> None:
     for stage in STAGES:
         settings = phase(stage, STEPS, save_every_steps=FIRST, keep_every_steps=FIRST, keep_checkpoints=1)
         trained = trainer(settings, tokens, work / str(stage))
-        recorded = Recorded(trained)
+        recorded = RecordingTracker(trained)
         trained.train()
         found[stage] = {"losses": recorded.losses, "state": optimizer_state.gather_training_state(trained.engine)}
         trained.engine.destroy()
@@ -49,7 +49,7 @@ def go_on(tokens: Path, work: Path, path: Path) -> None:
     for stage in STAGES:
         steps = work / str(stage) / "state" / "steps"
         trained = trainer(phase(stage, STEPS, save_every_steps=1000), tokens, work / str(stage))
-        recorded = Recorded(trained)
+        recorded = RecordingTracker(trained)
         trained.train()
         found[stage] = {"losses": recorded.losses, "universal": trained.checkpoints.universal}
         assert (steps / str(FIRST)).exists()
@@ -92,7 +92,7 @@ def test_compiled_blocks_train_alike(tokens: Path, tmp_path: Path) -> None:
     losses = []
     for compiled in (False, True):
         trained = trainer(phase(1, 4, compile=compiled), tokens, tmp_path / str(compiled))
-        recorded = Recorded(trained)
+        recorded = RecordingTracker(trained)
         trained.train()
         trained.engine.destroy()
         losses.append(list(recorded.losses.values()))
@@ -102,7 +102,7 @@ def test_compiled_blocks_train_alike(tokens: Path, tmp_path: Path) -> None:
 def test_held_out_loss_is_measured_in_the_loop(tokens: Path, tmp_path: Path) -> None:
     settings = phase(1, 6, validation={"sequences_per_domain": 2, "every_steps": 2})
     trained = trainer(settings, tokens, tmp_path)
-    recorded = Recorded(trained)
+    recorded = RecordingTracker(trained)
     trained.train()
     measured = [each for each in recorded.metrics if "held_out/mean" in each]
     assert len(measured) == 2
@@ -124,7 +124,7 @@ def test_another_micro_batch_goes_on_with_equal_losses(tokens: Path, tmp_path: P
     for micro_batch in (2, 8):
         settings = phase(1, 12, save_every_steps=4, sequences_per_rank=micro_batch)
         trained = trainer(settings, tokens, tmp_path)
-        recorded = Recorded(trained)
+        recorded = RecordingTracker(trained)
         trained.train()
         trained.engine.destroy()
         losses.append(recorded.losses)
