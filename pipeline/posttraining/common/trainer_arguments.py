@@ -15,7 +15,7 @@ from pipeline.pretraining.engine.engine import prepare_process_group
 
 def batch_arguments(
     context: StageContext[Any], step_key: str, per_step: int, device_key: str, per_device: int
-) -> dict[str, int]:
+) -> dict[str, Any]:
     """Keyword arguments of TrainingArguments for the size of a step, whose arithmetic is printed to the log.
 
     Args:

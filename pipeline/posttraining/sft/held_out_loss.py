@@ -4,6 +4,7 @@ It is not the loss of packed documents that `pipeline.evaluation.loss` measures 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -27,7 +28,8 @@ def assistant_loss(
         max_length: tokens after which a conversation is cut.
         batch_size: conversations in one forward pass.
     """
-    model, tokenizer = loaded.model, loaded.tokenizer
+    model: Any = loaded.model
+    tokenizer: Any = loaded.tokenizer
     total, tokens = 0.0, 0
     for start in range(0, len(conversations), batch_size):
         batch = tokenizer.apply_chat_template(
