@@ -28,6 +28,8 @@ def complete_checkpoint(state: Path, step: int) -> None:
     parts = gather_objects(describe_files(checkpoint, rank(), world_size()))
     if rank() == 0:
         write_manifest(checkpoint, {name: described for part in parts for name, described in part.items()})
+    # Whichever rank looks for checkpoints next is to find this one.
+    barrier()
 
 
 def newest_checkpoint(state: Path) -> Path | None:
