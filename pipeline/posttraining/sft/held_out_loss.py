@@ -11,9 +11,7 @@ from torch.nn import functional
 
 from pipeline.inference.chat import Message
 from pipeline.inference.loading import LoadedModel
-
-IGNORED = -100
-"""Label of a token that the loss leaves out."""
+from pipeline.pretraining.data.stream import IGNORED
 
 
 @torch.inference_mode()
