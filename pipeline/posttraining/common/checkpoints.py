@@ -1,4 +1,4 @@
-"""Resumable checkpoints of a trainer: the folders `checkpoint-<step>` in a stage's state.
+"""Step checkpoints of a trainer, which an interrupted stage goes on from: `checkpoint-<step>` in the stage's state.
 
 The trainer writes them in its own form. One counts only when its manifest proves it complete and undamaged
 (`pipeline.core.verified_folder`).

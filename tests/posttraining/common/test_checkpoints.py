@@ -1,4 +1,4 @@
-"""Resumable checkpoints count when they are whole, and the newest such one is found."""
+"""Step checkpoints count when they are whole, and the newest such one is found."""
 
 from pathlib import Path
 
