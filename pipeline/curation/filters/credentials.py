@@ -17,8 +17,9 @@ from functools import partial
 from itertools import chain
 
 from pipeline.curation.filters.filter_step import DocumentFilter
-from pipeline.curation.filters.redaction import SensitiveKind, Span, redaction_filter
+from pipeline.curation.filters.redaction import SensitiveKind, redaction_filter
 from pipeline.curation.recipes.steps.privacy import Redaction, Secrets
+from pipeline.curation.text.normalized_words import Span
 
 MINIMUM_KEY_ENTROPY = 2.5
 """Bits per character, below which the characters after a provider's prefix are a placeholder such as `xxxx`."""

@@ -14,8 +14,9 @@ import phonenumbers
 from tldextract import TLDExtract
 
 from pipeline.curation.filters.filter_step import DocumentFilter
-from pipeline.curation.filters.redaction import SensitiveKind, Span, redaction_filter
+from pipeline.curation.filters.redaction import SensitiveKind, redaction_filter
 from pipeline.curation.recipes.steps.privacy import Pii
+from pipeline.curation.text.normalized_words import Span
 
 _EMAIL = re.compile(
     # RFC 5321, 4.5.3.1: 64 characters before the sign; RFC 1035, 2.3.4: 63 in a label. The look-behind lets a long

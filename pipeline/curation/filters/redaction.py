@@ -9,10 +9,10 @@ from datatrove.data import Document
 from pipeline.curation.audit.filter_result import KEEP, FilterResult, Removal
 from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.recipes.steps.privacy import Redaction
+from pipeline.curation.text.normalized_words import Span
 
-Span = tuple[int, int]
 Finder = Callable[[str], Iterable[Span]]
-"""Gives the spans of a text, start and end, that hold something of one kind."""
+"""Finds the spans of a text that hold one kind of sensitive text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ DIGITS = frozenset(digits)
 ONE_CHARACTER = frozenset(punctuation) - {".", "$"}
 """Last characters of a chunk at which a suffix, if there is one, is that character alone. Longer suffixes are dots,
 currencies such as US$, units of measurement, and `'s`."""
-BEFORE_LETTERS = re.compile(r"[^A-Za-z]")
+NO_LETTER = re.compile(r"[^A-Za-z]")
 LONGEST_SUFFIX = 8
 """Characters at the end of a chunk in which a longer suffix lies, with the digit before a unit of measurement."""
 ASCII_INFIX = re.compile(
@@ -54,7 +54,7 @@ ONE_WORD = re.compile("[A-Za-z]+[0-9]*|[0-9]+")
 SEPARATOR = "zz"
 """A word that stands between chunks: without it spaCy joins `:` and `(` of neighboring chunks to the exception `:(`."""
 CHUNKS_PER_CALL = 20_000
-"""Chunks that spaCy gets in one call; it bounds the memory."""
+"""Chunks that a tokenizer gets in one call; it bounds the memory."""
 FREED_TOO_EARLY = "IS_ALPHA"
 """The word whose key in spaCy's vocabulary is 1. preshed 3.0.15 does not clear the value of that key, so that after a
 memory zone the vocabulary would return memory that has been freed. datatrove drops the word from texts for it."""
@@ -87,7 +87,7 @@ def english_tokenizer() -> Any:
             return search(chunk)
         start = max(0, len(chunk) - LONGEST_SUFFIX)
         # All suffixes that end in a letter are units after a digit or follow an apostrophe.
-        return None if last in LETTERS and not BEFORE_LETTERS.search(chunk, start) else search(chunk, start)
+        return None if last in LETTERS and not NO_LETTER.search(chunk, start) else search(chunk, start)
 
     def find_prefix(chunk: str) -> Any:
         """The prefix at the beginning of a chunk, or None if it has none."""

@@ -17,7 +17,7 @@ _JOINING = (("\u1160", "\u11ff"), ("\uff9e", "\uff9f"), ("\uffa0", "\uffdc"))
 """Ranges of letters that compose with the one before: Hangul vowels and finals, halfwidth sound marks and Hangul."""
 
 Span = tuple[int, int]
-"""Start and end of a word in the text, in characters."""
+"""Start and end of a part of a text, in characters."""
 
 
 def normalized_words(text: str) -> tuple[list[str], list[Span]]:

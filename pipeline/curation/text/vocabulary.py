@@ -15,15 +15,13 @@ from datatrove.utils.text import PUNCTUATION_SET
 from datatrove.utils.word_tokenizers import load_word_tokenizer
 
 from pipeline.core.errors import RecipeError
-from pipeline.curation.text.english_words import words_of_chunks
+from pipeline.curation.text.english_words import CHUNKS_PER_CALL, words_of_chunks
 
 ENGLISH = "eng"
 MOST_CHUNKS = 500_000
 """Chunks to remember, some 150 MB with their words. When there are more, the vocabulary is cleared."""
 LONGEST_CHUNK = 40
 """Characters of the longest chunk to remember: longer ones are addresses and data, which do not come again."""
-CHUNKS_PER_CALL = 20_000
-"""Unknown chunks that are tokenized in one call; it bounds the memory."""
 
 
 class WordAttribute:

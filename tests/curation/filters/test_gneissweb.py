@@ -119,8 +119,8 @@ def test_tokens_per_character_alone(tokenizer: str, tokens: int, reason: str | N
         assert (removal.reason, removal.value) == (reason, tokens / 1000)
 
 
-def judged(tokenizer: str, text: str, scores: dict[str, float], **changes: Any) -> FilterResult:
-    """What the filter says of a text with these scores."""
+def result_of(tokenizer: str, text: str, scores: dict[str, float], **changes: Any) -> FilterResult:
+    """The result of the filter for a text with these scores."""
     step = GneissWeb(step="gneissweb", tokenizer=tokenizer, **changes)
     return filter_of(step)(Document(text=text, id="0", metadata={"scores": {**NO_SCORES, **scores}}))
 
@@ -165,7 +165,7 @@ GOLDEN = {
 @pytest.mark.parametrize("name", GOLDEN)
 def test_golden_table(tokenizer: str, name: str) -> None:
     words, tokens, characters, scores, expected = GOLDEN[name]
-    removal = judged(tokenizer, sentence(words, tokens, characters), scores).removal
+    removal = result_of(tokenizer, sentence(words, tokens, characters), scores).removal
     found = None if removal is None else (removal.reason, removal.value, removal.threshold)
     assert found == expected
 
@@ -185,7 +185,7 @@ def test_the_decision_is_the_published_formula(
     readable = words < (70 if category else 30)
     low, high = (0.10, 0.50) if category else (0.22, 0.28)
     tokens = low <= (words + marks) / 1000 <= high
-    result = judged(tokenizer, text, scores)
+    result = result_of(tokenizer, text, scores)
     assert (result.removal is None) == (quality and (readable or tokens))
     if result.removal is None:
         assert result.checks

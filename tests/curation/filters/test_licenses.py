@@ -1,4 +1,4 @@
-"""Licences: what a document says of its own, and which expressions a list allows."""
+"""Licenses: which ones are found in a document, and which SPDX expressions a list allows."""
 
 import pytest
 from datatrove.data import Document

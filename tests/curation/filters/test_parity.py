@@ -1,4 +1,4 @@
-"""The filters decide as datatrove's do: on hostile texts, on real ones, and on both sides of every threshold."""
+"""The filters decide as datatrove's do, on hostile texts and on real ones."""
 
 import pydoc
 import sysconfig
@@ -27,7 +27,7 @@ STOCK: dict[str, BaseFilter] = {
     "fineweb_quality": FineWebQualityFilter(char_duplicates_ratio=0.1),
     "mc4_paragraphs": C4ParagraphFilter(),
 }
-RULES = {name: filter_of(STEPS[name](step=name)) for name in STOCK}  # type: ignore[call-arg]
+FILTERS = {name: filter_of(STEPS[name](step=name)) for name in STOCK}  # type: ignore[call-arg]
 
 WORDS = "the of and cat dog walked 12 # ... … - • Hello. { javascript x's lorem ipsum U.S. , !"
 WORD = st.sampled_from(WORDS.split(" "))
@@ -49,16 +49,16 @@ def stock(name: str, text: str) -> tuple[bool, str | None, str]:
 
 
 def ours(name: str, text: str) -> tuple[bool, str | None, str]:
-    """The same of this project's rule."""
+    """The same for this project's filter."""
     document = Document(text, "0")
-    result = RULES[name](document)
+    result = FILTERS[name](document)
     if result.removal is None:
         return True, None, document.text
     return False, result.removal.reason, text
 
 
 def assert_alike(name: str, text: str) -> None:
-    """Decision, text and, where datatrove gives one that is about the rule, the reason."""
+    """Decision, text and, where datatrove gives a reason that comes from a threshold, the reason."""
     theirs, mine = stock(name, text), ours(name, text)
     assert (mine[0], mine[2]) == (theirs[0], theirs[2]), (mine, theirs)
     if theirs[1] is not None and name != "mc4_paragraphs":

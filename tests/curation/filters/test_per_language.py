@@ -1,4 +1,4 @@
-"""Settings that depend on the language that was found."""
+"""Settings of a step that depend on the language of a document."""
 
 from typing import Any
 
@@ -49,9 +49,9 @@ def test_settings_of_a_language_are_checked_with_the_recipe(changes: dict[str, A
 def test_a_score_for_a_language() -> None:
     settings = {"step": "language", "keep": ["de", "en"], "minimum_scores": {"de": 1.0}}
     document_filter = filter_of(build(Language, settings, ""))
-    refused = document_filter(Document(text=GERMAN, id="0")).removal
-    assert refused is not None
-    assert (refused.reason, refused.threshold) == ("language_score", 1.0)
+    rejected = document_filter(Document(text=GERMAN, id="0")).removal
+    assert rejected is not None
+    assert (rejected.reason, rejected.threshold) == ("language_score", 1.0)
     assert document_filter(Document(text="The dog and the cat wait at the door of the house.", id="1")).removal is None
     with pytest.raises(ConfigError, match="minimum_scores names fr"):
         build(Language, settings | {"minimum_scores": {"fr": 0.5}}, "")

@@ -1,4 +1,4 @@
-"""Sentences are as many as datatrove finds."""
+"""Sentences are counted as datatrove counts them."""
 
 from datatrove.utils.text import split_into_sentences
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""A document just on each side of every threshold, found by walking along a family of documents."""
+"""Every threshold, with a document just on each side of it from a family of documents."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +30,7 @@ def lines(total: int, special: int, mark: Callable[[int], str]) -> str:
 NO_N_GRAMS = {"top_n_grams": {2: 9.0}, "duplicate_n_grams": {5: 9.0}}
 
 CASES: dict[str, tuple[str, dict[str, Any], Callable[[int], str], int, int]] = {
-    # name: step, settings, family, the last member refused, the first one kept
+    # name: step, settings, family, the last member rejected, the first one kept
     "gopher_short_doc": ("gopher_quality", {}, prose, 49, 50),
     "gopher_long_doc": ("gopher_quality", {"maximum_words": 300}, lambda n: prose(n), 301, 300),
     "gopher_below_avg_threshold": (
@@ -101,21 +101,21 @@ CASES: dict[str, tuple[str, dict[str, Any], Callable[[int], str], int, int]] = {
 }  # fmt: skip
 
 
-def judged(step: str, settings: dict[str, Any], text: str) -> FilterResult:
-    """What a step says of a text."""
+def result_of(step: str, settings: dict[str, Any], text: str) -> FilterResult:
+    """The result of a step's filter for a text, as if it came from a page or a source file."""
     document_filter = filter_of(STEPS[step](step=step, **settings))  # type: ignore[call-arg]
     return document_filter(Document(text, "0", metadata={"origin": "page.html" if "<html>" in text else "file.py"}))
 
 
 @pytest.mark.parametrize("reason", CASES)
 def test_both_sides_of_a_threshold(reason: str) -> None:
-    step, settings, family, refused, kept = CASES[reason]
-    removal = judged(step, settings, family(refused)).removal
+    step, settings, family, rejected, kept = CASES[reason]
+    removal = result_of(step, settings, family(rejected)).removal
     assert removal is not None
     assert removal.reason == reason
     assert removal.value is not None
     assert removal.threshold is not None
-    result = judged(step, settings, family(kept))
+    result = result_of(step, settings, family(kept))
     assert result.removal is None, result.removal
     check = next(check for check in result.checks if check.reason == reason)
     assert check.threshold == removal.threshold
@@ -136,7 +136,7 @@ def test_both_sides_of_an_n_gram_threshold(kind: str, n: int) -> None:
     found = {}
     for others in range(10, 400):
         chunks = [" ".join(NAMES[place:others:6]) for place in range(6)]
-        found[others] = judged("gopher_repetition", settings, " ".join(f"{each} {phrase}" for each in chunks))
+        found[others] = result_of("gopher_repetition", settings, " ".join(f"{each} {phrase}" for each in chunks))
         if found[others].removal is None:
             break
     removal = found[others - 1].removal

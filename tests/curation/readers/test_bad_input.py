@@ -1,4 +1,4 @@
-"""What is no document is put aside with its place and a reason, and the rest is processed."""
+"""Records that cannot be read go to the quarantine with location and reason; all others are processed."""
 
 import gzip
 import json
@@ -28,7 +28,7 @@ LONGEST = 1000
 
 
 def put_aside(output: Path, domain: str = "technical") -> list[dict[str, Any]]:
-    """The rows of the quarantine; the account must agree with them."""
+    """The rows of the quarantine, which must agree with the removal rows."""
     path = output / "quarantine" / domain / "00000.jsonl.gz"
     rows = list(read_rows(path)) if path.exists() else []
     removed = [row for row in read_rows(output / "removed" / domain / "00000.jsonl.gz") if row["step"] == "read"]

@@ -1,4 +1,4 @@
-"""The embedded corpus: the same texts each time, whatever the process, and nothing of the machine in them."""
+"""The embedded corpus gives the same texts in every process and on every machine."""
 
 import importlib
 import subprocess

@@ -1,4 +1,4 @@
-"""Reading on after a damaged member."""
+"""Gzip files of many members are read on after a damaged one."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""Kinds of sources: files wherever fsspec reaches, pages in files, rows with columns, datasets as the hub has them."""
+"""Kinds of sources: files through fsspec, pages in files, rows with columns, datasets of the hub."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A recipe that cannot be used is refused in one line that says where and what to do."""
+"""A recipe that cannot be used gives an error of one line that says where and what to do."""
 
 from pathlib import Path
 from typing import Any

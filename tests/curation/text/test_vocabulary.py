@@ -1,4 +1,4 @@
-"""The fast tokenizer gives the words of datatrove's own."""
+"""The fast tokenizer gives the same words as datatrove's tokenizers."""
 
 import inspect
 import itertools
@@ -116,7 +116,7 @@ def test_words_of_code_are_the_same() -> None:
     assert words(KNOWN, text) == TOKENIZER.word_tokenize(text)
 
 
-def test_a_memory_that_is_full_starts_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_vocabulary_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
     known = Vocabulary("eng")
     text = " ".join(f"word{number}" for number in range(50))
     first = words(known, text)
@@ -130,7 +130,7 @@ def test_other_languages_use_datatroves_tokenizers() -> None:
     assert words(Vocabulary("deu"), text) == load_word_tokenizer("deu").word_tokenize(text)
 
 
-def test_properties_are_those_of_the_words() -> None:
+def test_attributes_are_those_of_the_words() -> None:
     known = Vocabulary("eng")
     numbers = known.word_ids("Hello , 12 worlds …")
     assert known.lengths[numbers].tolist() == [5, 1, 2, 6, 1]
