@@ -160,7 +160,7 @@ def test_mistakes_on_the_command_line_are_named(tmp_path: Path, capsys: pytest.C
         assert message in shown
         assert shown.count("\n") == 1
     assert main(["--class", f"hq={good}", "--class", f"cc={good}", *output, "--epochs", "0"]) == 2
-    assert "epochs is 0" in capsys.readouterr().err
+    assert "epochs=0: set it above 0" in capsys.readouterr().err
 
 
 def test_a_file_cut_short_is_named(tmp_path: Path) -> None:
