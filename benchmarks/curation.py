@@ -35,7 +35,7 @@ from datatrove.pipeline.readers import JsonlReader
 from datatrove.utils.hashing import HashConfig
 
 from pipeline.curation.audit.audit_log import AuditLog
-from pipeline.curation.dedup.near_duplicates import sign
+from pipeline.curation.dedup.minhash import write_signatures
 from pipeline.curation.filters import filter_of
 from pipeline.curation.filters.extraction import Extraction
 from pipeline.curation.filters.features import features
@@ -121,7 +121,7 @@ class MinHashSignatures(PipelineStep):
             config = MinhashConfig(hash_config=HashConfig(precision=64))
             MinhashDedupSignature(str(self.folder), config=config).run(data, rank, world_size)
         else:
-            sign(data, steps.MinHash(step="minhash"), self.folder / f"{rank}.npy")
+            write_signatures(data, steps.MinHash(step="minhash"), self.folder / f"{rank}.npy")
         return iter(())
 
 

@@ -85,7 +85,7 @@ def check_leakage(conversation: Conversation) -> Removal | None:
 def check_benchmarks(conversation: Conversation, index: PromptIndex, least: float) -> Removal | None:
     """No question may copy an item of a benchmark. Replies may: "42" is the answer to many a question."""
     for message in conversation.messages:
-        if message["role"] == "user" and (copy := index.copied(message["content"])) is not None:
+        if message["role"] == "user" and (copy := index.find_copy(message["content"])) is not None:
             return Removal("decontamination", f"copies {copy.benchmark}: {copy.excerpt}", copy.coverage, least)
     return None
 

@@ -56,7 +56,7 @@ def stage_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenizerBa
 
 def uncontaminated(posed: list[Problem], benchmarks: PromptIndex) -> list[Problem]:
     """The problems whose prompts copy no item of a benchmark; the log tells how many were left out."""
-    copies = [benchmarks.copied(problem.prompt) for problem in posed]
+    copies = [benchmarks.find_copy(problem.prompt) for problem in posed]
     for name, count in sorted(Counter(copy.benchmark for copy in copies if copy is not None).items()):
         print(f"decontamination: {count} of {len(posed)} prompts copy {name} and are left out")
     return [problem for problem, copy in zip(posed, copies, strict=True) if copy is None]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.curation.executors.parallel import TaskProgress
+from pipeline.curation.executors.run_tasks import TaskProgress
 from pipeline.curation.recipes.recipe import load_recipe
 from pipeline.curation.tasks.high_quality import SelectHighQuality
 from tests import ROOT
