@@ -78,8 +78,8 @@ class AuditLog:
     def note_findings(self, step: str, document: Document, result: FilterResult) -> None:
         """Counts what a step found in a document, and notes the evidence under the id that the document came with."""
         self.counts[step].found.update(result.counts)
-        place = {"id": str(document.id), "step": step, "origin": document.metadata["origin"]}
-        self.matches += [{**place, **match} for match in result.matches]
+        document_row = {"id": str(document.id), "step": step, "origin": document.metadata["origin"]}
+        self.matches += [{**document_row, **match} for match in result.matches]
 
     def merge(self, other: dict[str, Any]) -> None:
         """Adds what `as_json` of another log of the same steps gave, such as another task's."""

@@ -21,10 +21,10 @@ Rows = list[dict[str, Any]]
 
 
 class Examples:
-    """Examples by step and reason."""
+    """The removed and the nearly removed documents to show, by step and reason."""
 
     def __init__(self) -> None:
-        """Starts without examples."""
+        """Starts with no examples of either kind."""
         self.removed: dict[str, dict[str, Rows]] = {}
         self.near: dict[str, dict[str, Rows]] = {}
 

@@ -25,7 +25,7 @@ class NgramMatch:
     first: int
     """Number of the text's word that it begins with."""
     length: int
-    """Words."""
+    """How many words it has."""
     positions: tuple[int, ...]
     """Where benchmarks have it: positions of its first word in the array of all items."""
 

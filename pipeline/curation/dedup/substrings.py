@@ -33,7 +33,7 @@ class CopiedSpan:
     start: int
     """Number of its first unit."""
     count: int
-    """Its units."""
+    """How many units it has."""
     first_document: int
     """Index of the document with the first occurrence, which may be the same one."""
     first_start: int
@@ -51,7 +51,7 @@ class PreviousDocuments:
     count: int = 0
     """Number of the documents."""
     ids: Container[str] = ()
-    """Their ids."""
+    """The ids of these documents."""
 
 
 def remove_copies(
