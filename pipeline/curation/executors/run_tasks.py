@@ -19,7 +19,7 @@ from pipeline.core.files import read_json, write_json
 from pipeline.curation.config import LauncherConfig
 from pipeline.curation.executors.child_processes import kill_with_parent
 from pipeline.curation.executors.local import run_locally
-from pipeline.curation.executors.ray import run_on_ray
+from pipeline.curation.executors.ray_cluster import run_on_ray
 from pipeline.curation.executors.slurm import run_on_slurm
 
 Executor = Callable[[list[PipelineStep], int, Path, LauncherConfig, int | None, Callable[[], bool]], None]
