@@ -35,7 +35,7 @@ from datatrove.pipeline.readers import JsonlReader
 from datatrove.utils.hashing import HashConfig
 
 from pipeline.curation.audit.audit_log import AuditLog
-from pipeline.curation.dedup.near_duplicates import sign
+from pipeline.curation.dedup.minhash import write_signatures
 from pipeline.curation.filters import filter_of
 from pipeline.curation.filters.extraction import Extraction
 from pipeline.curation.filters.features import features
@@ -43,7 +43,6 @@ from pipeline.curation.readers.embedded import web_pages
 from pipeline.curation.readers.sources import Disclosure, EmbeddedSource
 from pipeline.curation.recipes.steps import STEPS
 from pipeline.curation.recipes.steps import pages as page_steps
-from pipeline.curation.recipes.steps.duplicates import MinHash
 from pipeline.curation.text.vocabulary import ENGLISH
 
 Decide = Callable[[Document], bool]
@@ -123,7 +122,7 @@ class MinHashSignatures(PipelineStep):
             config = MinhashConfig(hash_config=HashConfig(precision=64))
             MinhashDedupSignature(str(self.folder), config=config).run(data, rank, world_size)
         else:
-            sign(data, MinHash(step="minhash"), self.folder / f"{rank}.npy")
+            write_signatures(data, MinHash(step="minhash"), self.folder / f"{rank}.npy")
         return iter(())
 
 

@@ -27,10 +27,9 @@ from pipeline.core.context import StageContext
 from pipeline.curation import curate
 from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.config import CurateConfig
-from pipeline.curation.dedup import near_duplicates
-from pipeline.curation.dedup.minhash import Signatures
-from pipeline.curation.dedup.near_duplicates import jaccard
-from pipeline.curation.dedup.shingles import shingles_of
+from pipeline.curation.dedup import lsh_buckets, minhash, near_duplicates
+from pipeline.curation.dedup.minhash import MinHasher
+from pipeline.curation.dedup.shingles import jaccard, shingle_hasher
 from pipeline.curation.recipes.steps.duplicates import MinHash
 from pipeline.curation.text.documents import content_id, read_documents, read_folder, write_documents
 
@@ -56,7 +55,7 @@ def pair(draw: random.Random, similarity: float) -> tuple[str, str]:
 def measure(buckets: int, hashes: int, similarity: float, trials: int) -> tuple[float, float, float, float]:
     """Mean true similarity; shares of pairs that theory, and the step, call candidates; and share called duplicates."""
     step = MinHash(step="minhash", buckets=buckets, hashes_per_bucket=hashes)
-    shingles, signatures = shingles_of(step.language, N_GRAMS), Signatures(step)
+    shingles, signatures = shingle_hasher(step.language, N_GRAMS), MinHasher(step)
     draw = random.Random(f"{buckets} {hashes} {similarity}")
     true, expected, candidates, duplicates = 0.0, 0.0, 0, 0
     for _ in range(trials):
@@ -159,12 +158,12 @@ def templates() -> list[str]:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             write_documents(folder / "pages.jsonl.gz", sorted(pages, key=lambda page: page.id))
-            near_duplicates.sign(read_documents(folder / "pages.jsonl.gz"), step, folder / "signatures.npy")
+            minhash.write_signatures(read_documents(folder / "pages.jsonl.gz"), step, folder / "signatures.npy")
             for bucket in range(step.buckets):
-                near_duplicates.find_groups([folder / "signatures.npy"], bucket, folder / "groups")
+                lsh_buckets.write_candidate_groups([folder / "signatures.npy"], bucket, folder / "groups")
             sizes = numpy.concatenate([numpy.load(path) for path in (folder / "groups").glob("*.sizes.npy")])
             start = time.perf_counter()
-            stream = near_duplicates.without(
+            stream = near_duplicates.remove_near_duplicates(
                 [folder / "pages.jsonl.gz"], [], folder / "groups", folder / "work", step, AuditLog(["minhash"])
             )
             kept = sum(1 for _ in stream)

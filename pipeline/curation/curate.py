@@ -1,4 +1,4 @@
-"""The stage `curate`: from sources to documents by domain, with an account of everything removed."""
+"""The stage `curate`: from the sources that recipes name to documents by domain, with a row for each one removed."""
 
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,8 @@ from pipeline.core.files import read_json, write_json
 from pipeline.curation.audit.bad_share import check_bad_share
 from pipeline.curation.audit.summary import summarize
 from pipeline.curation.config import CurateConfig
-from pipeline.curation.executors.parallel import Task, run_tasks
+from pipeline.curation.executors.run_tasks import Task, run_tasks
 from pipeline.curation.readers import readers
-from pipeline.curation.recipes.recipe import Recipe
 from pipeline.curation.tasks.deduplicate import (
     FilterNearDuplicates,
     FindRepeats,
@@ -21,24 +20,28 @@ from pipeline.curation.tasks.deduplicate import (
     WriteDomain,
 )
 from pipeline.curation.tasks.high_quality import SelectHighQuality
-from pipeline.curation.tasks.read_and_filter import ReadAndFilter
+from pipeline.curation.tasks.read_and_filter import AUDIT_LOG, ReadAndFilter
 from pipeline.curation.tasks.workspace import DomainWorkspace
 
-COLLECT, REPORT = "collect", "report.json"
+READ_AND_FILTER, REPORT = "read and filter", "report.json"
 
 
 def run(context: StageContext[CurateConfig]) -> StageResult:
-    """Curates all domains, each step of the work over all of them side by side.
+    """Curates all domains: the steps of `plan` one after the other, the tasks of each side by side.
+
+    Tasks leave what they make in the stage's state, where a later attempt finds it: after a kill the same result comes
+    out, and what was done is not done again.
 
     Raises:
         RecipeError: for a recipe that cannot be used.
-        DataError: for data that cannot be read.
+        DataError: for data that cannot be read, or of which too much is damaged.
+        LaunchError: for tasks that a cluster did not do.
         Requeue: after a stop signal; what is done stays done.
     """
     config = context.config
-    recipes = config.load()
     # Which tasks are done is known by their numbers, so another division of the work starts afresh.
     state = context.state / f"tasks-{config.tasks}"
+    workspaces = [DomainWorkspace(state / "domains" / recipe.domain, recipe, config.tasks) for recipe in config.load()]
 
     def show(units: int, documents: int) -> None:
         context.progress.note(documents=documents)
@@ -47,66 +50,58 @@ def run(context: StageContext[CurateConfig]) -> StageResult:
     # What a kill left half written beside its place.
     for path in context.output.rglob(".*"):
         path.unlink()
-    for label, tasks in plan(recipes, config, state, context.output):
-        total = _units(recipes) if label == COLLECT else len(tasks)
+    for label, tasks in plan(workspaces, config, context.output):
+        total = _source_units(workspaces) if label == READ_AND_FILTER else len(tasks)
         context.progress.start(total, "units", label)
         # Slurm's scripts name this folder without quotes.
         folder = state / "done" / label.replace(" ", "-")
         run_tasks(tasks, folder, config.launcher, config.workers, show, context.stop_requested)
-        if label == COLLECT:
-            for recipe in recipes:
-                audits = _funnel(state, recipe).parent / "ledgers"
-                check_bad_share(recipe, sorted(audits.glob("collect-*.json")), config)
-    summaries = {
-        recipe.domain: summarize(recipe, context.output, read_json(_funnel(state, recipe))) for recipe in recipes
-    }
-    report = {domain: each for domain, (each, _) in summaries.items()}
-    write_json(context.output / REPORT, report)
-    write_json(context.output / "disclosure.json", [each for _, disclosed in summaries.values() for each in disclosed])
-    return _result(report)
+        if label == READ_AND_FILTER:
+            for each in workspaces:
+                check_bad_share(each.recipe, sorted(each.audit_logs.glob(f"{AUDIT_LOG}-*.json")), config)
+    return _write_report(workspaces, context.output)
 
 
-def plan(recipes: list[Recipe], config: CurateConfig, state: Path, output: Path) -> list[tuple[str, list[Task]]]:
-    """What is done, one after the other; the tasks of one step are independent of each other."""
-    places = [
-        DomainWorkspace(state / "domains" / recipe.domain, recipe, config.tasks)
-        for recipe in recipes
-        if not recipe.upstream
-    ]
-    near = [(place, place.minhash) for place in places if place.minhash is not None]
-    shards = range(config.tasks)
-    # The largest domain must not be the last to start: parts of all domains take turns.
-    collect: list[Task] = [ReadAndFilter(place, task) for task in shards for place in places]
-    unite: list[Task] = [MergeExact(place) for place in places]
-    sign: list[Task] = [MinHashSignatures(place, shard) for place, _ in near for shard in shards]
-    pair: list[Task] = [LshBuckets(place, bucket) for place, step in near for bucket in range(step.buckets)]
-    copies = [(place, place.substrings) for place in places if place.substrings is not None]
-    thin: list[Task] = [FilterNearDuplicates(place) for place, _ in copies]
-    runs: list[Task] = [HashNgrams(place, shard) for place, _ in copies for shard in shards]
-    repeated: list[Task] = [FindRepeats(place, bucket) for place, step in copies for bucket in range(step.buckets)]
-    publish: list[Task] = [WriteDomain(place, output, config.documents_per_file) for place in places]
-    high: list[Task] = [
-        SelectHighQuality(recipe, output, _funnel(state, recipe), config.documents_per_file)
-        for recipe in recipes
-        if recipe.upstream
-    ]
+def plan(workspaces: list[DomainWorkspace], config: CurateConfig, output: Path) -> list[tuple[str, list[Task]]]:
+    """The steps of the work in their order, each with a name and tasks that are independent of each other.
+
+    A step begins when the one before is done, in all domains: then all machines work on whatever domain is left. A step
+    that no recipe asks for has no tasks.
+    """
+    # Domains from sources, and those made from other domains of this stage.
+    curated = [each for each in workspaces if not each.recipe.upstream]
+    selected = [each for each in workspaces if each.recipe.upstream]
+    with_minhash = [(each, step) for each in curated if (step := each.minhash) is not None]
+    with_substrings = [(each, step) for each in curated if (step := each.substring_dedup) is not None]
+    shards, documents_per_file = range(config.tasks), config.documents_per_file
     return [
-        (COLLECT, collect), ("exact duplicates", unite), ("signatures", sign), ("buckets", pair),
-        ("near duplicates", thin), ("runs", runs), ("repeats", repeated), ("documents", publish),
-        ("high quality", high),
-    ]  # fmt: skip
+        # The largest domain must not be the last to start: parts of all domains take turns.
+        (READ_AND_FILTER, [ReadAndFilter(each, task) for task in shards for each in curated]),
+        ("exact duplicates", [MergeExact(each) for each in curated]),
+        ("signatures", [MinHashSignatures(each, shard) for each, _ in with_minhash for shard in shards]),
+        ("buckets", [LshBuckets(each, bucket) for each, step in with_minhash for bucket in range(step.buckets)]),
+        ("near duplicates", [FilterNearDuplicates(each) for each, _ in with_substrings]),
+        ("n-grams", [HashNgrams(each, shard) for each, _ in with_substrings for shard in shards]),
+        ("repeats", [FindRepeats(each, bucket) for each, step in with_substrings for bucket in range(step.buckets)]),
+        ("documents", [WriteDomain(each, output, documents_per_file) for each in curated]),
+        ("high quality", [SelectHighQuality(each, output, documents_per_file) for each in selected]),
+    ]
 
 
-def _units(recipes: list[Recipe]) -> int:
-    """Files, modules and generated documents to read."""
-    return sum(len(readers.list_items(source)) for recipe in recipes for source in recipe.sources)
+def _source_units(workspaces: list[DomainWorkspace]) -> int:
+    """Files, modules and generated documents that all domains read together."""
+    return sum(len(readers.list_items(source)) for each in workspaces for source in each.recipe.sources)
 
 
-def _funnel(state: Path, recipe: Recipe) -> Path:
-    return state / "domains" / recipe.domain / "funnel.json"
-
-
-def _result(report: dict[str, Any]) -> StageResult:
+def _write_report(workspaces: list[DomainWorkspace], output: Path) -> StageResult:
+    """Writes `report.json` and `disclosure.json` over all finished domains, and returns the stage's result."""
+    report: dict[str, Any] = {}
+    disclosure: list[dict[str, Any]] = []
+    for each in workspaces:
+        report[each.recipe.domain], disclosed = summarize(each.recipe, output, read_json(each.funnel))
+        disclosure += disclosed
+    write_json(output / REPORT, report)
+    write_json(output / "disclosure.json", disclosure)
     metrics = {}
     for domain, each in report.items():
         for name in ("kept", "removed", "bytes"):

@@ -1,11 +1,9 @@
-"""The stage on small sources: accounts that add up, hostile input, and what a kill leaves."""
+"""The stage on small sources: counts that add up, hostile input, and what a kill leaves."""
 
 import os
 import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any
@@ -13,8 +11,13 @@ from typing import Any
 import pytest
 
 from pipeline.core.files import read_json
+from pipeline.curation import curate
+from pipeline.curation.config import CurateConfig
+from pipeline.curation.tasks.workspace import DomainWorkspace
 from pipeline.curation.text.documents import content_id, read_folder, read_rows
+from tests import ROOT
 from tests.curation.conftest import Curate
+from tests.curation.interrupted import kill_when_stopped
 from tests.curation.recipe_files import DISCLOSURE, hashes, recipe, write_lines, write_recipe
 from tests.processes import survivors
 
@@ -110,9 +113,51 @@ def test_what_has_nothing_to_remove_comes_out_as_it_is(tmp_path: Path, run_curat
         assert step["characters_in"] == step["characters_kept"]
 
 
+PROGRAM = """
+import sys
+from pathlib import Path
+
+from pipeline.core.context import StageContext
+from pipeline.curation import curate
+from pipeline.curation.config import CurateConfig
+from tests.curation.interrupted import stop_at_rename, wait_to_be_killed
+
+recipes, folder, step, moment, marker = sys.argv[1:]
+
+
+class Interrupted:
+    \"""A task that stops before any of its files has its name, or when all have and it does not count as done.\"""
+
+    def __init__(self, task):
+        self.task = task
+
+    def __call__(self, progress):
+        if moment == "before":
+            stop_at_rename(lambda path: True, Path(marker))
+        self.task(progress)
+        wait_to_be_killed(Path(marker))
+
+
+def plan(*arguments):
+    return [
+        (label, [*tasks[:-1], Interrupted(tasks[-1])] if label == step else tasks)
+        for label, tasks in original(*arguments)
+    ]
+
+
+if __name__ == "__main__":
+    original, curate.plan = curate.plan, plan
+    config = CurateConfig(recipes=recipes, tasks=4, workers=2)
+    curate.run(StageContext.for_test("curate", config, {}, Path(folder)))
+"""
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_killed_and_run_again_gives_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_in_each_step_and_run_again_gives_the_same_bytes(tmp_path: Path, moment: str) -> None:
+    """Kills a stage in its last task of one step, the next one in that of the next step, and so on."""
     draw = random.Random(2)
     vocabulary = PROSE.split()
     texts = [" ".join(draw.choices(vocabulary, k=300)) for _ in range(600)]
@@ -121,36 +166,27 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path: Path) -> None:
     steps = [*FILTERS[:2], {"step": "c4", "minimum_sentences": 1}, *FILTERS[2:], {"step": "minhash"},
              {"step": "substring_dedup", "minimum_units": 8, "buckets": 2}]  # fmt: skip
     write_recipe(tmp_path / "recipes", recipe(tmp_path / "in", steps))
-    program = (
-        "import sys; from pathlib import Path\n"
-        "from pipeline.core.context import StageContext; from pipeline.curation import curate\n"
-        "from pipeline.curation.config import CurateConfig\n"
-        "if __name__ == '__main__':\n"
-        "    config = CurateConfig(recipes=sys.argv[1], tasks=4, workers=2)\n"
-        "    curate.run(StageContext.for_test('curate', config, {}, Path(sys.argv[2])))\n"
-    )
-    script = tmp_path / "program.py"
-    script.write_text(program)
+    (tmp_path / "program.py").write_text(PROGRAM)
 
-    def start(name: str) -> "subprocess.Popen[bytes]":
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CURATE_TEST": str(tmp_path)}
-        command = [sys.executable, str(script), str(tmp_path / "recipes"), str(tmp_path / name)]
+    def start(name: str, step: str = "") -> "subprocess.Popen[bytes]":
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+            "CURATE_TEST": str(tmp_path),
+        }
+        command = [sys.executable, *map(str, (tmp_path / "program.py", tmp_path / "recipes", tmp_path / name))]
+        command += [step, moment, str(tmp_path / "stopped")]
         return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     assert start("whole").wait() == 0
-    killed = 0
-    steps_of_work = (
-        "collect", "exact-duplicates", "signatures", "buckets", "near-duplicates", "runs", "repeats", "documents",
-    )  # fmt: skip
-    for begun in steps_of_work:
-        process = start("killed")
-        marker = tmp_path / "killed" / "state" / "tasks-4" / "done" / begun
-        while not marker.exists() and process.poll() is None:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
+    config = CurateConfig(recipes=str(tmp_path / "recipes"), tasks=4)
+    workspaces = [DomainWorkspace(tmp_path / "none", each, config.tasks) for each in config.load()]
+    labels = [label for label, tasks in curate.plan(workspaces, config, tmp_path / "none") if tasks]
+    assert len(labels) == 8, "all but the high-quality subset, which has a test of its own"
+    for label in labels:
+        kill_when_stopped(start("killed", label), tmp_path / "stopped")
+        # The worker that waits to be killed is killed with the stage.
         assert not survivors(f"CURATE_TEST={tmp_path}")
-    assert killed == len(steps_of_work)
     assert start("killed").wait() == 0
     assert hashes(tmp_path / "killed" / "partial") == hashes(tmp_path / "whole" / "partial")
 

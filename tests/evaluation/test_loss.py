@@ -7,7 +7,7 @@ from pipeline.core.artifact import Artifact
 from pipeline.evaluation.long_documents import long_document_batch
 from pipeline.evaluation.loss import mean_loss, token_losses
 from pipeline.inference.loading import LoadedModel
-from pipeline.pretraining.data.stream import IGNORED, Batch, validation_batch
+from pipeline.pretraining.data.stream import IGNORE_INDEX, Batch, validation_batch
 from pipeline.tokenization.shards import TokenShard
 
 
@@ -18,7 +18,7 @@ def test_the_loss_is_that_of_each_document_alone(loaded: LoadedModel, tokens_art
     other = torch.arange(9)
     sequence = torch.cat([other, document, other])
     positions = torch.cat([torch.arange(len(each)) for each in (other, document, other)])
-    labels = torch.cat([torch.cat([each[1:], torch.tensor([IGNORED])]) for each in (other, document, other)])
+    labels = torch.cat([torch.cat([each[1:], torch.tensor([IGNORE_INDEX])]) for each in (other, document, other)])
     batch = Batch(sequence[None].numpy(), positions[None].numpy(), labels[None].numpy())
     with torch.inference_mode():
         alone = functional.cross_entropy(
@@ -35,7 +35,7 @@ def test_chunks_and_batches_leave_no_trace(loaded: LoadedModel, tokens_artifact:
     whole, count = mean_loss(loaded.model, batch, 10_000, 10_000)
     parts, same = mean_loss(loaded.model, batch, 64, 7)
     assert parts == pytest.approx(whole, rel=1e-6)
-    assert count == same == int((batch.labels != IGNORED).sum())
+    assert count == same == int((batch.labels != IGNORE_INDEX).sum())
 
 
 def test_a_loss_starts_where_it_is_told_to(loaded: LoadedModel, tokens_artifact: Artifact) -> None:

@@ -1,4 +1,4 @@
-"""Whether so much of what was read is damaged that the rest is not to be trusted."""
+"""Stops a stage if so much of what it read is damaged that the rest is not to be trusted."""
 
 from pathlib import Path
 
@@ -9,21 +9,27 @@ from pipeline.curation.readers import readers
 from pipeline.curation.readers.bad_records import FILE_REASONS
 from pipeline.curation.recipes.recipe import Recipe
 
-MOST_NAMED = 3
+MAX_NAMED = 3
+"""Bad records that the error names."""
 
 
-def check_bad_share(recipe: Recipe, audits: list[Path], config: CurateConfig) -> None:
+def check_bad_share(recipe: Recipe, audit_logs: list[Path], config: CurateConfig) -> None:
     """Compares what the tasks that read a domain put into quarantine with what they read.
+
+    Args:
+        recipe: of the domain.
+        audit_logs: files of those tasks' logs.
+        config: its `maximum_bad_share` of records and `maximum_bad_files`, the share of files.
 
     Raises:
         DataError: for more bad records, or more bad files, than the configuration allows.
     """
-    counted = [read_json(path) for path in audits]
+    counted = [read_json(path) for path in audit_logs]
     records = sum(each["counts"]["read"]["in"] for each in counted)
     bad = sorted((row for each in counted for row in each["quarantined"]), key=lambda row: (row["file"], row["offset"]))
     files = sum(len(readers.list_items(source)) for source in recipe.sources)
     bad_files = {row["file"] for row in bad if row["reason"] in FILE_REASONS}
-    named = ", ".join(f"{row['file']} at {row['unit']} {row['offset']}: {row['reason']}" for row in bad[:MOST_NAMED])
+    named = ", ".join(f"{row['file']} at {row['unit']} {row['offset']}: {row['reason']}" for row in bad[:MAX_NAMED])
     if len(bad) > config.maximum_bad_share * records:
         raise DataError(
             f"{recipe.domain}: {len(bad):,} of {records:,} records are no documents ({named}); correct them, or set "

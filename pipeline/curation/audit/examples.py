@@ -1,7 +1,7 @@
-"""A few documents for every rule: what it removed, and what it nearly removed.
+"""A few documents for every reason of every step: what it removed, and what it nearly removed.
 
 Which ones are shown does not depend on how the work was divided: of the removed, those with the smallest ids, which are
-hashes and so a random sample; of the kept, those closest to the limit.
+hashes and so make a random sample; of the kept, those closest to the limit.
 """
 
 from collections.abc import Mapping
@@ -11,42 +11,43 @@ from datatrove.data import Document
 
 from pipeline.curation.audit.filter_result import Check, Removal
 
-MOST = 3
-"""Examples of each kind for each reason."""
+MAX_EXAMPLES = 3
+"""Removed documents shown for each reason, and as many that were nearly removed."""
 EXCERPT_CHARACTERS = 160
-UNSHOWN = ("pii", "secrets")
-"""Steps whose documents hold what must not be shown."""
+HIDDEN_STEPS = ("pii", "secrets")
+"""Steps whose documents hold what must not be shown: their examples have no excerpt."""
 
 Rows = list[dict[str, Any]]
 
 
 class Examples:
-    """Examples by step and reason."""
+    """The removed and the nearly removed documents to show, by step and reason."""
 
     def __init__(self) -> None:
+        """Starts with no examples of either kind."""
         self.removed: dict[str, dict[str, Rows]] = {}
         self.near: dict[str, dict[str, Rows]] = {}
 
     def remove(self, step: str, document: Document, removal: Removal) -> None:
-        """A document that did not pass."""
+        """Takes a removed document as an example, if it is one of those to show."""
         row = _row(step, document, removal.value, removal.threshold)
         _insert(self.removed, step, removal.reason, [row])
 
     def keep(self, step: str, document: Document, checks: tuple[Check, ...]) -> None:
-        """A document that passed, with what it was held against."""
+        """Takes a kept document as an example for each limit it was held against, if it is among the closest."""
         for check in checks:
             distance = check.distance
             known = self.near.get(step, {}).get(check.reason, [])
-            if len(known) < MOST or distance <= known[-1]["distance"]:
+            if len(known) < MAX_EXAMPLES or distance <= known[-1]["distance"]:
                 row = _row(step, document, check.value, check.threshold) | {"distance": distance}
                 _insert(self.near, step, check.reason, [row])
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, to write down."""
+        """Everything, as plain values that `merge` takes."""
         return {"removed": self.removed, "near": self.near}
 
-    def add(self, other: Mapping[str, Any]) -> None:
-        """Adds what another process saw."""
+    def merge(self, other: Mapping[str, Any]) -> None:
+        """Adds the examples that `as_json` of another task gave, and keeps those to show."""
         for name, mine in (("removed", self.removed), ("near", self.near)):
             for step, reasons in other[name].items():
                 for reason, rows in reasons.items():
@@ -54,7 +55,7 @@ class Examples:
 
 
 def _row(step: str, document: Document, value: float | None, threshold: float | None) -> dict[str, Any]:
-    shown = "" if step in UNSHOWN else document.text[: 2 * EXCERPT_CHARACTERS]
+    shown = "" if step in HIDDEN_STEPS else document.text[: 2 * EXCERPT_CHARACTERS]
     excerpt = " ".join(shown.split())[:EXCERPT_CHARACTERS]
     return {"id": str(document.id), "value": value, "threshold": threshold, "excerpt": excerpt}
 
@@ -63,4 +64,4 @@ def _insert(kept: dict[str, dict[str, Rows]], step: str, reason: str, rows: Rows
     reasons = kept.setdefault(step, {})
     best = [*reasons.get(reason, []), *rows]
     best.sort(key=lambda row: (row.get("distance", 0.0), row["id"], row["excerpt"]))
-    reasons[reason] = best[:MOST]
+    reasons[reason] = best[:MAX_EXAMPLES]

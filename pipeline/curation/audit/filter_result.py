@@ -1,4 +1,4 @@
-"""pipeline/curation/audit/filter_result.py"""
+"""What a filter answers about a document: keep it or not, why, and by how much."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,9 +7,10 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Removal:
-    """Why a step refuses a document."""
+    """Why a step removes a document."""
 
     reason: str
+    """A name that rows of removals, examples and the report use, such as `too_short`."""
     value: float | None = None
     """What was measured, where the reason is a number."""
     threshold: float | None = None
@@ -20,7 +21,7 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One number that was held against a limit, and passed."""
+    """A number of a document that was held against a limit, and passed."""
 
     reason: str
     """The reason that the removal would have had."""
@@ -35,7 +36,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class FilterResult:
-    """What a rule says of a document. It may have changed the text."""
+    """What a filter says of a document, whose text it may have changed."""
 
     removal: Removal | None = None
     """None keeps the document."""
@@ -48,21 +49,25 @@ class FilterResult:
 
 
 KEEP = FilterResult()
+"""The answer that keeps a document and has nothing to say of it."""
 
 
 def reject(
     reason: str, value: float | None = None, threshold: float | None = None, duplicate_of: str | None = None
 ) -> FilterResult:
-    """The judgement on a document that does not stay."""
+    """The result for a document that does not stay: a `Removal` of these fields."""
     return FilterResult(Removal(reason=reason, value=value, threshold=threshold, duplicate_of=duplicate_of))
 
 
 LimitCheck = tuple[str, float, Literal["<=", ">="], float]
-"""Reason if it fails, value, and the side of the limit on which it must be."""
+"""The reason if it fails, the value, and how it must compare with the limit."""
 
 
 def check_limits(measured: Iterable[LimitCheck]) -> FilterResult:
-    """Holds values against limits, one after the other, and stops at the first that fails."""
+    """Holds values against limits, one after the other, and rejects the document at the first that fails.
+
+    An iterator can so leave out the work for later values. A document that passes has all checks in its result.
+    """
     checks = []
     for reason, value, side, limit in measured:
         if (value > limit) if side == "<=" else (value < limit):

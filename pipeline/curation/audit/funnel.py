@@ -1,4 +1,4 @@
-"""The account of a finished curation or synthesis as lines: what each step of a domain did, with examples."""
+"""The report of a finished curation or synthesis for a terminal: what each step of a domain did, with examples."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,11 @@ EXAMPLE_CHARACTERS = 80
 
 
 def report_lines(directory: Path) -> list[str]:
-    """A funnel for every domain, then per reason some documents removed for it, and some kept that were close to it."""
+    """Lines with the funnel of every domain, and for each reason some documents removed for it and some close to it.
+
+    Args:
+        directory: artifact of the stage. What it says of documents is escaped where it would not print.
+    """
     lines: list[str] = []
     for domain, report in sorted(read_json(directory / "report.json").items()):
         examples = read_json(directory / "examples" / f"{domain}.json")

@@ -1,4 +1,4 @@
-"""What a domain came to: its report, with the funnel of its steps, and what was taken of every source."""
+"""A domain's part of the report, with the funnel of its steps, and of the disclosure of its sources."""
 
 import itertools
 from collections import Counter
@@ -15,7 +15,16 @@ BYTES_PER_MEGABYTE = 10**6
 def summarize(
     recipe: Recipe, output: Path, funnel: list[dict[str, Any]]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A domain's part of `report.json` and of `disclosure.json`, measured on the documents it kept."""
+    """Measures the documents that a domain kept, and checks that they are those the funnel ends with.
+
+    Args:
+        recipe: of the domain.
+        output: folder of the stage's artifact, where the domain's documents are.
+        funnel: the counts of the domain's steps, as `AuditLog.funnel` gives them.
+
+    Returns:
+        The domain's part of `report.json`, and its entries of `disclosure.json`, one for each source.
+    """
     kept, size, longest, characters = 0, 0, 0, 0
     of_source: dict[str, Counter[str]] = {source.disclosure.name: Counter() for source in recipe.sources}
     languages: dict[str, Counter[str]] = {name: Counter() for name in of_source}
@@ -49,7 +58,7 @@ def summarize(
 def _disclosed(
     recipe: Recipe, index: int, of_source: dict[str, Counter[str]], languages: dict[str, Counter[str]]
 ) -> dict[str, Any]:
-    """One dataset in IBM's fields (`disclosures/` of ibm-granite/granite-4.1-language-models), and where it went.
+    """One source in the fields of IBM's disclosures (ibm-granite/granite-4.1-language-models), and where it went.
 
     `size_MB` is what was kept of it, as UTF-8 text, in 10^6 bytes; `languages` are those found where a step looked, and
     else the recipe's.

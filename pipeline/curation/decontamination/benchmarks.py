@@ -1,4 +1,4 @@
-"""Benchmarks as files: what identifies them, and the items they hold."""
+"""Benchmarks in local files: a description of the files for fingerprints, and the texts they hold."""
 
 import gzip
 import zlib
@@ -16,6 +16,10 @@ from pipeline.curation.recipes.steps.contamination import Benchmark
 def describe_benchmarks(benchmarks: Iterable[Benchmark], where: str) -> list[dict[str, Any]]:
     """What identifies benchmarks' data, for a fingerprint: the name and SHA-256 of each file.
 
+    Args:
+        benchmarks: as a recipe or a stage's settings name them.
+        where: the file and key that name them, for the error.
+
     Raises:
         DataError: for a file that is not there.
     """
@@ -28,8 +32,8 @@ def describe_benchmarks(benchmarks: Iterable[Benchmark], where: str) -> list[dic
     return described
 
 
-def items(benchmark: Benchmark) -> Iterator[str]:
-    """The texts of a benchmark, row by row, key by key.
+def read_items(benchmark: Benchmark) -> Iterator[str]:
+    """Yields the texts of a benchmark: of each row, for each of its `text_keys`, the text or the texts of a list.
 
     Raises:
         DataError: for a file that cannot be read, and for a row without text under one of the keys.

@@ -1,7 +1,8 @@
-"""The n-grams of a text as hashes: what MinHash signs, and what similarity is counted on.
+"""The shingles of a text, its n-grams of words, as hashes: what MinHash signs, and what similarity is counted on.
 
 Words are those that datatrove's MinHash compares: without case, punctuation, diacritics, and with 0 for every number,
-split by datatrove's tokenizer of the language. In English, what a chunk between white space becomes is remembered.
+split by datatrove's tokenizer of the language. That is slow, and in English the words of a chunk between two white
+spaces depend on the chunk alone: they are looked up in a table that grows as chunks are met.
 """
 
 from functools import lru_cache
@@ -18,28 +19,31 @@ from pipeline.curation.text.vocabulary import ENGLISH, LONGEST_CHUNK, MOST_CHUNK
 MULTIPLIER = numpy.uint64(0x9E3779B97F4A7C15)
 """2^64 over the golden ratio: mixes a word's hash into those before it, so that order counts."""
 
-MARK = "\ue000"
-"""A character of private use, which the simplification leaves as it is."""
+SEPARATOR = "\ue000"
+"""Between chunks that are simplified together: a character of private use, which the simplification leaves as it is."""
 WITH_DIACRITICS, WITHOUT_DIACRITICS = TextNormConfig(), TextNormConfig(norm_unicode_diacritics=False)
-"""ASCII has none to take off, which costs most."""
+"""Taking diacritics off costs most, and ASCII has none."""
 
 
-class Shingles:
-    """Hashed n-grams of words."""
+class ShingleHasher:
+    """Hashes the n-grams of words of texts in one language."""
 
     def __init__(self, language: str, n_grams: int) -> None:
         """Args: `language`, datatrove's name of it; `n_grams`, words in a shingle."""
         self.n_grams = n_grams
         self._chunks: dict[str, tuple[int, ...]] = {}
+        """English: hashes of the words of a chunk as it stands in texts."""
         self._parts: dict[str, tuple[int, ...]] = {}
+        """English: the same of a simplified chunk, which many different ones have become."""
         self._tokenizer: Any = None if language == ENGLISH else word_tokenizer(language)
 
     def __call__(self, text: str) -> numpy.ndarray:
-        """The different shingles of a text as sorted uint64; none of a text with fewer words."""
+        """The distinct shingles of a text as ascending uint64; none for a text of fewer words than a shingle has."""
         words = self._words(text)
         count = len(words) - self.n_grams + 1
         if count < 1:
             return numpy.empty(0, numpy.uint64)
+        # All n-grams at once: the hashes of first words, into which those of second, third, ... words are mixed.
         shingles = words[:count].copy()
         for place in range(1, self.n_grams):
             shingles *= MULTIPLIER
@@ -50,7 +54,7 @@ class Shingles:
         return numpy.unique(shingles)
 
     def _words(self, text: str) -> numpy.ndarray:
-        """Hashes of the words in order."""
+        """The hashes of a text's words in order, uint64."""
         if self._tokenizer is not None:
             words = self._tokenizer.word_tokenize(simplify_text(text))
             return numpy.fromiter(map(_hash_word, words), numpy.uint64, len(words))
@@ -62,12 +66,14 @@ class Shingles:
         if unknown:
             self._learn(unknown)
         hashes = numpy.fromiter(chain.from_iterable(map(self._chunks.__getitem__, chunks)), numpy.uint64)
+        # A long chunk hardly comes again, and takes room.
         for chunk in unknown:
             if len(chunk) > LONGEST_CHUNK:
                 del self._chunks[chunk]
         return hashes
 
     def _learn(self, chunks: list[str]) -> None:
+        """Adds chunks to the table."""
         simple = _simplified(chunks)
         parts = list(dict.fromkeys(part for part in chain.from_iterable(simple) if part not in self._parts))
         for part, words in zip(parts, words_of_chunks(parts), strict=True):
@@ -77,12 +83,15 @@ class Shingles:
 
 
 def _simplified(chunks: list[str]) -> list[list[str]]:
-    """What chunks become. No rule of the simplification reaches over white space: all are simplified together."""
+    """What datatrove's simplification makes of each chunk, which can be several.
+
+    No rule of it reaches over white space: all are simplified in one call, and taken apart again.
+    """
     ascii_only = [chunk for chunk in chunks if chunk.isascii()]
-    others = [chunk for chunk in chunks if not chunk.isascii() and MARK not in chunk]
+    others = [chunk for chunk in chunks if not chunk.isascii() and SEPARATOR not in chunk]
     found: dict[str, list[str]] = {}
     for some, config in ((ascii_only, WITHOUT_DIACRITICS), (others, WITH_DIACRITICS)):
-        simple = simplify_text(f" {MARK} ".join(some), config).split(MARK)
+        simple = simplify_text(f" {SEPARATOR} ".join(some), config).split(SEPARATOR)
         found.update(zip(some, map(str.split, simple), strict=False))
     return [found[chunk] if chunk in found else simplify_text(chunk).split() for chunk in chunks]
 
@@ -92,6 +101,16 @@ def _hash_word(word: str) -> int:
 
 
 @lru_cache
-def shingles_of(language: str, n_grams: int) -> Shingles:
-    """The shingles of a language, whose memory all tasks of a process share."""
-    return Shingles(language, n_grams)
+def shingle_hasher(language: str, n_grams: int) -> ShingleHasher:
+    """The hasher of a language, one for all tasks of a process, which so share its table.
+
+    Args: `language`, datatrove's name of it; `n_grams`, words in a shingle.
+    """
+    return ShingleHasher(language, n_grams)
+
+
+def jaccard(one: numpy.ndarray, other: numpy.ndarray) -> float:
+    """Jaccard similarity of two sets given as arrays of distinct numbers: shared over united, 0 for two empty ones."""
+    shared = len(numpy.intersect1d(one, other, assume_unique=True))
+    united = len(one) + len(other) - shared
+    return shared / united if united else 0.0

@@ -1,6 +1,9 @@
-"""Copies taken out of documents: what the repeated runs say, checked against the text of the first copy."""
+"""Takes copies out of documents: passages that stood before, word for word, in the same domain or in a previous run.
 
-import itertools
+After Lee et al. 2022 (arXiv 2107.06499, EXACTSUBSTR), with two differences: the first occurrence stays, and what the
+hashes of repeated n-grams say is checked against the text before anything is taken out.
+"""
+
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,170 +13,199 @@ from datatrove.data import Document
 
 from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.audit.filter_result import FilterResult, Removal
-from pipeline.curation.dedup.repeats import REPEAT, UNIT_BITS
-from pipeline.curation.dedup.text_store import CandidateTexts
-from pipeline.curation.dedup.units import Units, units_of
+from pipeline.curation.dedup.repeated_ngrams import REPEAT, document_of, unit_of
+from pipeline.curation.dedup.text_store import TextStore, enumerate_documents
+from pipeline.curation.dedup.text_units import TextUnits, unit_splitter
 from pipeline.curation.recipes.steps.duplicates import SubstringDedup
-from pipeline.curation.text.documents import content_id, read_documents
+from pipeline.curation.text.documents import content_id
 
-UNCUT = "uncut_id"
+UNCUT_ID = "uncut_id"
 """Metadata of a document of which something was taken out: its id before."""
 
+FirstDocument = tuple[str, list[bytes]]
+"""The id of a document with first occurrences, and the UTF-8 bytes of each of its units."""
+
 
 @dataclass(frozen=True)
-class Copy:
-    """A span of a document that stood before."""
+class CopiedSpan:
+    """A passage of a document that occurred before."""
 
     start: int
-    """Its first unit."""
+    """Number of its first unit."""
     count: int
-    """Its units."""
-    source: int
-    """The document of the first copy, by its place."""
-    at: int
-    """The first copy's first unit."""
-    identity: str
-    """The id of the document of the first copy."""
+    """How many units it has."""
+    first_document: int
+    """Index of the document with the first occurrence, which may be the same one."""
+    first_start: int
+    """Number of the first unit there."""
+    first_id: str
+    """Id of that document."""
 
 
 @dataclass(frozen=True)
-class Before:
-    """What earlier runs kept: its places come first."""
+class PreviousDocuments:
+    """What previous runs kept in the domain. Their documents come before those of this run."""
 
     files: Sequence[Path] = ()
-    """The documents."""
+    """The files with the documents, in order."""
     count: int = 0
-    """How many there are."""
+    """Number of the documents."""
     ids: Container[str] = ()
-    """Their ids."""
+    """The ids of these documents."""
 
 
-def without_copies(
+def remove_copies(
     shards: Sequence[Path],
     repeats: Sequence[Path],
     work: Path,
     step: SubstringDedup,
     audit: AuditLog,
-    before: Before = Before(),
+    previous: PreviousDocuments = PreviousDocuments(),
 ) -> Iterator[Document]:
-    """The documents without what stood before, and a row of evidence for each span taken out.
+    """Yields the documents without what occurred before, and writes down each passage taken out and each document gone.
 
-    A document that goes whole is no first copy of anything: what stood in it too stays where it is next. Memory: some
-    40 bytes for each repeated run; the texts of first copies are in files in `work`.
+    For each document its repeated n-grams are looked up, consecutive ones are joined into spans and checked against the
+    text of the first occurrence, and what holds is cut out. A document of which too little is left goes whole, as does
+    one that became equal to another. Documents come in order, so it is known by then whether the document with the
+    first occurrence has itself gone: then the copy is the first occurrence that is left, and stays. An edited document
+    gets a new id and remembers the old one in its metadata.
+
+    Args:
+        shards: files of the domain's documents, in the order of their ids.
+        repeats: files of repeated n-grams, arrays of `REPEAT`, of all buckets.
+        work: folder for the texts with first occurrences.
+        step: its unit and limits.
+        audit: takes down what is kept and removed, with a row of evidence for each passage.
+        previous: documents of previous runs, whose indices come before those of the shards.
+
+    Raises:
+        DataError: for a tokenizer that is not there.
+
+    Memory: some 40 bytes for each repeated n-gram; texts with first occurrences are in files.
     """
     found = numpy.concatenate([numpy.empty(0, REPEAT), *map(numpy.load, repeats)])
     found = found[numpy.argsort(found["place"], kind="stable")]
-    owners = (found["place"] >> numpy.uint64(UNIT_BITS)).astype(numpy.int64)
-    sources = numpy.unique(found["first"] >> numpy.uint64(UNIT_BITS)).astype(numpy.int64)
-    texts = CandidateTexts(work, sources, _placed([*before.files, *shards]))
-    divide = units_of(step)
+    owners = document_of(found["place"])
+    first_documents = numpy.unique(document_of(found["first"]))
+    texts = TextStore(work, first_documents, enumerate_documents([*previous.files, *shards]))
+    split = unit_splitter(step)
     gone: set[int] = set()
     edited: set[str] = set()
 
-    def words_of_first(document: int) -> tuple[str, list[bytes]]:
-        number = int(numpy.searchsorted(sources, document))
-        return texts.identity(number), _parts(texts.text(number), divide)
+    def first_document_at(index: int) -> FirstDocument:
+        number = int(numpy.searchsorted(first_documents, index))
+        return texts.document_id(number), _unit_bytes(texts.text(number), split)
 
-    for place, document in _placed(shards, before.count):
-        begin, end = numpy.searchsorted(owners, [place, place + 1])
+    for index, document in enumerate_documents(shards, previous.count):
+        begin, end = numpy.searchsorted(owners, [index, index + 1])
         size = len(document.text)
         copies = []
         if begin < end:
-            confirmed = _confirmed(found[begin:end], document, step, divide, words_of_first)
-            copies = [copy for copy in confirmed if copy.source not in gone]
+            units = _unit_bytes(document.text, split)
+            verified = _verified_spans(found[begin:end], units, step.minimum_units, first_document_at)
+            copies = [copy for copy in verified if copy.first_document not in gone]
         if not copies:
             audit.keep(step.step, size, size)
             yield document
             continue
-        left, text = _cut(document.text, divide(document.text), copies, place)
-        identity = content_id(text)
-        matches = tuple(
-            {
-                "reason": "copy", "value": copy.count, "threshold": step.minimum_units, "unit": step.unit,
-                "at": copy.start, "duplicate_of": copy.identity,
-            }
-            for copy in copies
-        )  # fmt: skip
-        audit.find(step.step, document, FilterResult(counts={"copies": len(copies)}, matches=matches))
+        audit.note_findings(step.step, document, _evidence(copies, step))
+        left, text = _cut_out(document.text, split(document.text), copies, index)
+        document_id = content_id(text)
         if left < step.minimum_left:
             longest = max(copies, key=lambda copy: copy.count)
-            removal = Removal(reason="copied", value=left, threshold=step.minimum_left, duplicate_of=longest.identity)
-        elif identity in edited or identity in before.ids:
-            removal = Removal(reason="same_content", duplicate_of=identity)
+            removal = Removal(reason="copied", value=left, threshold=step.minimum_left, duplicate_of=longest.first_id)
+        elif document_id in edited or document_id in previous.ids:
+            removal = Removal(reason="same_content", duplicate_of=document_id)
         else:
-            edited.add(identity)
-            document.metadata[UNCUT] = str(document.id)
-            document.text, document.id = text, identity
+            edited.add(document_id)
+            document.metadata[UNCUT_ID] = str(document.id)
+            document.text, document.id = text, document_id
             audit.keep(step.step, size, len(text), edited=True)
             yield document
             continue
-        gone.add(place)
+        gone.add(index)
         audit.remove(step.step, document, removal)
 
 
-def _placed(files: Sequence[Path], first: int = 0) -> Iterator[tuple[int, Document]]:
-    return enumerate(itertools.chain.from_iterable(map(read_documents, files)), start=first)
-
-
-def _parts(text: str, divide: Callable[[str], Units]) -> list[bytes]:
+def _unit_bytes(text: str, split: Callable[[str], TextUnits]) -> list[bytes]:
     content = text.encode()
-    return [content[start:end] for start, end in divide(text)[1].tolist()]
+    return [content[start:end] for start, end in split(text)[1].tolist()]
 
 
-def _confirmed(
-    repeats: numpy.ndarray,
-    document: Document,
-    step: SubstringDedup,
-    divide: Callable[[str], Units],
-    words_of_first: Callable[[int], tuple[str, list[bytes]]],
-) -> Iterator[Copy]:
-    """The spans that are truly copies.
+def _evidence(copies: Sequence[CopiedSpan], step: SubstringDedup) -> FilterResult:
+    """The number of the copies in a document, and a row for each of them."""
+    matches = tuple(
+        {
+            "reason": "copy", "value": copy.count, "threshold": step.minimum_units, "unit": step.unit,
+            "at": copy.start, "duplicate_of": copy.first_id,
+        }
+        for copy in copies
+    )  # fmt: skip
+    return FilterResult(counts={"copies": len(copies)}, matches=matches)
 
-    Equal hashes are not yet equal texts: a run is counted only if its units are those of the first copy.
+
+def _verified_spans(
+    repeats: numpy.ndarray, units: list[bytes], minimum: int, first_document_at: Callable[[int], FirstDocument]
+) -> Iterator[CopiedSpan]:
+    """Yields the passages of a document that truly occurred before.
+
+    Equal hashes are not yet equal texts: each span is walked beside its first occurrence, and where a unit differs it
+    is broken; pieces shorter than an n-gram are no copies.
+
+    Args:
+        repeats: the document's repeated n-grams, in the order of their places.
+        units: of the document.
+        minimum: units in an n-gram.
+        first_document_at: gives the document with a certain index.
     """
-    own = _parts(document.text, divide)
-    mask = numpy.uint64((1 << UNIT_BITS) - 1)
-    known: dict[int, tuple[str, list[bytes]]] = {}
-    for start, count, source, at in _joined(repeats, step.minimum_units, mask):
-        if source not in known:
-            known = {source: words_of_first(source)}
-        identity, words = known[source]
+    known: dict[int, FirstDocument] = {}  # the last one only: consecutive spans mostly have the same one
+    for start, count, first_document, first_start in _joined(repeats, minimum):
+        if first_document not in known:
+            known = {first_document: first_document_at(first_document)}
+        first_id, first_units = known[first_document]
         same = 0
-        for place in range(start, start + count + 1):
-            if place < start + count and own[place] == words[at + place - start]:
+        # One unit further than the span, where the walk is broken in any case.
+        for unit in range(start, start + count + 1):
+            if unit < start + count and units[unit] == first_units[first_start + unit - start]:
                 same += 1
                 continue
-            if same >= step.minimum_units:
-                yield Copy(place - same, same, source, at + place - same - start, identity)
+            if same >= minimum:
+                yield CopiedSpan(unit - same, same, first_document, first_start + unit - same - start, first_id)
             same = 0
 
 
-def _joined(repeats: numpy.ndarray, length: int, mask: numpy.uint64) -> Iterator[tuple[int, int, int, int]]:
-    """Runs one after the other in both places as one span: unit, units, document and unit of the first copy."""
-    units = (repeats["place"] & mask).astype(numpy.int64)
-    sources = (repeats["first"] >> numpy.uint64(UNIT_BITS)).astype(numpy.int64)
-    firsts = (repeats["first"] & mask).astype(numpy.int64)
+def _joined(repeats: numpy.ndarray, length: int) -> Iterator[tuple[int, int, int, int]]:
+    """Joins n-grams of which each begins one unit after the one before, both here and in the first occurrence.
+
+    Yields:
+        First unit and number of units here, document and first unit of the first occurrence.
+    """
+    units, documents, firsts = unit_of(repeats["place"]), document_of(repeats["first"]), unit_of(repeats["first"])
     goes_on = numpy.zeros(len(units), bool)
-    goes_on[1:] = (numpy.diff(units) == 1) & (numpy.diff(firsts) == 1) & (sources[1:] == sources[:-1])
+    goes_on[1:] = (numpy.diff(units) == 1) & (numpy.diff(firsts) == 1) & (documents[1:] == documents[:-1])
     starts = numpy.flatnonzero(~goes_on)
     for begin, end in zip(starts.tolist(), [*starts[1:].tolist(), len(units)], strict=True):
-        yield int(units[begin]), end - begin - 1 + length, int(sources[begin]), int(firsts[begin])
+        yield int(units[begin]), end - begin - 1 + length, int(documents[begin]), int(firsts[begin])
 
 
-def _cut(text: str, units: Units, copies: Sequence[Copy], place: int) -> tuple[int, str]:
-    """How many units are left, and the text without the copies and the white space after them."""
+def _cut_out(text: str, units: TextUnits, copies: Sequence[CopiedSpan], index: int) -> tuple[int, str]:
+    """Takes copies and the white space after them out of a document's text; returns how many units are left, and it.
+
+    Where a text repeats itself with a short period, as in "tick tock tick tock ...", a copy overlaps its own first
+    occurrence. Units of a first occurrence in the same document (`index`) therefore stay, whatever else covers them.
+    """
     numbers, spans = units
     gone = numpy.zeros(len(numbers) + 1, bool)
     for copy in copies:
         gone[copy.start : copy.start + copy.count] = True
     for copy in copies:
-        # A text that repeats itself can have a copy that overlaps the first.
-        if copy.source == place:
-            gone[copy.at : copy.at + copy.count] = False
+        if copy.first_document == index:
+            gone[copy.first_start : copy.first_start + copy.count] = False
     if not gone.any():
         return len(numbers), text
     content = text.encode()
     parts, written = [], 0
+    # Where stretches of units that go begin and end, in turn: each part reaches from one's end to the next one's begin.
     borders = numpy.flatnonzero(numpy.diff(gone.astype(numpy.int8), prepend=0)).tolist()
     for begin, end in zip(borders[::2], borders[1::2], strict=True):
         parts.append(content[written : spans[begin][0]])

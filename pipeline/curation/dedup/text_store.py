@@ -1,35 +1,48 @@
-"""The texts of candidates on disk, to be read in any order."""
+"""Texts of some documents on disk, to be read in any order."""
 
+import itertools
 import mmap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy
 from datatrove.data import Document
 
+from pipeline.curation.text.documents import read_documents
+
 ID_CHARACTERS = 64
+"""Of a document's id, SHA-256 in hexadecimal."""
 
 
-class CandidateTexts:
-    """Texts one after the other in a file. Memory: 8 bytes a text, and what the system keeps of the file."""
+def enumerate_documents(files: Sequence[Path], start: int = 0) -> Iterator[tuple[int, Document]]:
+    """Yields the documents of several files with their index over all of them, the first of which is `start`."""
+    return enumerate(itertools.chain.from_iterable(map(read_documents, files)), start=start)
 
-    def __init__(self, folder: Path, places: numpy.ndarray, documents: Iterable[tuple[int, Document]]) -> None:
-        """Writes the texts of some documents.
+
+class TextStore:
+    """Texts and ids of chosen documents in two mapped files, and the lengths of the texts.
+
+    Memory: 16 bytes a text, and what the system keeps of the files.
+    """
+
+    def __init__(self, folder: Path, indices: numpy.ndarray, documents: Iterable[tuple[int, Document]]) -> None:
+        """Writes the files.
 
         Args:
             folder: for the two files, which are written anew.
-            places: the candidates' places, sorted.
-            documents: all documents with their places, in order.
+            indices: of the documents to store, ascending.
+            documents: all documents with their indices, in order.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        ends = numpy.zeros(len(places) + 1, numpy.int64)
-        self.characters = numpy.zeros(len(places), numpy.int64)
+        ends = numpy.zeros(len(indices) + 1, numpy.int64)
+        self.characters = numpy.zeros(len(indices), numpy.int64)
+        """Length of each text, in the order of the indices."""
         number = 0
         with (folder / "texts").open("wb") as texts, (folder / "ids").open("wb") as ids:
-            for place, document in documents:
-                if number == len(places):
+            for index, document in documents:
+                if number == len(indices):
                     break
-                if place != places[number]:
+                if index != indices[number]:
                     continue
                 content = document.text.encode()
                 texts.write(content)
@@ -37,22 +50,22 @@ class CandidateTexts:
                 self.characters[number] = len(document.text)
                 number += 1
                 ends[number] = ends[number - 1] + len(content)
-        assert number == len(places), (number, len(places))
+        assert number == len(indices), (number, len(indices))
         self._ends = ends
-        self._texts = _mapped(folder / "texts")
-        self._ids = _mapped(folder / "ids")
+        self._texts = _memory_map(folder / "texts")
+        self._ids = _memory_map(folder / "ids")
 
     def text(self, number: int) -> str:
-        """A candidate's text."""
+        """The text of the document whose index is `indices[number]`."""
         return self._texts[self._ends[number] : self._ends[number + 1]].decode()
 
-    def identity(self, number: int) -> str:
-        """A candidate's id."""
+    def document_id(self, number: int) -> str:
+        """The id of the document whose index is `indices[number]`."""
         return self._ids[number * ID_CHARACTERS : (number + 1) * ID_CHARACTERS].decode().strip()
 
 
-def _mapped(path: Path) -> "mmap.mmap | bytes":
+def _memory_map(path: Path) -> "mmap.mmap | bytes":
     if not path.stat().st_size:
-        return b""
+        return b""  # an empty file cannot be mapped
     with path.open("rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

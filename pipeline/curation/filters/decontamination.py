@@ -8,8 +8,8 @@ from datatrove.data import Document
 
 from pipeline.core.errors import DataError
 from pipeline.curation.audit.filter_result import KEEP, FilterResult, Removal
-from pipeline.curation.decontamination.benchmarks import items
-from pipeline.curation.decontamination.ngram_index import NgramIndex, Run
+from pipeline.curation.decontamination.benchmarks import read_items
+from pipeline.curation.decontamination.ngram_index import NgramIndex, NgramMatch
 from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.recipes.steps.contamination import Decontaminate
 from pipeline.curation.text.normalized_words import Span, normalized_words
@@ -23,7 +23,7 @@ Match = dict[str, str | int | float]
 @lru_cache(maxsize=8)
 def _index(step: Decontaminate) -> NgramIndex:
     """The n-grams of a step's benchmarks, read once in a process."""
-    texts = [list(items(benchmark)) for benchmark in step.benchmarks]
+    texts = [list(read_items(benchmark)) for benchmark in step.benchmarks]
     index = NgramIndex(texts, step.n_grams, step.minimum_distinct_words)
     for number, benchmark in enumerate(step.benchmarks):
         if number not in index.owners:
@@ -41,7 +41,7 @@ def decontamination_filter(step: Decontaminate) -> DocumentFilter:
 
     def apply(document: Document) -> FilterResult:
         words, spans = normalized_words(document.text)
-        runs = list(index.runs(words))
+        runs = list(index.matches(words))
         if not runs:
             return KEEP
         found: Counter[str] = Counter()
@@ -56,18 +56,18 @@ def decontamination_filter(step: Decontaminate) -> DocumentFilter:
             removal = _cut(document, runs, spans)
         return FilterResult(removal=removal, counts=counts, matches=tuple(matches))
 
-    def _names(run: Run) -> list[str]:
-        owners = {int(index.owners[index.item_of(place)]) for place in run.places}
+    def _names(run: NgramMatch) -> list[str]:
+        owners = {int(index.owners[index.item_at(place)]) for place in run.positions}
         return [step.benchmarks[owner].name for owner in sorted(owners)]
 
-    def _matches(text: str, runs: Sequence[Run], spans: Sequence[Span]) -> list[Match]:
+    def _matches(text: str, runs: Sequence[NgramMatch], spans: Sequence[Span]) -> list[Match]:
         rows: list[Match] = []
         for start, end, run in merged_spans(runs, spans)[:MAXIMUM_MATCHES]:
             excerpt = text[start : min(end, start + EXCERPT_CHARACTERS)]
             rows += [{"benchmark": name, "start": start, "end": end, "text": excerpt} for name in _names(run)]
         return rows[:MAXIMUM_MATCHES]
 
-    def _cut(document: Document, runs: list[Run], spans: list[Span]) -> Removal | None:
+    def _cut(document: Document, runs: list[NgramMatch], spans: list[Span]) -> Removal | None:
         """Cuts matches out until none is left: the text on both sides of a cut may make another match."""
         places = 0
         while runs:
@@ -77,15 +77,15 @@ def decontamination_filter(step: Decontaminate) -> DocumentFilter:
                 return Removal(reason="too_contaminated", value=places, threshold=step.maximum_spans)
             document.text = without_spans(document.text, holes)
             words, spans = normalized_words(document.text)
-            runs = list(index.runs(words))
+            runs = list(index.matches(words))
         return None if document.text.strip() else Removal(reason="nothing_left", value=0, threshold=0)
 
     return apply
 
 
-def merged_spans(runs: Sequence[Run], spans: Sequence[Span]) -> list[tuple[int, int, Run]]:
+def merged_spans(runs: Sequence[NgramMatch], spans: Sequence[Span]) -> list[tuple[int, int, NgramMatch]]:
     """The spans of matches in the text: start, end and the first match. Overlapping spans are joined."""
-    places: list[tuple[int, int, Run]] = []
+    places: list[tuple[int, int, NgramMatch]] = []
     for run in sorted(runs, key=lambda run: (run.first, -run.length)):
         start, end = spans[run.first][0], spans[run.first + run.length - 1][1]
         if places and start <= places[-1][1]:
@@ -96,7 +96,7 @@ def merged_spans(runs: Sequence[Run], spans: Sequence[Span]) -> list[tuple[int, 
     return places
 
 
-def widened_spans(places: Sequence[tuple[int, int, Run]], window: int, length: int) -> list[Span]:
+def widened_spans(places: Sequence[tuple[int, int, NgramMatch]], window: int, length: int) -> list[Span]:
     """Spans extended by a window of characters on both sides, within a text of some length; overlaps are joined."""
     holes: list[Span] = []
     for start, end, _ in places:

@@ -43,7 +43,7 @@ class FilterStep(PipelineStep):
         for document in data:
             before = document.text
             result = self.filter(document)
-            self.audit.find(self.name, document, result)
+            self.audit.note_findings(self.name, document, result)
             if result.removal is not None:
                 document.text = before
                 self.audit.remove(self.name, document, result.removal)

@@ -1,8 +1,8 @@
-"""Words and runs of words of texts as rows of a table: the hashing trick, over many texts at once.
+"""Words and n-grams of words of texts as rows of a table: the hashing trick, over many texts at once.
 
-A word is a run of letters, digits and underscores, or a single other mark, in lower case. All white space is the same:
-a line break parts words as a space does. As in fastText (Joulin et al. 2017, arXiv 1607.01759), runs of words are
-hashed into the same table as words, and each text also has one gram of its own, so that an empty text has one too.
+A word is a stretch of letters, digits and underscores, or a single other mark, in lower case. All white space is the
+same: a line break parts words as a space does. As in fastText (Joulin et al. 2017, arXiv 1607.01759), n-grams are
+hashed into the same table as words. Each text also has one entry of its own, so that an empty text has one too.
 """
 
 from collections.abc import Sequence
@@ -11,46 +11,52 @@ from functools import lru_cache
 
 import numpy
 
-SPACE, WORD, MARK = range(3)
+SPACE, WORD, PUNCTUATION = range(3)
+"""Kinds of characters."""
 BASE = 0x9E3779B97F4A7C15
 """Base of the polynomial in a word's characters; odd, so that it has an inverse modulo 2^64."""
 STEP = 0xD1342543DE82EF95
-"""What the next word of a run is multiplied by; odd."""
-Numbers = numpy.ndarray
+"""What the next word of an n-gram is multiplied by; odd."""
 
 
 @dataclass(frozen=True)
-class Hashing:
-    """How texts become rows of a table."""
+class NgramHasher:
+    """Turns texts into rows of a table. Its fields are written beside a classifier's weights."""
 
     bits: int
     """The table has 2^bits rows."""
     n_grams: int
-    """Longest run of words."""
+    """Words in the longest n-gram."""
     characters: int
     """Characters of a text that are read, from its beginning."""
 
-    def __call__(self, texts: Sequence[str]) -> tuple[Numbers, Numbers]:
-        """Rows of all grams of all texts, and for each which text it is of.
+    def __call__(self, texts: Sequence[str]) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """The rows of all n-grams of all texts, and for each the number of the text it is of; int64, int64.
 
-        The grams of one text stand in an order that does not depend on the other texts.
+        The n-grams of one text stand in an order that does not depend on the other texts: first its own entry, then
+        words, then pairs, ...; all texts are hashed together, and n-grams that reach from one into the next are left
+        out.
         """
         parts = [text[: self.characters].lower()[: self.characters] for text in texts]
         words, owners = _words(parts)
         hashes = [numpy.zeros(len(texts), numpy.uint64), words]
         owned = [numpy.arange(len(texts)), owners]
-        runs = words
+        ngrams = words
         for length in range(2, self.n_grams + 1):
-            runs = _mixed(runs[:-1] + words[length - 1 :] * numpy.uint64(STEP))
-            within = owners[: len(runs)] == owners[length - 1 :]
-            hashes.append(runs[within])
-            owned.append(owners[: len(runs)][within])
+            ngrams = _mixed(ngrams[:-1] + words[length - 1 :] * numpy.uint64(STEP))
+            within = owners[: len(ngrams)] == owners[length - 1 :]
+            hashes.append(ngrams[within])
+            owned.append(owners[: len(ngrams)][within])
         rows = numpy.concatenate(hashes) & numpy.uint64((1 << self.bits) - 1)
         return rows.astype(numpy.int64), numpy.concatenate(owned)
 
 
-def _words(texts: Sequence[str]) -> tuple[Numbers, Numbers]:
-    """Hashes of the words of all texts, and which text each is of."""
+def _words(texts: Sequence[str]) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Hashes of the words of all texts in order, and for each the number of the text it is of; uint64, int64.
+
+    All texts are one array of code points, a line break after each. A word is where its kind of characters begins and
+    ends; its hash is a polynomial in its code points, of which one cumulative sum gives those of all words.
+    """
     codes = numpy.frombuffer("".join(f"{text}\n" for text in texts).encode("utf-32-le", "surrogatepass"), "<u4")
     kinds = _kinds()[codes]
     inside = kinds == WORD
@@ -68,7 +74,7 @@ def _words(texts: Sequence[str]) -> tuple[Numbers, Numbers]:
     return hashes, numpy.searchsorted(borders, first, side="right")
 
 
-def _mixed(numbers: Numbers) -> Numbers:
+def _mixed(numbers: numpy.ndarray) -> numpy.ndarray:
     """Spreads every bit over all bits (the finalizer of SplitMix64, Steele et al. 2014)."""
     numbers = (numbers ^ (numbers >> numpy.uint64(30))) * numpy.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
@@ -76,8 +82,8 @@ def _mixed(numbers: Numbers) -> Numbers:
 
 
 @lru_cache(maxsize=8)
-def _powers(count: int) -> tuple[Numbers, Numbers]:
-    """Powers of the base and of its inverse modulo 2^64."""
+def _powers(count: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """The first powers of the base, and of its inverse modulo 2^64; uint64 (count), uint64 (count)."""
     both = []
     for base in (BASE, pow(BASE, -1, 1 << 64)):
         factors = numpy.full(count, base, numpy.uint64)
@@ -87,9 +93,9 @@ def _powers(count: int) -> tuple[Numbers, Numbers]:
 
 
 @lru_cache(maxsize=1)
-def _kinds() -> Numbers:
-    """For every code point: white space, part of words, or a mark; 1.1 MB."""
-    kinds = numpy.full(0x110000, MARK, numpy.uint8)
+def _kinds() -> numpy.ndarray:
+    """The kind of every code point: white space, part of words, or punctuation; uint8, 1.1 MB."""
+    kinds = numpy.full(0x110000, PUNCTUATION, numpy.uint8)
     for code in range(len(kinds)):
         character = chr(code)
         if character.isalnum() or character == "_":

@@ -10,44 +10,53 @@ from typing import Any
 import numpy
 
 from pipeline.core.files import write_json
-from pipeline.curation.quality.classifier import BagOfGrams
+from pipeline.curation.quality.classifier import BagOfNgrams
 
 THRESHOLDS = (0.1, 0.5, 0.9)
 """Scores that the card shows precision and recall at."""
 HASH_DIGITS = 8
+_COLUMNS = ("threshold", "precision", "recall", "f1")
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
     """A document to train on."""
 
-    identity: str
-    """SHA-256 of the content, in hexadecimal."""
+    document_id: str
+    """The document's id: SHA-256 of its content, in hexadecimal."""
     text: str
     label: str
 
 
 def is_held_out(example: Example, share: float) -> bool:
-    """Whether an example is for measuring. Decided by the hash's last digits: samples are made by the first."""
-    return int(example.identity[-HASH_DIGITS:], 16) < share * 16**HASH_DIGITS
+    """Whether an example is for measuring and not for training: that share of examples, chosen by their ids.
+
+    The last digits of the id decide, since samples are made of the smallest ids, by the first digits.
+    """
+    return int(example.document_id[-HASH_DIGITS:], 16) < share * 16**HASH_DIGITS
 
 
 def describe_training(training: Sequence[Example], held_out: Sequence[Example], labels: Sequence[str]) -> Any:
-    """Of both parts: examples of each class, and a hash of their ids that does not depend on their order."""
+    """How many examples of each class are in both parts, and a hash of their ids, whatever their order."""
     described = {}
     for name, examples in (("training", training), ("held_out", held_out)):
         described[name] = {}
         for label in labels:
-            identities = sorted(example.identity for example in examples if example.label == label)
-            digest = hashlib.sha256("\n".join(identities).encode()).hexdigest()
-            described[name][label] = {"documents": len(identities), "sha256_of_ids": digest}
+            ids = sorted(example.document_id for example in examples if example.label == label)
+            digest = hashlib.sha256("\n".join(ids).encode()).hexdigest()
+            described[name][label] = {"documents": len(ids), "sha256_of_ids": digest}
     return described
 
 
 def average_precision(scores: Sequence[float], positive: Sequence[bool]) -> float | None:
-    """Area under precision over recall, in steps: the sum over thresholds of precision times the rise in recall.
+    """Area under the curve of precision over recall: the sum over thresholds of precision times the rise in recall.
 
-    Equal scores are one threshold. None without a positive example.
+    Args:
+        scores: of examples.
+        positive: whether each of them is of the positive class.
+
+    Returns:
+        0 to 1; equal scores are one threshold. None without a positive example.
     """
     if not any(positive):
         return None
@@ -75,7 +84,7 @@ def measure(scores: Sequence[float], positive: Sequence[bool], threshold: float)
 
 
 def write_card(
-    folder: Path, model: BagOfGrams, positive: str, held_out: Sequence[Example], training: dict[str, Any]
+    folder: Path, model: BagOfNgrams, positive: str, held_out: Sequence[Example], training: dict[str, Any]
 ) -> None:
     """Writes card.json and README.md beside a classifier.
 
@@ -143,6 +152,3 @@ def _markdown(card: dict[str, Any]) -> str:
         *settings,
     ]
     return "\n".join(lines) + "\n"
-
-
-_COLUMNS = ("threshold", "precision", "recall", "f1")

@@ -3,8 +3,9 @@
     python -m pipeline.curation.quality.train --class hq=curated/ --class cc=pages.jsonl.gz --positive hq \\
         --output classifiers/quality
 
-Of each class the documents with the smallest hashes of content are taken: a random sample, the same in whatever order
-files and lines come. In memory are at most twice as many beginnings of texts as there are documents to train on.
+Of each class the documents with the smallest ids, which are hashes of their content, are taken: a random sample, the
+same in whatever order files and lines come. In memory are at most twice as many beginnings of texts as there are
+documents to train on.
 """
 
 import argparse
@@ -19,8 +20,8 @@ import orjson
 
 from pipeline.core.config import build
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR, ConfigError, DataError, UserError
-from pipeline.curation.quality.fit import train_and_save
 from pipeline.curation.quality.model_card import Example
+from pipeline.curation.quality.torch_training import train_and_save
 from pipeline.curation.recipes.steps.classifiers import ClassifierTraining
 from pipeline.curation.text.documents import content_id
 
@@ -28,7 +29,7 @@ SUFFIXES = (".jsonl", ".jsonl.gz")
 
 
 def texts_of(path: Path) -> Iterator[str]:
-    """The texts of JSON lines, plain or gzip, in a file or in all such files of a folder.
+    """Yields the texts of JSON lines, plain or gzip, in a file or in all such files of a folder.
 
     Raises:
         DataError: for what is missing, cut short, or a line that is no object with a text.
@@ -53,14 +54,23 @@ def texts_of(path: Path) -> Iterator[str]:
 
 
 def sample(texts: Iterable[str], count: int, characters: int) -> dict[str, str]:
-    """Content id to beginning of text, of the documents with the smallest ids; copies count once."""
+    """Takes a random sample that does not depend on the order of texts: those with the smallest ids.
+
+    Args:
+        texts: any number, read once.
+        count: how many to take, at most; texts with the same id count once.
+        characters: how much of the beginning of each to keep.
+
+    Returns:
+        Id to beginning of text, in the order of the ids.
+    """
     chosen: dict[str, str] = {}
     border = "g"  # above any hexadecimal digit
     for text in texts:
-        identity = content_id(text)
-        if identity < border:
+        document_id = content_id(text)
+        if document_id < border:
             begin = text[:characters]
-            chosen[identity] = min(begin, chosen.get(identity, begin))
+            chosen[document_id] = min(begin, chosen.get(document_id, begin))
         if len(chosen) >= 2 * count:
             chosen = dict(sorted(chosen.items())[:count])
             border = max(chosen)
@@ -68,7 +78,7 @@ def sample(texts: Iterable[str], count: int, characters: int) -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Trains as the command line says; returns the exit code."""
+    """Trains as the command line says; returns the exit code, after one line on stderr for what a user must change."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--class", dest="classes", action="append", required=True, metavar="LABEL=PATH")
     parser.add_argument("--positive", required=True, help="the label whose probability the card is about")
@@ -100,7 +110,7 @@ def _train(classes: Sequence[str], positive: str, output: Path, settings: Classi
         chosen = sample(texts_of(path), settings.training_documents, settings.document_characters)
         if not chosen:
             raise DataError(f"{path}: no document, nothing to learn {label} from")
-        examples += [Example(identity, text, label) for identity, text in chosen.items()]
+        examples += [Example(document_id, text, label) for document_id, text in chosen.items()]
     train_and_save(examples, tuple(paths), positive, settings, output)
 
 

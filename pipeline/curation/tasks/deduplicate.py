@@ -1,8 +1,10 @@
-"""The tasks that compare the documents of a domain with each other: equal ones, near ones, copies within them."""
+"""The tasks that compare the documents of a domain with each other, from exact duplicates to copied passages.
+
+Each class is the task of one step of the stage; `curate.plan` has their order.
+"""
 
 import heapq
 import itertools
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,53 +12,56 @@ from pathlib import Path
 
 from datatrove.data import Document
 
-from pipeline.core.files import write_json
+from pipeline.core.files import read_json, write_json
 from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.audit.filter_result import Removal
-from pipeline.curation.dedup import near_duplicates, repeats, substrings
-from pipeline.curation.dedup.previous_runs import KnownIds, previous_runs, previous_signatures, save_index
-from pipeline.curation.dedup.units import units_of
-from pipeline.curation.executors.parallel import TaskProgress
-from pipeline.curation.recipes.steps.duplicates import ExactDedup, SubstringDedup
-from pipeline.curation.tasks.packing import packed
+from pipeline.curation.dedup import lsh_buckets, minhash, near_duplicates, repeated_ngrams, substrings
+from pipeline.curation.dedup.previous_runs import PreviousIds, previous_ngrams, previous_signatures, save_index
+from pipeline.curation.dedup.text_store import enumerate_documents
+from pipeline.curation.dedup.text_units import unit_splitter
+from pipeline.curation.executors.run_tasks import TaskProgress
+from pipeline.curation.recipes.steps.duplicates import SubstringDedup
+from pipeline.curation.tasks.packing import pack_repositories
 from pipeline.curation.tasks.workspace import DomainWorkspace, write_domain
 from pipeline.curation.text import documents
 
 
 @dataclass(frozen=True)
 class MergeExact:
-    """Merges a domain's parts in the order of the ids and drops exact duplicates."""
+    """Merges a domain's filtered parts in the order of ids, and drops exact duplicates if the recipe says so.
+
+    Parts are sorted, so one document of each is in memory, and documents with equal content, which have equal ids, come
+    one after the other. Without `exact_dedup` all stay.
+    """
 
     workspace: DomainWorkspace
 
     def __call__(self, progress: TaskProgress) -> None:
-        """Writes the ranges of ids."""
+        """Writes the shards, and an audit log."""
         workspace = self.workspace
-        audit = workspace.new_audit()
-        parts = [documents.read_documents(workspace.part(task)) for task in range(workspace.tasks)]
+        audit = workspace.new_audit_log()
+        parts = [documents.read_documents(workspace.filtered_part(task)) for task in range(workspace.tasks)]
         stream: Iterator[Document] = heapq.merge(*parts, key=documents.order)
-        exact = next((step for step in workspace.recipe.steps if isinstance(step, ExactDedup)), None)
-        if exact is not None:
-            known = KnownIds(exact.against, workspace.recipe.domain)
-            stream = self._unique(stream, known, audit, progress)
+        if (step := workspace.exact_dedup) is not None:
+            stream = self._unique(stream, PreviousIds(step.against, workspace.recipe.domain), audit, progress)
         following = next(stream, None)
         for shard in range(workspace.tasks):
             chosen: list[Document] = []
             while following is not None and workspace.shard_of(str(following.id)) == shard:
                 chosen.append(following)
                 following = next(stream, None)
-            documents.write_documents(workspace.unique(shard), chosen)
-        write_json(workspace.audit("unite"), audit.as_json())
+            documents.write_documents(workspace.exact_unique(shard), chosen)
+        workspace.write_audit_log("merge_exact", audit)
         progress.unit_done()
 
     @staticmethod
     def _unique(
-        stream: Iterator[Document], known: KnownIds, audit: AuditLog, progress: TaskProgress
+        stream: Iterator[Document], previous: PreviousIds, audit: AuditLog, progress: TaskProgress
     ) -> Iterator[Document]:
         kept: str | None = None
         for document in stream:
             progress.document_done()
-            if str(document.id) in known:
+            if str(document.id) in previous:
                 removal = Removal(reason="in_earlier_run", duplicate_of=str(document.id))
                 audit.remove("exact_dedup", document, removal)
                 continue
@@ -70,139 +75,147 @@ class MergeExact:
 
 @dataclass(frozen=True)
 class MinHashSignatures:
-    """MinHash signatures of a range of ids."""
+    """Computes the MinHash signatures of a shard's documents."""
 
     workspace: DomainWorkspace
     shard: int
 
     def __call__(self, progress: TaskProgress) -> None:
-        """Writes them."""
+        """Writes the signatures, in the order of the documents."""
         step = self.workspace.minhash
         assert step is not None
-        stream = documents.read_documents(self.workspace.unique(self.shard))
-        near_duplicates.sign(stream, step, self.workspace.signature(self.shard))
+        stream = documents.read_documents(self.workspace.exact_unique(self.shard))
+        minhash.write_signatures(stream, step, self.workspace.signatures(self.shard))
         progress.unit_done()
 
 
 @dataclass(frozen=True)
 class LshBuckets:
-    """Groups of documents with the same number in one bucket."""
+    """Finds the documents of a domain, and of previous runs, that agree in one bucket."""
 
     workspace: DomainWorkspace
     bucket: int
 
     def __call__(self, progress: TaskProgress) -> None:
-        """Writes the bucket's groups."""
+        """Writes the bucket's candidate groups."""
         workspace, step = self.workspace, self.workspace.minhash
         assert step is not None
-        signatures = [workspace.signature(shard) for shard in range(workspace.tasks)]
+        signatures = [workspace.signatures(shard) for shard in range(workspace.tasks)]
         signatures += [each.signatures for each in previous_signatures(step, workspace.recipe.domain)]
-        near_duplicates.find_groups(signatures, self.bucket, workspace.groups)
+        lsh_buckets.write_candidate_groups(signatures, self.bucket, workspace.candidate_groups)
         progress.unit_done()
 
 
 @dataclass(frozen=True)
 class FilterNearDuplicates:
-    """Drops near duplicates, for a domain that then looks for copies within documents."""
+    """Drops near duplicates for a domain with `substring_dedup`, whose next tasks need the documents in files.
+
+    Other domains drop them in `WriteDomain`, without writing documents twice.
+    """
 
     workspace: DomainWorkspace
 
     def __call__(self, progress: TaskProgress) -> None:
-        """Writes what stays in ranges of ids."""
+        """Writes the shards, empty ones too, and an audit log."""
         workspace = self.workspace
-        audit = workspace.new_audit()
+        audit = workspace.new_audit_log()
         stream = _without_near_duplicates(workspace, audit)
         for shard, own in itertools.groupby(stream, key=lambda document: workspace.shard_of(str(document.id))):
-            documents.write_documents(workspace.thin(shard), own)
+            documents.write_documents(workspace.near_unique(shard), own)
         for shard in range(workspace.tasks):
-            if not workspace.thin(shard).exists():
-                documents.write_documents(workspace.thin(shard), [])
-        write_json(workspace.audit("thin"), audit.as_json())
+            if not workspace.near_unique(shard).exists():
+                documents.write_documents(workspace.near_unique(shard), [])
+        workspace.write_audit_log("filter_near_duplicates", audit)
         progress.unit_done()
 
 
 @dataclass(frozen=True)
 class HashNgrams:
-    """Hashes of all runs of units in one document after the other, of all ranges of ids."""
+    """Hashes the n-grams of units of a shard's documents."""
 
     workspace: DomainWorkspace
     shard: int
 
     def __call__(self, progress: TaskProgress) -> None:
-        """Writes them divided by hash."""
-        workspace, step = self.workspace, self.workspace.substrings
+        """Writes the hashes divided into buckets, with documents numbered from those of previous runs on."""
+        workspace, step = self.workspace, self.workspace.substring_dedup
         assert step is not None
-        offset = sum(each.count for each in previous_runs(step, workspace.recipe.domain))
-        offset += sum(1 for shard in range(self.shard) for _ in documents.read_documents(workspace.thin(shard)))
-        divide = units_of(step)
-        stream = documents.read_documents(workspace.thin(self.shard))
-        texts = ((offset + number, divide(document.text)) for number, document in enumerate(stream))
-        repeats.write_runs(texts, step.minimum_units, step.buckets, workspace.runs, self.shard)
+        offset = sum(each.count for each in previous_ngrams(step, workspace.recipe.domain))
+        before = [workspace.near_unique(shard) for shard in range(self.shard)]
+        offset += sum(1 for _ in enumerate_documents(before))
+        split = unit_splitter(step)
+        own = enumerate_documents([workspace.near_unique(self.shard)], offset)
+        units = ((index, split(document.text)) for index, document in own)
+        repeated_ngrams.write_ngrams(units, step.minimum_units, step.buckets, workspace.ngrams, self.shard)
         progress.unit_done()
 
 
 @dataclass(frozen=True)
 class FindRepeats:
-    """The runs of one bucket that occurred before."""
+    """Finds the n-grams of one bucket that occurred before, in the domain or in a previous run."""
 
     workspace: DomainWorkspace
     bucket: int
 
     def __call__(self, progress: TaskProgress) -> None:
-        """Writes them."""
-        workspace, step = self.workspace, self.workspace.substrings
+        """Writes the repeated n-grams, each with the place of its first occurrence."""
+        workspace, step = self.workspace, self.workspace.substring_dedup
         assert step is not None
-        files, before = [], 0
-        for each in previous_runs(step, workspace.recipe.domain):
-            files += [(path, before) for path in each.bucket(self.bucket)]
-            before += each.count
-        own = workspace.runs / f"{self.bucket:03d}"
+        files, count = [], 0
+        for each in previous_ngrams(step, workspace.recipe.domain):
+            files += [(path, count) for path in each.bucket(self.bucket)]
+            count += each.count
+        # This domain's documents are numbered from `count` on already.
+        own = workspace.ngrams / f"{self.bucket:03d}"
         files += [(own / f"{shard:05d}.npy", 0) for shard in range(workspace.tasks)]
-        repeats.find_repeats(files, workspace.repeats(self.bucket), before)
+        repeated_ngrams.find_repeats(files, workspace.repeats(self.bucket), count)
         progress.unit_done()
 
 
 @dataclass(frozen=True)
 class WriteDomain:
-    """Drops what is left to drop, and writes a domain's documents, removals and funnel where they stay."""
+    """Finishes a domain: drops what is left to drop, joins repositories, and writes it to the stage's artifact.
+
+    What is left is copied passages for a domain with `substring_dedup`, and near duplicates for another with `minhash`.
+    """
 
     workspace: DomainWorkspace
     output: Path
     documents_per_file: int
 
     def __call__(self, progress: TaskProgress) -> None:
-        """Writes the domain."""
+        """Writes documents, removals and indexes to the artifact, and the funnel to the workspace."""
         workspace = self.workspace
-        audit = workspace.new_audit()
-        for path in sorted((workspace.folder / "ledgers").glob("*.json")):
-            if path.stem != "publish":
-                audit.add(json.loads(path.read_text()))
-        if (step := workspace.substrings) is not None:
-            thin = [workspace.thin(shard) for shard in range(workspace.tasks)]
-            found = [workspace.repeats(bucket) for bucket in range(step.buckets)]
-            work = workspace.folder / f"copies-{os.getpid()}"
-            stream = substrings.without_copies(thin, found, work, step, audit, _before(workspace, step))
+        audit = workspace.new_audit_log()
+        for path in sorted(workspace.audit_logs.glob("*.json")):
+            audit.merge(read_json(path))
+        if (step := workspace.substring_dedup) is not None:
+            shards = [workspace.near_unique(shard) for shard in range(workspace.tasks)]
+            repeats = [workspace.repeats(bucket) for bucket in range(step.buckets)]
+            work = workspace.scratch("first_occurrences", os.getpid())
+            previous = _previous_documents(step, workspace.recipe.domain)
+            stream = substrings.remove_copies(shards, repeats, work, step, audit, previous)
         else:
             stream = _without_near_duplicates(workspace, audit)
-        if (joins := workspace.packing) is not None:
-            stream = packed(stream, workspace.folder / f"packing-{os.getpid()}", joins, audit)
+        if (packing := workspace.pack_repositories) is not None:
+            stream = pack_repositories(stream, workspace.scratch("packing", os.getpid()), packing, audit)
         write_domain(self.output, workspace.recipe, stream, audit, self.documents_per_file)
-        save_index(self.output, workspace.recipe.domain, workspace.minhash, workspace.substrings)
-        write_json(workspace.folder / "funnel.json", audit.funnel())
+        save_index(self.output, workspace.recipe.domain, workspace.minhash, workspace.substring_dedup)
+        write_json(workspace.funnel, audit.funnel())
         progress.unit_done()
 
 
-def _before(workspace: DomainWorkspace, step: SubstringDedup) -> substrings.Before:
-    domain = workspace.recipe.domain
-    earlier = previous_runs(step, domain)
-    files = [path for each in earlier for path in each.documents]
-    return substrings.Before(files, sum(each.count for each in earlier), KnownIds(step.against, domain))
+def _previous_documents(step: SubstringDedup, domain: str) -> substrings.PreviousDocuments:
+    previous = previous_ngrams(step, domain)
+    files = [path for each in previous for path in each.documents]
+    return substrings.PreviousDocuments(files, sum(each.count for each in previous), PreviousIds(step.against, domain))
 
 
 def _without_near_duplicates(workspace: DomainWorkspace, audit: AuditLog) -> Iterator[Document]:
-    unique = [workspace.unique(shard) for shard in range(workspace.tasks)]
+    """The domain's documents without exact duplicates, and without near ones if the recipe has `minhash`."""
+    shards = [workspace.exact_unique(shard) for shard in range(workspace.tasks)]
     if (step := workspace.minhash) is None:
-        return itertools.chain.from_iterable(map(documents.read_documents, unique))
-    work = workspace.folder / f"candidates-{os.getpid()}"
-    earlier = [path for each in previous_signatures(step, workspace.recipe.domain) for path in each.documents]
-    return near_duplicates.without(unique, earlier, workspace.groups, work, step, audit)
+        return itertools.chain.from_iterable(map(documents.read_documents, shards))
+    work = workspace.scratch("candidates", os.getpid())
+    previous = [path for each in previous_signatures(step, workspace.recipe.domain) for path in each.documents]
+    return near_duplicates.remove_near_duplicates(shards, previous, workspace.candidate_groups, work, step, audit)

@@ -1,14 +1,13 @@
-"""The first task of curation: reads a part of a domain and applies the steps that look at one document."""
+"""The first task of curation: reads a part of a domain's sources and applies the steps that look at one document."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from datatrove.data import Document
 
-from pipeline.core.files import write_json
 from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.audit.filter_result import Removal
-from pipeline.curation.executors.parallel import TaskProgress
+from pipeline.curation.executors.run_tasks import TaskProgress
 from pipeline.curation.filters import filter_of
 from pipeline.curation.filters.extraction import Extraction
 from pipeline.curation.filters.filter_step import FilterStep
@@ -18,28 +17,36 @@ from pipeline.curation.recipes.steps.pages import Extractor
 from pipeline.curation.tasks.workspace import READ, DomainWorkspace
 from pipeline.curation.text import documents
 
+AUDIT_LOG = "read_and_filter"
+"""Name of these tasks' audit logs, before the number of the task."""
 EMPTY = "empty"
 
 
 @dataclass(frozen=True)
 class ReadAndFilter:
-    """Reads every n-th unit of a domain's sources and applies the steps that look at one document."""
+    """Reads every n-th file, or whatever a source is divided into, and applies the steps that look at one document.
+
+    A record that is no text (NUL characters, invalid Unicode, or a reason the reader gives) counts as removed by `read`
+    and goes into quarantine; an empty one counts and does not.
+    """
 
     workspace: DomainWorkspace
     task: int
 
     def __call__(self, progress: TaskProgress) -> None:
-        """Writes the part and what was counted."""
-        audit = self.workspace.new_audit()
+        """Writes the documents that stay in the order of their ids, and an audit log.
+
+        Memory: the documents that stay, until they are sorted.
+        """
+        audit = self.workspace.new_audit_log()
         stream: Iterator[Document] = self._read(audit, progress)
         for step in self.workspace.recipe.steps:
             if isinstance(step, Extractor):
-                stream = self._checked(Extraction(step, audit).run(stream), step.step, audit)
+                stream = self._with_new_ids(Extraction(step, audit).run(stream))
             elif step.scope != "domain":
                 stream = FilterStep(step.step, filter_of(step), audit).run(stream)
-        collected = sorted(stream, key=documents.order)
-        documents.write_documents(self.workspace.part(self.task), collected)
-        write_json(self.workspace.audit(f"collect-{self.task:05d}"), audit.as_json())
+        documents.write_documents(self.workspace.filtered_part(self.task), sorted(stream, key=documents.order))
+        self.workspace.write_audit_log(f"{AUDIT_LOG}-{self.task:05d}", audit)
 
     def _read(self, audit: AuditLog, progress: TaskProgress) -> Iterator[Document]:
         for source in self.workspace.recipe.sources:
@@ -60,14 +67,15 @@ class ReadAndFilter:
                     audit.quarantined.append(row)
 
     @staticmethod
-    def _checked(stream: Iterable[Document], step: str, audit: AuditLog) -> Iterator[Document]:
+    def _with_new_ids(stream: Iterable[Document]) -> Iterator[Document]:
+        """Gives documents whose text was extracted from a page the id of that text."""
         for document in stream:
             document.id = documents.content_id(document.text)
             yield document
 
 
 def _unfit(document: Document) -> str | None:
-    """Why something is no text at all."""
+    """The reason why a record is no text at all, or None."""
     if "\0" in document.text:
         return "nul_character"
     try:

@@ -1,98 +1,133 @@
-"""Where the parts of a domain lie while it is made; what passes from one task to the next.
+"""Where a domain's files lie while it is made: what one task writes for the next.
 
-Documents are always in the order of their ids, divided into as many ranges of ids as there are tasks, so that nothing
-depends on that number.
+Sources are read in `tasks` parts. From exact deduplication on, documents are in the order of their ids, divided into as
+many shards, equal ranges of ids: hashes of content, so shards are of about the same size, and every result is
+independent of their number. All paths are below the stage's state, which goes when the stage is finished;
+`write_domain` writes what stays.
 """
 
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from datatrove.data import Document
 
 from pipeline.core.files import write_json
 from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.recipes.recipe import Recipe
-from pipeline.curation.recipes.steps.duplicates import MinHash, SubstringDedup
+from pipeline.curation.recipes.steps.duplicates import ExactDedup, MinHash, SubstringDedup
 from pipeline.curation.recipes.steps.packing import PackRepositories
 from pipeline.curation.text import documents
 
 READ = "read"
 """The first line of every funnel: what the sources gave, and what was no text."""
 SHARD_BITS = 32
+"""Leading bits of an id that decide its shard."""
+StepT = TypeVar("StepT")
 
 
 @dataclass(frozen=True)
 class DomainWorkspace:
-    """Where the parts of a domain lie while it is made, and how it is divided."""
+    """The folder that a domain is made in, its recipe, and into how many parts its work is divided."""
 
     folder: Path
     recipe: Recipe
     tasks: int
 
-    def part(self, task: int) -> Path:
-        """What one task collected."""
-        return self.folder / "parts" / f"{task:05d}.jsonl.gz"
+    def filtered_part(self, task: int) -> Path:
+        """File of the documents that one task read and filtered, in the order of their ids."""
+        return self.folder / "filtered" / f"{task:05d}.jsonl.gz"
 
-    def unique(self, shard: int) -> Path:
-        """A range of ids without exact duplicates."""
-        return self.folder / "unique" / f"{shard:05d}.jsonl.gz"
+    def exact_unique(self, shard: int) -> Path:
+        """File of a shard's documents without exact duplicates."""
+        return self.folder / "exact_unique" / f"{shard:05d}.jsonl.gz"
 
-    def audit(self, name: str) -> Path:
-        """What a task counted."""
-        return self.folder / "ledgers" / f"{name}.json"
-
-    def signature(self, shard: int) -> Path:
-        """MinHash signatures of a range of ids."""
+    def signatures(self, shard: int) -> Path:
+        """File of the MinHash signatures of those documents, uint64 (buckets x documents)."""
         return self.folder / "signatures" / f"{shard:05d}.npy"
 
     @property
-    def groups(self) -> Path:
-        """Documents with a bucket in common."""
-        return self.folder / "groups"
+    def candidate_groups(self) -> Path:
+        """Folder of the groups of documents that agree in a bucket, two files for each bucket."""
+        return self.folder / "candidate_groups"
+
+    def near_unique(self, shard: int) -> Path:
+        """File of a shard's documents without near duplicates; only for a domain with `substring_dedup`."""
+        return self.folder / "near_unique" / f"{shard:05d}.jsonl.gz"
+
+    @property
+    def ngrams(self) -> Path:
+        """Folder of the hashes of those documents' n-grams, with a folder for each bucket and a file there by shard."""
+        return self.folder / "ngrams"
+
+    def repeats(self, bucket: int) -> Path:
+        """File of the n-grams of one bucket that occurred before."""
+        return self.folder / "repeats" / f"{bucket:03d}.npy"
+
+    @property
+    def audit_logs(self) -> Path:
+        """Folder of the audit logs of this domain's tasks."""
+        return self.folder / "audit_logs"
+
+    @property
+    def funnel(self) -> Path:
+        """File of the counts of all steps, written when the domain is finished."""
+        return self.folder / "funnel.json"
+
+    def scratch(self, name: str, process_id: int) -> Path:
+        """Folder for files that only one process uses: an attempt that was killed may have left its own."""
+        return self.folder / f"{name}-{process_id}"
+
+    @property
+    def exact_dedup(self) -> ExactDedup | None:
+        """The recipe's step of this name, if it has one."""
+        return self._step(ExactDedup)
 
     @property
     def minhash(self) -> MinHash | None:
-        """The recipe's near-duplicate step, if it has one."""
-        return next((step for step in self.recipe.steps if isinstance(step, MinHash)), None)
+        """The recipe's step of this name, if it has one."""
+        return self._step(MinHash)
 
     @property
-    def substrings(self) -> SubstringDedup | None:
-        """The recipe's step against copies within documents, if it has one."""
-        return next((step for step in self.recipe.steps if isinstance(step, SubstringDedup)), None)
+    def substring_dedup(self) -> SubstringDedup | None:
+        """The recipe's step of this name, if it has one."""
+        return self._step(SubstringDedup)
 
     @property
-    def packing(self) -> PackRepositories | None:
-        """The recipe's step that joins files, if it has one."""
-        return next((step for step in self.recipe.steps if isinstance(step, PackRepositories)), None)
+    def pack_repositories(self) -> PackRepositories | None:
+        """The recipe's step of this name, if it has one."""
+        return self._step(PackRepositories)
 
-    def thin(self, shard: int) -> Path:
-        """A range of ids without near duplicates."""
-        return self.folder / "thin" / f"{shard:05d}.jsonl.gz"
+    def _step(self, kind: type[StepT]) -> StepT | None:
+        return next((step for step in self.recipe.steps if isinstance(step, kind)), None)
 
-    @property
-    def runs(self) -> Path:
-        """Hashes of runs of units."""
-        return self.folder / "runs"
-
-    def repeats(self, bucket: int) -> Path:
-        """Runs that occurred before."""
-        return self.folder / "repeats" / f"{bucket:03d}.npy"
-
-    def new_audit(self) -> AuditLog:
-        """An empty account with the recipe's steps."""
+    def new_audit_log(self) -> AuditLog:
+        """An empty log with the recipe's steps, after reading."""
         return AuditLog([READ, *(step.step for step in self.recipe.steps)])
 
-    def shard_of(self, identity: str) -> int:
-        """The range that an id lies in."""
-        return int(identity[: SHARD_BITS // 4], 16) * self.tasks >> SHARD_BITS
+    def write_audit_log(self, task: str, audit: AuditLog) -> None:
+        """Writes what a task counted and removed, for the task that writes the domain."""
+        write_json(self.audit_logs / f"{task}.json", audit.as_json())
+
+    def shard_of(self, document_id: str) -> int:
+        """The number of the shard whose range an id lies in: its leading bits as a fraction, times the shards."""
+        return int(document_id[: SHARD_BITS // 4], 16) * self.tasks >> SHARD_BITS
 
 
 def write_domain(
     output: Path, recipe: Recipe, stream: Iterable[Document], audit: AuditLog, documents_per_file: int
 ) -> None:
-    """Writes documents and removal rows of a domain; an empty domain has one empty file."""
+    """Writes a domain to the stage's artifact: documents, rows of removals, examples, and evidence where there is any.
+
+    Args:
+        output: folder of the artifact.
+        recipe: of the domain; its fingerprint goes into the rows of removals.
+        stream: the documents. An empty domain has one empty file.
+        audit: of all steps; complete when the stream has been read to its end.
+        documents_per_file: of all files but the last.
+    """
     iterator = iter(stream)
     for number in itertools.count():
         chosen = list(itertools.islice(iterator, documents_per_file))

@@ -115,7 +115,7 @@ def check_benchmarks(conversation: Conversation, benchmarks: PromptIndex, thresh
         threshold: the share of an item's words from which a question is a copy, for the log.
     """
     for message in conversation.messages:
-        if message["role"] == "user" and (copy := benchmarks.copied(message["content"])) is not None:
+        if message["role"] == "user" and (copy := benchmarks.find_copy(message["content"])) is not None:
             return Violation("decontamination", f"copies {copy.benchmark}: {copy.excerpt}", copy.coverage, threshold)
     return None
 

@@ -66,7 +66,7 @@ def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenize
 
 def without_benchmarks(problems: list[Problem], benchmarks: PromptIndex) -> list[Problem]:
     """The problems whose prompts copy no item of a benchmark; how many are left out is printed to the log."""
-    copies = [benchmarks.copied(problem.prompt) for problem in problems]
+    copies = [benchmarks.find_copy(problem.prompt) for problem in problems]
     for name, count in sorted(Counter(copy.benchmark for copy in copies if copy is not None).items()):
         print(f"decontamination: {count} of {len(problems)} prompts copy {name} and are left out")
     return [problem for problem, copy in zip(problems, copies, strict=True) if copy is None]

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from pipeline.inference.chat import Message
 from pipeline.inference.loading import LoadedModel
-from pipeline.pretraining.data.stream import IGNORED
+from pipeline.pretraining.data.stream import IGNORE_INDEX
 
 
 @torch.inference_mode()
@@ -41,15 +41,15 @@ def assistant_loss(
         ids, masks = batch["input_ids"], batch["assistant_masks"]
         longest = max(map(len, ids))
         padded = torch.full((len(ids), longest), tokenizer.pad_token_id)
-        labels = torch.full((len(ids), longest), IGNORED)
+        labels = torch.full((len(ids), longest), IGNORE_INDEX)
         for row, (sequence, mask) in enumerate(zip(ids, masks, strict=True)):
             padded[row, : len(sequence)] = torch.tensor(sequence)
-            labels[row, : len(sequence)] = torch.where(torch.tensor(mask).bool(), torch.tensor(sequence), IGNORED)
+            labels[row, : len(sequence)] = torch.where(torch.tensor(mask).bool(), torch.tensor(sequence), IGNORE_INDEX)
         # Padding is on the right, where causal attention does not look, so it needs no mask.
         logits = model(input_ids=padded.to(model.device)).logits[:, :-1].float()
         targets = labels[:, 1:].to(model.device)
         total += functional.cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_INDEX, reduction="sum"
         ).item()
-        tokens += int((targets != IGNORED).sum())
+        tokens += int((targets != IGNORE_INDEX).sum())
     return total / tokens

@@ -8,7 +8,7 @@ import pytest
 from pipeline.core.config import fingerprint
 from pipeline.core.errors import RecipeError
 from pipeline.core.files import read_json
-from pipeline.curation.audit.examples import MOST
+from pipeline.curation.audit.examples import MAX_EXAMPLES
 from pipeline.curation.audit.funnel import report_lines
 from pipeline.curation.config import CurateConfig
 from pipeline.curation.recipes.recipe import load_recipe, load_recipes
@@ -38,8 +38,8 @@ def test_examples_are_of_what_the_rules_decided(tmp_path: Path, run_curate: Cura
     short = examples["removed"]["gopher_quality"]["gopher_short_doc"]
     rows = list(read_rows(output / "removed" / "technical" / "00000.jsonl.gz"))
     removed = sorted(row["id"] for row in rows if row["reason"] == "gopher_short_doc")
-    assert len(removed) > MOST
-    assert [row["id"] for row in short] == removed[:MOST]
+    assert len(removed) > MAX_EXAMPLES
+    assert [row["id"] for row in short] == removed[:MAX_EXAMPLES]
     assert all(row["value"] < row["threshold"] == 30 for row in short)
     near = examples["near"]["gopher_quality"]["gopher_short_doc"]
     assert 30 <= near[0]["value"] <= near[1]["value"] <= near[2]["value"] <= 35

@@ -19,8 +19,8 @@ from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.files import read_json
 from pipeline.curation.audit.filter_result import FilterResult
 from pipeline.curation.config import CurateConfig
-from pipeline.curation.decontamination import ngram_index as overlap
-from pipeline.curation.decontamination.benchmarks import items
+from pipeline.curation.decontamination import ngram_index
+from pipeline.curation.decontamination.benchmarks import read_items
 from pipeline.curation.decontamination.ngram_index import NgramIndex
 from pipeline.curation.filters import filter_of
 from pipeline.curation.recipes.steps.contamination import Benchmark, Decontaminate
@@ -95,7 +95,7 @@ def test_a_planted_item_is_found(farm: Benchmark, planted: str, before: str) -> 
         "?!",
     ],
 )
-def test_less_than_a_run_is_no_match(farm: Benchmark, text: str) -> None:
+def test_less_than_an_n_gram_is_no_match(farm: Benchmark, text: str) -> None:
     result, after = judged(text, farm)
     assert (result.removal, result.counts, result.matches, after) == (None, {}, (), text)
 
@@ -153,19 +153,19 @@ def test_equal_hashes_alone_make_no_match(farm: Benchmark, monkeypatch: pytest.M
     def same(numbers: np.ndarray, length: int) -> np.ndarray:
         return np.zeros(max(0, len(numbers) - length + 1), dtype=np.uint64)
 
-    monkeypatch.setattr(overlap, "run_hashes", same)
+    monkeypatch.setattr(ngram_index, "ngram_hashes", same)
     index = NgramIndex([[QUESTION, SHORT]], 13)
     shuffled = QUESTION.split()
     random.Random(0).shuffle(shuffled)
-    assert not list(index.runs(normalized_words(" ".join(shuffled))[0]))
-    assert len(list(index.runs(normalized_words(QUESTION)[0]))) == len(normalized_words(QUESTION)[0]) - 12
+    assert not list(index.matches(normalized_words(" ".join(shuffled))[0]))
+    assert len(list(index.matches(normalized_words(QUESTION)[0]))) == len(normalized_words(QUESTION)[0]) - 12
 
 
 LETTERS = st.text("abc ,.-\nÄé日本ﬁ①", max_size=60)
 
 
 @given(st.lists(LETTERS, min_size=1, max_size=4), LETTERS, st.integers(2, 4))
-def test_runs_are_those_of_a_plain_search(texts: list[str], text: str, n_grams: int) -> None:
+def test_matches_are_those_of_a_plain_search(texts: list[str], text: str, n_grams: int) -> None:
     benchmarks = [[each] for each in texts]
     got = normalized_words(text)[0]
     wanted = set()
@@ -176,9 +176,9 @@ def test_runs_are_those_of_a_plain_search(texts: list[str], text: str, n_grams: 
         wanted |= {(at, length, owner) for at in range(len(got)) if tuple(got[at : at + length]) in grams}
     index = NgramIndex(benchmarks, n_grams)
     found = {
-        (run.first, run.length, int(index.owners[index.item_of(place)]))
-        for run in index.runs(got)
-        for place in run.places
+        (match.first, match.length, int(index.owners[index.item_at(position)]))
+        for match in index.matches(got)
+        for position in match.positions
     }
     assert found == wanted
 
@@ -224,15 +224,15 @@ def test_files_are_read_or_named(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for name in ("b.parquet", "b.jsonl"):
         source = Benchmark(name="b", path=str(tmp_path / name), text_keys=("q", "choices"))
-        assert list(items(source)) == ["one two", "a", "b", "three"]
+        assert list(read_items(source)) == ["one two", "a", "b", "three"]
         with pytest.raises(DataError, match="set text_keys of b"):
-            list(items(Benchmark(name="b", path=str(tmp_path / name), text_keys=("question",))))
+            list(read_items(Benchmark(name="b", path=str(tmp_path / name), text_keys=("question",))))
     (tmp_path / "bad.jsonl").write_text("{")
     (tmp_path / "bad.parquet").write_text("PAR1")
     (tmp_path / "bad.jsonl.gz").write_text("no gzip")
     for name in ("bad.jsonl", "bad.parquet", "bad.jsonl.gz"):
         with pytest.raises(DataError, match=name) as caught:
-            list(items(Benchmark(name="b", path=str(tmp_path / name), text_keys=("q",))))
+            list(read_items(Benchmark(name="b", path=str(tmp_path / name), text_keys=("q",))))
         assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match="no item has enough words"):
         judged("text", benchmark(tmp_path / "few.jsonl", ["one two"]))

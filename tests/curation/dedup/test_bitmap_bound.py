@@ -1,26 +1,26 @@
-"""Leaders that a document may be like: none that it is like is left out, few others are in."""
+"""Representatives that a document may be similar to: none that it is similar to is left out, few others are in."""
 
 import numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.curation.dedup.bitmap_bound import AT_ONCE, Representatives
-from pipeline.curation.dedup.near_duplicates import jaccard
+from pipeline.curation.dedup.bitmap_bound import BLOCK_SIZE, Representatives
+from pipeline.curation.dedup.shingles import jaccard
 
 SETS = st.lists(st.frozensets(st.integers(0, 300), max_size=40), min_size=1, max_size=30)
 
 
-def leaders_of(shingles: list[numpy.ndarray], characters: int, minimum: float) -> Representatives:
-    leaders = Representatives(shingles.__getitem__, characters, minimum)
+def representatives_of(shingles: list[numpy.ndarray], characters: int, minimum: float) -> Representatives:
+    representatives = Representatives(shingles.__getitem__, characters, minimum)
     for number in range(len(shingles) - 1):
-        leaders.append(number)
-    return leaders
+        representatives.append(number)
+    return representatives
 
 
 @given(sets=SETS, characters=st.integers(0, 1000), minimum=st.sampled_from([0.01, 0.3, 0.5, 0.75, 1.0]))
-def test_none_that_is_like_it_is_left_out(sets: list[frozenset[int]], characters: int, minimum: float) -> None:
+def test_none_that_is_similar_is_left_out(sets: list[frozenset[int]], characters: int, minimum: float) -> None:
     shingles = [numpy.array(sorted(each), numpy.uint64) for each in sets]
-    found = list(leaders_of(shingles, characters, minimum).perhaps_like(len(sets) - 1))
+    found = list(representatives_of(shingles, characters, minimum).possible_matches(len(sets) - 1))
     assert found == sorted(set(found))
     like = [number for number in range(len(sets) - 1) if jaccard(shingles[number], shingles[-1]) >= minimum]
     assert set(like) <= set(found)
@@ -30,9 +30,9 @@ def test_pages_of_a_template_are_told_apart_without_their_shingles() -> None:
     """Similarities are .70 but for one page in the middle, at the threshold of .75."""
     draw = numpy.random.default_rng(0)
     template = draw.integers(0, 2**63, 412, numpy.uint64)
-    pages = [numpy.concatenate([template, draw.integers(0, 2**63, 88, numpy.uint64)]) for _ in range(2 * AT_ONCE)]
-    like = AT_ONCE + 5
+    pages = [numpy.concatenate([template, draw.integers(0, 2**63, 88, numpy.uint64)]) for _ in range(2 * BLOCK_SIZE)]
+    like = BLOCK_SIZE + 5
     pages[like][:429] = pages[-1][:429]
-    found = list(leaders_of([numpy.sort(page) for page in pages], 3000, 0.75).perhaps_like(len(pages) - 1))
+    found = list(representatives_of([numpy.sort(page) for page in pages], 3000, 0.75).possible_matches(len(pages) - 1))
     assert like in found
     assert len(found) < 0.02 * len(pages), len(found)

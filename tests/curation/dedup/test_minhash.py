@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from pipeline.core.arrays import write_array
 from pipeline.core.config import build
-from pipeline.curation.dedup import buckets as candidates
-from pipeline.curation.dedup.buckets import groups_of_bucket
-from pipeline.curation.dedup.minhash import Signatures
-from pipeline.curation.dedup.near_duplicates import Clusters
-from pipeline.curation.dedup.shingles import Shingles, shingles_of
+from pipeline.curation.dedup import lsh_buckets
+from pipeline.curation.dedup.clusters import DisjointSets
+from pipeline.curation.dedup.lsh_buckets import candidate_groups
+from pipeline.curation.dedup.minhash import MinHasher
+from pipeline.curation.dedup.shingles import ShingleHasher, shingle_hasher
 from pipeline.curation.recipes.steps.duplicates import MinHash
 
 STEP = build(MinHash, {"step": "minhash"}, "")
@@ -38,7 +38,7 @@ def stock_n_grams(text: str, n: int) -> set[tuple[str, ...]]:
 @example("1, 2, 3 and 1 | 2")
 def test_a_text_has_the_shingles_of_datatrove(text: str) -> None:
     # As many different ones, and the same in common with another text.
-    assert len(Shingles("eng", 2)(text)) == len(stock_n_grams(text, 2))
+    assert len(ShingleHasher("eng", 2)(text)) == len(stock_n_grams(text, 2))
 
 
 def test_texts_have_in_common_what_datatrove_says() -> None:
@@ -46,7 +46,7 @@ def test_texts_have_in_common_what_datatrove_says() -> None:
     words = ["The", "U.S.", "isn't", "3.5", "far,", "from", "(here)", "and", "it's", "NEAR", "café"]
     for _ in range(200):
         one, other = (" ".join(draw.choices(words, k=40)) for _ in range(2))
-        shingles = shingles_of("eng", 2)
+        shingles = shingle_hasher("eng", 2)
         both = numpy.intersect1d(shingles(one), shingles(other), assume_unique=True)
         assert len(both) == len(stock_n_grams(one, 2) & stock_n_grams(other, 2))
 
@@ -56,7 +56,7 @@ def test_other_languages_have_the_words_of_their_tokenizer(language: str) -> Non
     text = {"deu": "Der Hund und die Katze, der Hund.", "fra": "L'ami d'un chien qu'il n'a pas."}[language]
     stock = MinhashDedupSignature("memory://", language=language)
     expected = set(ngrams(stock.word_tokenizer.word_tokenize(simplify_text(text)), 2))
-    assert len(Shingles(language, 2)(text)) == len(expected)
+    assert len(ShingleHasher(language, 2)(text)) == len(expected)
 
 
 def pair(draw: numpy.random.Generator, similarity: float, union: int = 400) -> tuple[numpy.ndarray, numpy.ndarray]:
@@ -72,33 +72,33 @@ def pair(draw: numpy.random.Generator, similarity: float, union: int = 400) -> t
 @pytest.mark.parametrize(("buckets", "hashes"), [(14, 8), (9, 13)])
 def test_candidates_follow_the_curve(similarity: float, buckets: int, hashes: int) -> None:
     """Within four standard deviations of 1 - (1 - s^r)^b."""
-    signatures = Signatures(build(MinHash, {"step": "minhash", "buckets": buckets, "hashes_per_bucket": hashes}, ""))
+    minhasher = MinHasher(build(MinHash, {"step": "minhash", "buckets": buckets, "hashes_per_bucket": hashes}, ""))
     draw, trials = numpy.random.default_rng(buckets), 400
     found = 0
     for _ in range(trials):
         one, other = pair(draw, similarity)
-        found += bool((signatures(one) == signatures(other)).any())
+        found += bool((minhasher(one) == minhasher(other)).any())
     expected = 1 - (1 - similarity**hashes) ** buckets
     deviation = max((expected * (1 - expected) / trials) ** 0.5, 1 / trials)
     assert abs(found / trials - expected) <= 4 * deviation
 
 
 def test_minima_estimate_the_similarity() -> None:
-    signatures = Signatures(STEP)
+    minhasher = MinHasher(STEP)
     draw = numpy.random.default_rng(0)
     for similarity in (0.2, 0.5, 0.8):
         equal = [
-            numpy.mean(signatures.minima(a) == signatures.minima(b))
+            numpy.mean(minhasher.minima(a) == minhasher.minima(b))
             for a, b in (pair(draw, similarity) for _ in range(60))
         ]
         assert numpy.mean(equal) == pytest.approx(similarity, abs=0.03)
 
 
 def test_a_text_without_shingles_is_like_no_other(tmp_path: Path) -> None:
-    nothing = Signatures(STEP)(numpy.empty(0, numpy.uint64))
+    nothing = MinHasher(STEP)(numpy.empty(0, numpy.uint64))
     write_array(tmp_path / "a.npy", numpy.array([nothing, nothing]).T)
-    places, sizes = groups_of_bucket([tmp_path / "a.npy"], 0)
-    assert len(places) == len(sizes) == 0
+    indices, sizes = candidate_groups([tmp_path / "a.npy"], 0)
+    assert len(indices) == len(sizes) == 0
 
 
 @settings(deadline=None)
@@ -118,22 +118,22 @@ def test_groups_do_not_depend_on_what_is_sorted_together(numbers: list[list[int]
         if number and flat.count(number) > 1
     }
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(candidates, "DOCUMENTS_AT_ONCE", at_once)
+        patch.setattr(lsh_buckets, "MAX_DOCUMENTS_SORTED", at_once)
         paths = [Path(folder) / f"{index}.npy" for index in range(len(numbers))]
         for path, shard in zip(paths, numbers, strict=True):
             write_array(path, numpy.array([shard], numpy.uint64).reshape(1, -1))
-        places, sizes = groups_of_bucket(paths, 0)
+        indices, sizes = candidate_groups(paths, 0)
     ends = numpy.cumsum(sizes)
-    assert {tuple(places[end - size : end].tolist()) for end, size in zip(ends, sizes, strict=True)} == expected
+    assert {tuple(indices[end - size : end].tolist()) for end, size in zip(ends, sizes, strict=True)} == expected
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=40))
 def test_clusters_are_the_connected_components(pairs: list[tuple[int, int]]) -> None:
-    clusters = Clusters(21)
+    joined = DisjointSets(21)
     sets = [{number} for number in range(21)]
     for one, other in pairs:
-        clusters.join(one, other)
+        joined.union(one, other)
         merged = sets[one] | sets[other]
         for member in merged:
             sets[member] = merged
-    assert clusters.roots().tolist() == [min(each) for each in sets]
+    assert joined.roots().tolist() == [min(each) for each in sets]

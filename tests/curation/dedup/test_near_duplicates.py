@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from pipeline.core.arrays import write_array
 from pipeline.curation.audit.audit_log import AuditLog
-from pipeline.curation.dedup.bitmap_bound import FEW
-from pipeline.curation.dedup.near_duplicates import jaccard, without
+from pipeline.curation.dedup.bitmap_bound import COMPARE_ALL_BELOW
+from pipeline.curation.dedup.near_duplicates import remove_near_duplicates
+from pipeline.curation.dedup.shingles import jaccard
 from pipeline.curation.recipes.steps.duplicates import MinHash
 from pipeline.curation.text.documents import content_id, normalize, order, read_folder, read_rows, write_documents
 from tests.curation.conftest import Curate
@@ -39,7 +40,7 @@ def corpus() -> list[str]:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_the_id_is_that_of_the_normalised_text(text: str) -> None:
+def test_the_id_is_that_of_the_normalized_text(text: str) -> None:
     assert content_id(text) == content_id(normalize(text))
     assert content_id(f"{text}\r\n") == content_id(text)
 
@@ -62,13 +63,13 @@ def test_equal_and_near_copies_go_and_each_has_a_row(tmp_path: Path, run_curate:
     kept = {str(document.id): document for document in read_folder(output / "documents" / "technical")}
     assert [row["step"] for row in rows] == ["exact_dedup"] * 10 + ["minhash"] * 10
     stands_for = [row["duplicate_of"] for row in rows if row["step"] == "minhash"]
-    for identity, document in kept.items():
-        assert document.metadata["minhash_cluster_size"] == 1 + stands_for.count(identity)
+    for document_id, document in kept.items():
+        assert document.metadata["minhash_cluster_size"] == 1 + stands_for.count(document_id)
     for row in rows:
         assert row["duplicate_of"] in kept
         if row["step"] == "minhash":
             assert row["value"] >= row["threshold"] == 0.75
-    assert all(content_id(document.text) == identity for identity, document in kept.items())
+    assert all(content_id(document.text) == document_id for document_id, document in kept.items())
 
 
 @pytest.mark.parametrize(("seed", "tasks"), [(1, 1), (2, 3), (3, 5)])
@@ -105,10 +106,10 @@ def test_among_many_pages_of_one_template_in_a_bucket_only_copies_go(tmp_path: P
     metadata = {"source": "", "origin": ""}
     all_of_them = [Document(text=text, id=content_id(text), metadata=dict(metadata)) for text in texts]
     write_documents(tmp_path / "all", sorted(all_of_them, key=order))
-    write_array(tmp_path / "groups" / "000.places.npy", numpy.arange(len(texts)))
+    write_array(tmp_path / "groups" / "000.indices.npy", numpy.arange(len(texts)))
     write_array(tmp_path / "groups" / "000.sizes.npy", numpy.array([len(texts)]))
     audit, step = AuditLog(["minhash"]), MinHash(step="minhash")
-    kept = list(without([tmp_path / "all"], [], tmp_path / "groups", tmp_path / "work", step, audit))
+    kept = list(remove_near_duplicates([tmp_path / "all"], [], tmp_path / "groups", tmp_path / "work", step, audit))
     assert {" ".join(document.text.split()[:-8]) for document in kept} == {" ".join(page[:-8]) for page in pages}
-    assert len(kept) == len(pages) > 2 * FEW
+    assert len(kept) == len(pages) > 2 * COMPARE_ALL_BELOW
     assert audit.counts["minhash"].reasons == {"near_duplicate": len(copies)}

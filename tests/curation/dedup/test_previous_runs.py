@@ -1,4 +1,4 @@
-"""What an earlier run kept is not kept again: equal texts, near ones, and copies within them."""
+"""What a previous run kept is not kept again: equal texts, near ones, and copies within them."""
 
 import random
 from pathlib import Path
@@ -47,10 +47,10 @@ def curate(
     return root / name / "curate"
 
 
-def test_what_earlier_runs_kept_is_not_kept_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_previous_runs_kept_is_not_kept_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = curate(tmp_path, "first", [text(seed) for seed in range(6)], [])
     second = curate(tmp_path, "second", [text(6), text(7), text(0)], [str(first)])
-    # Longer than the earlier one, which stays all the same.
+    # Longer than the previous one, which stays all the same.
     near = f"{text(1, changed=2)} and more"
     texts = [text(0), near, text(7), text(8), text(8, changed=1)]
     third = curate(tmp_path, "third", texts, [str(first), str(second)])
@@ -60,7 +60,7 @@ def test_what_earlier_runs_kept_is_not_kept_again(tmp_path: Path, capsys: pytest
     ids = {str(document.id): document.text for document in read_folder(first / "documents" / "technical")}
     assert ids[rows["near_duplicate_of_earlier_run"]["duplicate_of"]] == text(1)
     assert next(read_folder(third / "documents" / "technical")).metadata["minhash_cluster_size"] == 2
-    # The same again does nothing, and an earlier run is never written to.
+    # The same again does nothing, and a previous run is never written to.
     before = hashes(first)
     capsys.readouterr()
     curate(tmp_path, "third", texts, [str(first), str(second)])
@@ -81,11 +81,11 @@ def test_a_run_that_cannot_be_compared_with_is_named(tmp_path: Path, capsys: pyt
     saved = curate(tmp_path, "saved", [text(0)], [], chosen=[{"step": "substring_dedup", "save_runs": True}])
     other = [{"step": "substring_dedup", "minimum_units": 30, "against": [str(saved)]}]
     curate(tmp_path, "fourth", [text(1)], [], code=2, chosen=other)
-    assert "runs of other settings" in capsys.readouterr().err
+    assert "n-grams of other settings" in capsys.readouterr().err
 
 
-def test_the_first_copy_is_an_earlier_run_s(tmp_path: Path) -> None:
-    """Two earlier runs; what the third has word for word from either goes, and also what it has twice itself."""
+def test_the_first_copy_is_a_previous_run_s(tmp_path: Path) -> None:
+    """Two previous runs; what the third has word for word from either goes, and also what it has twice itself."""
     unit = 20
 
     def words(name: str, count: int = 25) -> str:
@@ -98,11 +98,11 @@ def test_the_first_copy_is_an_earlier_run_s(tmp_path: Path) -> None:
     def texts(folder: Path) -> list[str]:
         return sorted(document.text for document in read_folder(folder / "documents" / "technical"))
 
-    earlier = [
+    previous = [
         curate(tmp_path, "first", [f"{words('one')} {words('own', 8)}", words("two")], [], chosen=copies([])),
         curate(tmp_path, "second", [words("three"), f"{words('four')} {words('seen', 8)}"], [], chosen=copies([])),
     ]
-    before = list(map(hashes, earlier))
+    before = list(map(hashes, previous))
     new = [
         f"{words('new', 9)} {words('one')}",
         f"{words('three')} {words('other', 9)} {words('five')}",
@@ -110,18 +110,18 @@ def test_the_first_copy_is_an_earlier_run_s(tmp_path: Path) -> None:
         f"{words('five')} {words('six', 9)}",
         words("seven"),
     ]
-    third = curate(tmp_path, "third", new, [], chosen=copies(earlier))
+    third = curate(tmp_path, "third", new, [], chosen=copies(previous))
     left = texts(third)
     # Which of the two has the first copy of "five" is a matter of their ids.
     assert left in (
         sorted([words("new", 9), f"{words('other', 9)} {words('five')}", words("six", 9), words("seven")]),
         sorted([words("new", 9), words("other", 9), f"{words('five')} {words('six', 9)}", words("seven")]),
     )
-    ids = {str(document.id) for folder in earlier for document in read_folder(folder / "documents" / "technical")}
+    ids = {str(document.id) for folder in previous for document in read_folder(folder / "documents" / "technical")}
     rows = list(read_rows(third / "matches" / "technical" / "00000.jsonl.gz"))
     assert sorted(row["duplicate_of"] in ids for row in rows) == [False, True, True, True]
     # The order of runs is no matter for what stays, and all of it again adds nothing.
-    again = curate(tmp_path, "again", new, [], chosen=copies([*reversed(earlier)]))
+    again = curate(tmp_path, "again", new, [], chosen=copies([*reversed(previous)]))
     assert texts(again) == left
-    assert texts(curate(tmp_path, "more", new, [], chosen=copies([*earlier, third]))) == []
-    assert list(map(hashes, earlier)) == before
+    assert texts(curate(tmp_path, "more", new, [], chosen=copies([*previous, third]))) == []
+    assert list(map(hashes, previous)) == before

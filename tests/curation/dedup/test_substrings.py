@@ -8,17 +8,19 @@ from typing import Any
 import numpy
 import pytest
 import tokenizers
+from datatrove.data import Document
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.config import build
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.files import read_json
+from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.dedup import substrings
-from pipeline.curation.dedup.repeats import UNIT_BITS, find_repeats, place_of, run_hashes, write_runs
-from pipeline.curation.dedup.units import units_of
+from pipeline.curation.dedup.repeated_ngrams import UNIT_BITS, find_repeats, ngram_hashes, place_of, write_ngrams
+from pipeline.curation.dedup.text_units import unit_splitter
 from pipeline.curation.recipes.steps.duplicates import SubstringDedup
-from pipeline.curation.text.documents import content_id, read_folder, read_rows
+from pipeline.curation.text.documents import content_id, read_folder, read_rows, write_documents
 from tests.curation.conftest import Curate
 from tests.curation.recipe_files import hashes, recipe, write_lines, write_recipe
 
@@ -30,19 +32,19 @@ def step(**settings_: Any) -> SubstringDedup:
 
 
 @given(numbers=st.lists(st.integers(0, 3), max_size=60), length=st.integers(1, 8))
-def test_runs_have_one_hash_if_and_only_if_they_are_equal(numbers: list[int], length: int) -> None:
-    found = run_hashes(numpy.array(numbers, numpy.uint64), length)
-    runs = [tuple(numbers[start : start + length]) for start in range(len(numbers) - length + 1)]
-    assert len(found) == len(runs)
-    assert len(set(found.tolist())) == len(set(runs))
-    assert len(set(zip(runs, found.tolist(), strict=True))) == len(set(runs))
+def test_ngrams_have_one_hash_if_and_only_if_they_are_equal(numbers: list[int], length: int) -> None:
+    found = ngram_hashes(numpy.array(numbers, numpy.uint64), length)
+    ngrams = [tuple(numbers[start : start + length]) for start in range(len(numbers) - length + 1)]
+    assert len(found) == len(ngrams)
+    assert len(set(found.tolist())) == len(set(ngrams))
+    assert len(set(zip(ngrams, found.tolist(), strict=True))) == len(set(ngrams))
 
 
 @pytest.mark.parametrize("unit", ["words", "bytes"])
 @given(text=st.text(max_size=60))
 def test_units_are_where_they_say(unit: str, text: str) -> None:
     content = text.encode()
-    numbers, spans = units_of(step(unit=unit))(text)
+    numbers, spans = unit_splitter(step(unit=unit))(text)
     parts = [content[start:end] for start, end in spans.tolist()]
     assert len(numbers) == len(parts)
     assert len({*zip(parts, numbers.tolist(), strict=True)}) == len(set(parts)) == len(set(numbers.tolist()))
@@ -51,7 +53,7 @@ def test_units_are_where_they_say(unit: str, text: str) -> None:
 
 
 def brute_force(texts: list[str], length: int) -> list[list[str]]:
-    """The words that stay: a word goes if it is in a run that stood before, unless it is in that run's first copy."""
+    """The words that stay: a word goes if it is in an n-gram that stood before, unless in the first occurrence."""
     first: dict[tuple[str, ...], tuple[int, int]] = {}
     left = []
     for number, text in enumerate(texts):
@@ -67,32 +69,27 @@ def brute_force(texts: list[str], length: int) -> list[list[str]]:
     return left
 
 
-def cut(texts: list[str], setting: SubstringDedup, folder: Path, earlier: int = 0) -> dict[str, Any]:
-    """What the step makes of texts in this order, by way of files; of the first some if they are an earlier run's."""
-    from datatrove.data import Document
-
-    from pipeline.curation.audit.audit_log import AuditLog
-    from pipeline.curation.text.documents import write_documents
-
-    half = earlier or len(texts) // 2
+def cut(texts: list[str], setting: SubstringDedup, folder: Path, previous: int = 0) -> list[Document]:
+    """What the step makes of texts in this order, by way of files; the first `previous` are of a previous run."""
+    half = previous or len(texts) // 2
     paths = [folder / "0.jsonl.gz", folder / "1.jsonl.gz"]
     for path, part, offset in zip(paths, (texts[:half], texts[half:]), (0, half), strict=True):
         numbered = enumerate(part, start=offset)
         write_documents(
             path, [Document(text=text, id=str(place), metadata={"origin": "x"}) for place, text in numbered]
         )
-        divide = units_of(setting)
-        runs = ((offset + place, divide(text)) for place, text in enumerate(part))
-        write_runs(runs, setting.minimum_units, setting.buckets, folder / "runs", int(offset > 0 or path is paths[1]))
+        split = unit_splitter(setting)
+        units = ((offset + place, split(text)) for place, text in enumerate(part))
+        shard = int(offset > 0 or path is paths[1])
+        write_ngrams(units, setting.minimum_units, setting.buckets, folder / "ngrams", shard)
     for bucket in range(setting.buckets):
-        files = [folder / "runs" / f"{bucket:03d}" / f"{shard:05d}.npy" for shard in (0, 1)]
-        find_repeats([(path, 0) for path in files], folder / "repeats" / f"{bucket}.npy", earlier)
+        files = [folder / "ngrams" / f"{bucket:03d}" / f"{shard:05d}.npy" for shard in (0, 1)]
+        find_repeats([(path, 0) for path in files], folder / "repeats" / f"{bucket}.npy", previous)
     audit = AuditLog(["substring_dedup"])
     repeats = [folder / "repeats" / f"{bucket}.npy" for bucket in range(setting.buckets)]
-    before = substrings.Before(paths[:1], earlier) if earlier else substrings.Before()
-    shards = paths[1:] if earlier else paths
-    kept = list(substrings.without_copies(shards, repeats, folder / "work", setting, audit, before))
-    return {"kept": kept, "ledger": audit}
+    before = substrings.PreviousDocuments(paths[:1], previous) if previous else substrings.PreviousDocuments()
+    shards = paths[1:] if previous else paths
+    return list(substrings.remove_copies(shards, repeats, folder / "work", setting, audit, before))
 
 
 @settings(max_examples=60, deadline=None)
@@ -112,19 +109,21 @@ def test_what_goes_is_what_stood_before(texts: list[str], length: int, buckets: 
         elif words not in cut_to:
             cut_to.append(words)
             wanted.append(words)
-    assert [document.text.split() for document in made["kept"]] == wanted
+    assert [document.text.split() for document in made] == wanted
 
 
 @settings(max_examples=60, deadline=None)
-@given(earlier=st.lists(LETTERS, min_size=1, max_size=3), new=st.lists(LETTERS, max_size=4), length=st.integers(2, 4))
-def test_what_an_earlier_run_has_goes_and_stays_there(earlier: list[str], new: list[str], length: int) -> None:
+@given(previous=st.lists(LETTERS, min_size=1, max_size=3), new=st.lists(LETTERS, max_size=4), length=st.integers(2, 4))
+def test_what_a_previous_run_has_goes_and_stays_there(previous: list[str], new: list[str], length: int) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        made = cut([*earlier, *new], step(minimum_units=length, buckets=2, minimum_left=0), Path(folder), len(earlier))
-    left = brute_force([*earlier, *new], length)[len(earlier) :]
+        made = cut(
+            [*previous, *new], step(minimum_units=length, buckets=2, minimum_left=0), Path(folder), len(previous)
+        )
+    left = brute_force([*previous, *new], length)[len(previous) :]
     edited = [words for text, words in zip(new, left, strict=True) if words != text.split()]
-    kept = [document.text.split() for document in made["kept"]]
+    kept = [document.text.split() for document in made]
     assert [words for words in left if words not in edited] == [words for words in kept if words not in edited]
     assert {tuple(words) for words in left} == {tuple(words) for words in kept}
 
@@ -132,7 +131,7 @@ def test_what_an_earlier_run_has_goes_and_stays_there(earlier: list[str], new: l
 def test_a_text_that_repeats_itself_keeps_the_first_copy(tmp_path: Path) -> None:
     period = " ".join(["tick", "tock", "and"] * 40)
     made = cut([" ".join(["same"] * 52), f"{period} the end of it"], step(buckets=1), tmp_path)
-    assert [document.text.split() for document in made["kept"]] == [
+    assert [document.text.split() for document in made] == [
         ["same"] * 50,
         [*(["tick", "tock", "and"] * 18)[:52], "the", "end", "of", "it"],
     ]
@@ -143,24 +142,24 @@ def test_what_goes_whole_is_no_first_copy(tmp_path: Path) -> None:
     passage, own = [f"word{number}" for number in range(60)], ["five", "words", "of", "its", "own"]
     texts = [" ".join(passage), " ".join([*passage, *own]), " ".join(["But", *passage[20:], *own, *passage[::-1][:30]])]
     made = cut(texts, step(minimum_units=30, minimum_left=10, buckets=2), tmp_path)
-    kept = [document.text for document in made["kept"]]
+    kept = [document.text for document in made]
     assert len(kept) == 2
     assert " ".join(own) in kept[1]
 
 
 def test_equal_hashes_of_different_texts_take_nothing_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.curation.dedup.repeats.run_hashes", lambda numbers, length: numpy.zeros(
+    monkeypatch.setattr("pipeline.curation.dedup.repeated_ngrams.ngram_hashes", lambda numbers, length: numpy.zeros(
         max(0, len(numbers) - length + 1), numpy.uint64))  # fmt: skip
     texts = ["one two three four five", "six seven eight nine ten", "zero one two three"]
     made = cut(texts, step(minimum_units=3, buckets=1), tmp_path)
-    assert [document.text for document in made["kept"]][1] == texts[1]
+    assert [document.text for document in made][1] == texts[1]
 
 
 def test_vocabularies_and_places_beyond_16_and_32_bits(tmp_path: Path) -> None:
     """Tokens 1 and 65,537 differ; documents beyond the 2^32nd unit keep their places."""
     numbers = numpy.array([1, 2, 3, 65_537, 2, 3, 1, 2, 3], numpy.uint64)
     far = (1 << 36) // 8
-    write_runs([(far, (numbers, numpy.empty(0))), (far + 1, (numbers[3:6], numpy.empty(0)))], 3, 1, tmp_path, 0)
+    write_ngrams([(far, (numbers, numpy.empty(0))), (far + 1, (numbers[3:6], numpy.empty(0)))], 3, 1, tmp_path, 0)
     find_repeats([(tmp_path / "000" / "00000.npy", 0)], tmp_path / "repeats.npy")
     found = {tuple(map(int, row)) for row in numpy.load(tmp_path / "repeats.npy")}
     assert found == {(place_of(far, 6), place_of(far, 0)), (place_of(far + 1, 0), place_of(far, 3))}
@@ -246,8 +245,8 @@ def test_a_document_that_is_a_copy_goes(tmp_path: Path, run_curate: Curate) -> N
 def test_cuts_leave_whole_characters(tmp_path: Path) -> None:
     texts = ["ä" * 30 + "b", "ö" + "ä" * 30 + "c"]
     made = cut(texts, step(unit="bytes", minimum_units=9, minimum_left=0), tmp_path)
-    assert json.dumps([document.text for document in made["kept"]])
-    assert all("\ufffd" not in document.text for document in made["kept"])
+    assert json.dumps([document.text for document in made])
+    assert all("\ufffd" not in document.text for document in made)
 
 
 def test_a_unit_needs_what_it_counts_with() -> None:

@@ -17,10 +17,10 @@ LONG = """
 import sys, time
 from pathlib import Path
 from pipeline.curation.config import LauncherConfig
-from pipeline.curation.executors.parallel import run_tasks
+from pipeline.curation.executors.run_tasks import run_tasks
 
 class Long:
-    def __call__(self, counter):
+    def __call__(self, progress):
         Path(sys.argv[1], "begun").touch()
         time.sleep(600)
 
@@ -30,10 +30,10 @@ if __name__ == "__main__":
 
 DEAD_BEFORE_TIED = """
 import os, signal, time
-from pipeline.curation.executors.child_processes import tie_processes
+from pipeline.curation.executors.child_processes import kill_with_parent
 
 os.register_at_fork(after_in_child=lambda: time.sleep(0.5))
-tie_processes(os.getpid())
+kill_with_parent(os.getpid())
 if os.fork():
     os.kill(os.getpid(), signal.SIGKILL)
 time.sleep(600)
@@ -42,7 +42,7 @@ time.sleep(600)
 
 def start(folder: Path, program: str) -> "subprocess.Popen[bytes]":
     (folder / "program.py").write_text(program)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "ORPHANS_OF": str(folder)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CHILDREN_OF": str(folder)}
     command = [sys.executable, str(folder / "program.py"), str(folder)]
     return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
@@ -54,9 +54,9 @@ def test_workers_do_not_finish_their_task_when_their_pool_is_killed(tmp_path: Pa
         time.sleep(0.05)
     process.kill()
     process.wait()
-    assert not survivors(f"ORPHANS_OF={tmp_path}")
+    assert not survivors(f"CHILDREN_OF={tmp_path}")
 
 
 def test_a_child_that_was_not_yet_tied_ends_as_well(tmp_path: Path) -> None:
     assert start(tmp_path, DEAD_BEFORE_TIED).wait() == -signal.SIGKILL
-    assert not survivors(f"ORPHANS_OF={tmp_path}")
+    assert not survivors(f"CHILDREN_OF={tmp_path}")

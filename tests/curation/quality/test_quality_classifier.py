@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from pipeline.core.errors import DataError
 from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.filters import filter_of
-from pipeline.curation.quality.classifier import BATCH, BagOfGrams, load_bag_of_grams, load_scorer
-from pipeline.curation.quality.fit import train, train_and_save
-from pipeline.curation.quality.hashing import Hashing
+from pipeline.curation.quality.classifier import BATCH, BagOfNgrams, load_bag_of_ngrams, load_scorer
+from pipeline.curation.quality.hashing import NgramHasher
 from pipeline.curation.quality.model_card import Example, average_precision, is_held_out, measure
+from pipeline.curation.quality.torch_training import train, train_and_save
 from pipeline.curation.recipes.steps.classifiers import Classifier, ClassifierFile, ClassifierTraining
-from pipeline.curation.tasks.high_quality import select
+from pipeline.curation.tasks.high_quality import select_best
 from tests.curation.quality.fasttext_files import END, write_model
 from tests.curation.recipe_files import hashes
 
@@ -122,15 +122,15 @@ def test_a_quantized_fasttext_file() -> None:
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=2 * BATCH))
 @settings(max_examples=50, deadline=None, derandomize=True)
 def test_a_score_does_not_depend_on_the_texts_beside_it(texts: list[str]) -> None:
-    hashing = Hashing(bits=10, n_grams=3, characters=20)
+    hashing = NgramHasher(bits=10, n_grams=3, characters=20)
     weights = numpy.random.default_rng(0).normal(size=(1 << 10, 2)).astype(numpy.float32)
-    model = BagOfGrams(("web", "high"), hashing, weights, numpy.array([0.1, -0.1], numpy.float32))
+    model = BagOfNgrams(("web", "high"), hashing, weights, numpy.array([0.1, -0.1], numpy.float32))
     assert model.scores(texts, "high") == [model.scores([text], "high")[0] for text in texts]
 
 
 def test_grams_are_words_and_runs_of_words() -> None:
     def rows(*texts: str, n_grams: int = 2) -> list[list[int]]:
-        found, owners = Hashing(bits=30, n_grams=n_grams, characters=100)(texts)
+        found, owners = NgramHasher(bits=30, n_grams=n_grams, characters=100)(texts)
         return [found[owners == place].tolist() for place in range(len(texts))]
 
     assert [len(each) for each in rows("", "one", "one two", "one two three")] == [1, 2, 4, 6]
@@ -139,7 +139,7 @@ def test_grams_are_words_and_runs_of_words() -> None:
     one, other, third = rows("Don't stop!", "  don ' t\nSTOP !\n", "dont stop!")
     assert one == other != third
     assert len(set(rows("a b", "b a", "ab", "a_b")[0])) == 4
-    # A run does not reach from one text into the next.
+    # An n-gram does not reach from one text into the next.
     assert rows("one", "two")[1] == rows("two")[0]
     assert rows("no\u0308l \ud800 ÉTÉ été")[0][-1] == rows("no\u0308l \ud800 été ÉTÉ")[0][-1]
 
@@ -204,7 +204,7 @@ def test_files_that_are_no_classifier_are_named(tmp_path: Path, fasttext_file: t
     weights = tmp_path / "cut" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4])
     with pytest.raises(DataError, match="changed or cut short"):
-        load_bag_of_grams(tmp_path / "cut")
+        load_bag_of_ngrams(tmp_path / "cut")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="not a classifier"):
         load_scorer(tmp_path / "empty", "high")
@@ -219,7 +219,7 @@ def test_the_share_is_kept_and_the_rest_has_rows() -> None:
     candidates = [Document(text="t", id=f"{index:02d}", metadata={"origin": "o", "source": "s"}) for index in range(10)]
     scores = [100_000, 900_000, 500_000, 900_000, 200_000, 300_000, 500_000, 800_000, 0, 500_000]
     audit = AuditLog(["quality_classifier"])
-    kept = list(select(candidates, scores, 0.4, "quality_classifier", audit))
+    kept = list(select_best(candidates, scores, 0.4, "quality_classifier", audit))
     assert [document.id for document in kept] == ["01", "02", "03", "07"]
     assert [document.metadata["quality"] for document in kept] == [0.9, 0.5, 0.9, 0.8]
     assert [row["value"] for row in audit.rows] == [0.1, 0.2, 0.3, 0.5, 0.0, 0.5]
@@ -231,7 +231,7 @@ def test_the_share_is_kept_and_the_rest_has_rows() -> None:
 def test_exactly_the_share_is_kept_and_none_below_one_removed(scores: list[int], share: float) -> None:
     candidates = [Document(text="t", id=f"{place:02d}", metadata={"origin": "", "source": ""}) for place in range(40)]
     audit = AuditLog(["step"])
-    kept = list(select(candidates[: len(scores)], scores, share, "step", audit))
+    kept = list(select_best(candidates[: len(scores)], scores, share, "step", audit))
     assert len(kept) == (max(1, round(share * len(scores))) if scores else 0)
     assert len(kept) + len(audit.rows) == len(scores)
     best = sorted(range(len(scores)), key=lambda place: (-scores[place], place))[: len(kept)]

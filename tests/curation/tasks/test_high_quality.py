@@ -1,36 +1,40 @@
 """The high-quality subset: a classifier and documents, the same after a kill."""
 
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.curation.executors.parallel import TaskProgress
+from pipeline.curation.executors.run_tasks import TaskProgress
 from pipeline.curation.recipes.recipe import load_recipe
 from pipeline.curation.tasks.high_quality import SelectHighQuality
+from pipeline.curation.tasks.workspace import DomainWorkspace
 from tests import ROOT
 from tests.curation.conftest import Curate
+from tests.curation.interrupted import kill_when_stopped
 from tests.curation.recipe_files import DISCLOSURE, hashes, recipe, write_lines, write_recipe
 
 EXACT: list[dict[str, Any]] = [{"step": "exact_dedup"}]
 PROGRAM = """
 import sys
 from pathlib import Path
+from tests.curation.interrupted import stop_at_rename
 from tests.curation.tasks.test_high_quality import select
-select(Path(sys.argv[1]), Path(sys.argv[2]))
+
+recipes, output, last, marker = map(Path, sys.argv[1:])
+stop_at_rename(lambda path: path == last, marker, after=True)
+select(recipes, output)
 """
 
 
 def select(recipes: Path, output: Path) -> None:
     """Makes the subset of what was curated to the output."""
-    folder = output.parent / f"{output.name}-counts"
+    folder = output.parent / f"{output.name}-workspace"
     folder.mkdir(exist_ok=True)
-    chosen = load_recipe(recipes / "common_crawl_hq.yaml")
-    SelectHighQuality(chosen, output, folder / "funnel.json", 50)(TaskProgress(folder, 0))
+    workspace = DomainWorkspace(folder, load_recipe(recipes / "common_crawl_hq.yaml"), 1)
+    SelectHighQuality(workspace, output, 50)(TaskProgress(folder, 0))
 
 
 @pytest.fixture
@@ -51,20 +55,15 @@ def test_killed_while_it_writes_and_done_again_gives_the_same_bytes(
 ) -> None:
     output, _ = run_curate(recipes, tasks=1)
     whole = hashes(output)
-    classifiers = output / "classifiers" / "common_crawl_hq"
+    classifiers, documents = (output / kind / "common_crawl_hq" for kind in ("classifiers", "documents"))
     assert {path.name for path in classifiers.iterdir()} >= {"model.safetensors", "config.json", "README.md"}
-    for name in ("model.safetensors", "README.md"):
-        (classifiers / name).unlink(missing_ok=True)
-        command = [sys.executable, "-c", PROGRAM, str(recipes), str(output)]
-        process = subprocess.Popen(command, cwd=ROOT)
-        while process.poll() is None and not (classifiers / name).exists():
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    for last in (classifiers / "model.safetensors", classifiers / "README.md", documents / "00000.jsonl.gz"):
+        marker = tmp_path / "stopped"
+        command = [sys.executable, "-c", PROGRAM, *map(str, (recipes, output, last, marker))]
+        kill_when_stopped(subprocess.Popen(command, cwd=ROOT), marker)
+        assert last.exists()
     # What a kill in the midst of writing leaves.
-    for folder in (classifiers, output / "documents" / "common_crawl_hq"):
-        folder.mkdir(parents=True, exist_ok=True)
     (classifiers / ".model.safetensors.123").write_bytes(b"half")
-    (output / "documents" / "common_crawl_hq" / ".00000.jsonl.gz.123").write_bytes(b"half")
+    (documents / ".00000.jsonl.gz.123").write_bytes(b"half")
     select(recipes, output)
     assert hashes(output) == whole

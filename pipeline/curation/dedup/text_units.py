@@ -1,4 +1,4 @@
-"""A text as a row of units, each a number: words, bytes or tokens."""
+"""A text as a sequence of units, each a number: words, bytes or tokens, whichever `substring_dedup` compares."""
 
 import re
 from collections.abc import Callable
@@ -14,25 +14,29 @@ from pipeline.curation.recipes.steps.duplicates import SubstringDedup
 SEED = 1
 _WORD = re.compile(r"\S+")
 
-Units = tuple[numpy.ndarray, numpy.ndarray]
-"""Numbers of the units, and where each begins and ends in the text's UTF-8 bytes: uint64 (n), int64 (n x 2)."""
+TextUnits = tuple[numpy.ndarray, numpy.ndarray]
+"""A 64-bit number for each unit, equal for equal units, and where each begins and ends in the text's UTF-8 bytes:
+uint64 (units), int64 (units x 2)."""
 
 
-def units_of(step: SubstringDedup) -> Callable[[str], Units]:
-    """What divides a text as a step says.
+def unit_splitter(step: SubstringDedup) -> Callable[[str], TextUnits]:
+    """Returns the function that splits a text into the units that a step names.
+
+    Words are what stands between white space. Numbers are spread over all 64 bits, so that sums of them make good
+    hashes: words are hashed, bytes and tokens are looked up or multiplied.
 
     Raises:
-        DataError: for a tokenizer that cannot be read.
+        DataError: for a tokenizer that is not there.
     """
     if step.unit == "words":
         return _words
     if step.unit == "bytes":
         return _bytes
     assert step.tokenizer is not None
-    return _tokens(step.tokenizer)
+    return _token_splitter(step.tokenizer)
 
 
-def _words(text: str) -> Units:
+def _words(text: str) -> TextUnits:
     content = text.encode()
     if text.isascii():
         found = [(match.start(), match.end()) for match in _WORD.finditer(text)]
@@ -40,32 +44,31 @@ def _words(text: str) -> Units:
         return numpy.array(numbers, numpy.uint64), numpy.array(found, numpy.int64).reshape(-1, 2)
     words = [(match.group().encode(), match.start()) for match in _WORD.finditer(text)]
     numbers = numpy.array([xxhash.xxh3_64_intdigest(word) for word, _ in words], numpy.uint64)
-    places = _byte_places(text)
-    starts = places[[start for _, start in words]] if words else numpy.empty(0, numpy.int64)
+    offsets = _byte_offsets(text)
+    starts = offsets[[start for _, start in words]] if words else numpy.empty(0, numpy.int64)
     return numbers, numpy.stack([starts, starts + [len(word) for word, _ in words]], axis=1).astype(numpy.int64)
 
 
-def _bytes(text: str) -> Units:
+def _bytes(text: str) -> TextUnits:
     content = numpy.frombuffer(text.encode(), numpy.uint8)
-    places = numpy.arange(len(content), dtype=numpy.int64)
-    return _table()[content], numpy.stack([places, places + 1], axis=1)
+    offsets = numpy.arange(len(content), dtype=numpy.int64)
+    return _numbers_of_bytes()[content], numpy.stack([offsets, offsets + 1], axis=1)
 
 
-def _tokens(path: str) -> Callable[[str], Units]:
-    tokenizer = _tokenizer(path)
+def _token_splitter(path: str) -> Callable[[str], TextUnits]:
+    tokenizer = _load_tokenizer(path)
 
-    def divide(text: str) -> Units:
+    def split(text: str) -> TextUnits:
         encoding = tokenizer.encode(text, add_special_tokens=False)
-        spans = _byte_places(text)[numpy.array(encoding.offsets, numpy.int64).reshape(-1, 2)]
-        # Spread over all 64 bits, whatever the size of the vocabulary.
+        spans = _byte_offsets(text)[numpy.array(encoding.offsets, numpy.int64).reshape(-1, 2)]
         numbers = (numpy.array(encoding.ids, numpy.uint64) + numpy.uint64(1)) * numpy.uint64(0x9E3779B97F4A7C15)
         return numbers ^ (numbers >> numpy.uint64(32)), spans
 
-    return divide
+    return split
 
 
 @lru_cache
-def _tokenizer(path: str) -> "tokenizers.Tokenizer":  # type: ignore[name-defined] # noqa: F821
+def _load_tokenizer(path: str) -> "tokenizers.Tokenizer":  # type: ignore[name-defined] # noqa: F821
     import tokenizers
 
     if not Path(path).is_file():
@@ -74,12 +77,13 @@ def _tokenizer(path: str) -> "tokenizers.Tokenizer":  # type: ignore[name-define
 
 
 @lru_cache
-def _table() -> numpy.ndarray:
+def _numbers_of_bytes() -> numpy.ndarray:
+    """A random number for each value of a byte, the same in every process; uint64 (256)."""
     return numpy.random.Generator(numpy.random.PCG64(SEED)).integers(0, 2**64, 256, numpy.uint64)
 
 
-def _byte_places(text: str) -> numpy.ndarray:
-    """Where each character begins in the text's UTF-8 bytes, and where the last one ends."""
+def _byte_offsets(text: str) -> numpy.ndarray:
+    """Where each character begins in the text's UTF-8 bytes, and where the last one ends; int64 (characters + 1)."""
     points = numpy.frombuffer(text.encode("utf-32-le"), numpy.uint32)
     sizes = 1 + (points >= 0x80).astype(numpy.int64) + (points >= 0x800) + (points >= 0x10000)
     return numpy.concatenate([[0], numpy.cumsum(sizes)])

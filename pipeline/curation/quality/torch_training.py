@@ -1,7 +1,7 @@
-"""Trains a classifier of documents: hashed words and runs of words, the mean of their embeddings, one linear layer.
+"""Trains a classifier of documents in torch: hashed n-grams of words, the mean of their embeddings, one linear layer.
 
-What fastText does (Joulin et al. 2017, arXiv 1607.01759), in torch: the same texts, labels and seed give the same
-bytes, which fastText's own training, several threads writing without locks, does not.
+That is fastText's model (Joulin et al. 2017, arXiv 1607.01759). Here the same texts, labels and seed give the same
+bytes; fastText's own training, several threads that write without locks, does not.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import DataError
-from pipeline.curation.quality.classifier import BagOfGrams
-from pipeline.curation.quality.hashing import Hashing
+from pipeline.curation.quality.classifier import BagOfNgrams
+from pipeline.curation.quality.hashing import NgramHasher
 from pipeline.curation.quality.model_card import Example, describe_training, is_held_out, write_card
 from pipeline.curation.recipes.steps.classifiers import ClassifierTraining
 
@@ -24,10 +24,15 @@ BATCH = 64
 
 def train_and_save(
     examples: Sequence[Example], labels: Sequence[str], positive: str, settings: ClassifierTraining, folder: Path
-) -> BagOfGrams:
+) -> BagOfNgrams:
     """Trains on all examples but those held out, which the card is about, and writes classifier and card to a folder.
 
-    An example is held out by the hash of its content, so that copies of it are on the same side.
+    Args:
+        examples: of all classes; held out by their ids, so that copies of one are on the same side.
+        labels: of the classes, in the order of the classifier's columns.
+        positive: the label whose probability the card is about.
+        settings: of the model and its training.
+        folder: where to write.
 
     Raises:
         DataError: if a class has no example left to train on.
@@ -49,7 +54,7 @@ def train_and_save(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Sums are made in one order, so that the result is the same on any number of cores."""
+    """Makes torch sum in one order, so that the result is the same on any number of cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -58,9 +63,15 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def train(examples: Sequence[Example], labels: Sequence[str], settings: ClassifierTraining) -> BagOfGrams:
-    """A classifier of texts; all classes weigh the same, however many examples they have."""
-    hashing = Hashing(settings.hash_bits, settings.n_grams, settings.document_characters)
+def train(examples: Sequence[Example], labels: Sequence[str], settings: ClassifierTraining) -> BagOfNgrams:
+    """Trains a classifier of the examples' texts; all classes weigh the same, however many examples they have.
+
+    Args:
+        examples: in the order that the seed shuffles.
+        labels: of the classes, in the order of the classifier's columns.
+        settings: of the model and its training.
+    """
+    hasher = NgramHasher(settings.hash_bits, settings.n_grams, settings.document_characters)
     generator = torch.Generator().manual_seed(settings.seed)
     rows = torch.empty(1 << settings.hash_bits, settings.dimensions)
     rows.uniform_(-1 / settings.dimensions, 1 / settings.dimensions, generator=generator)
@@ -79,7 +90,7 @@ def train(examples: Sequence[Example], labels: Sequence[str], settings: Classifi
         for _ in range(settings.epochs):
             order = torch.randperm(len(examples), generator=generator)
             for batch in order.split(BATCH):
-                bags, starts = _bags(hashing, [examples[index].text for index in batch.tolist()])
+                bags, starts = _bags(hasher, [examples[index].text for index in batch.tolist()])
                 loss = nn.functional.cross_entropy(head(embedding(bags, starts)), classes[batch], weights)
                 for optimizer in optimizers:
                     optimizer.zero_grad()
@@ -88,12 +99,12 @@ def train(examples: Sequence[Example], labels: Sequence[str], settings: Classifi
                     optimizer.step()
         with torch.no_grad():
             table = embedding.weight @ head.weight.T
-    return BagOfGrams(tuple(labels), hashing, table.numpy(), head.bias.detach().numpy())
+    return BagOfNgrams(tuple(labels), hasher, table.numpy(), head.bias.detach().numpy())
 
 
-def _bags(hashing: Hashing, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows of the texts' grams, one text after the other, and where each text begins."""
-    rows, owners = hashing(texts)
+def _bags(hasher: NgramHasher, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The rows of the texts' n-grams, one text after the other, and where each text begins."""
+    rows, owners = hasher(texts)
     grouped = rows[numpy.argsort(owners, kind="stable")]
     sizes = numpy.bincount(owners, minlength=len(texts))
     return torch.from_numpy(grouped), torch.from_numpy(numpy.cumsum(sizes) - sizes)

@@ -1,0 +1,75 @@
+"""Tasks as array jobs of a Slurm cluster, through datatrove's Slurm executor."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from datatrove.executor import SlurmPipelineExecutor
+from datatrove.pipeline.base import PipelineStep
+
+import pipeline
+from pipeline.core.errors import LaunchError
+from pipeline.curation.config import LauncherConfig
+
+POLL_SECONDS = 5.0
+
+
+def run_on_slurm(
+    steps: list[PipelineStep],
+    tasks: int,
+    folder: Path,
+    launcher: LauncherConfig,
+    workers: int | None,
+    stop_requested: Callable[[], bool],
+) -> None:
+    """Submits those of the tasks that datatrove has not marked done in `folder`, and waits until none is in the queue.
+
+    The folder, this package and its interpreter must be on a file system that all nodes share. When `stop_requested`
+    turns true the job is cancelled.
+
+    Raises:
+        LaunchError: if no job can be submitted, or a task did not end well.
+    """
+    assert launcher.partition is not None
+    root = Path(pipeline.__file__).resolve().parent.parent
+    executor = SlurmPipelineExecutor(
+        steps,
+        tasks=tasks,
+        time=launcher.time,
+        partition=launcher.partition,
+        cpus_per_task=launcher.cpus_per_task,
+        mem_per_cpu_gb=launcher.memory_gb_per_cpu,
+        workers=workers or -1,
+        job_name=f"fivephase-{folder.name}",
+        qos=launcher.qos or "",
+        # The same interpreter and package on every node, which shares the file system with this one.
+        env_command=f"export PATH={Path(sys.executable).parent}:$PATH PYTHONPATH={root}",
+        # datatrove's last job merges statistics after all others: without this it waits for ever when one fails.
+        sbatch_args={"kill-on-invalid-dep": "yes", **launcher.sbatch},
+        logging_dir=str(folder),
+        mail_type="NONE",
+        tasks_per_job=launcher.tasks_per_job,
+    )
+    try:
+        executor.run()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise LaunchError(f"launcher=slurm: a job cannot be submitted: {error}; try sbatch by hand") from None
+    job = str(executor.job_id)  # "-1" where an earlier attempt has done everything
+    while job != "-1" and _in_queue(job):
+        if stop_requested():
+            subprocess.run(["scancel", job], check=True)
+        time.sleep(POLL_SECONDS)
+    if missing := executor.get_incomplete_ranks():
+        raise LaunchError(
+            f"{len(missing)} of {tasks} tasks of job {job} did not end well, the first is {missing[0]}; "
+            f"see {folder}/slurm_logs and {folder}/logs, then run again: what is done stays done"
+        )
+
+
+def _in_queue(job: str) -> bool:
+    """Whether the job waits or runs. A controller that does not answer says nothing, which counts as yes."""
+    found = subprocess.run(["squeue", "--noheader", f"--jobs={job}"], capture_output=True, text=True)
+    # Some minutes after its end Slurm forgets a job, and calls its number invalid.
+    return bool(found.stdout.strip()) if found.returncode == 0 else "Invalid job id" not in found.stderr
