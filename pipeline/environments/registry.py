@@ -87,13 +87,13 @@ def _stream(environment: Environment, seed: int, split: Split, options: ProblemC
             seen.clear()
 
 
-def problems(domain: str, count: int, seed: int, split: Split, options: ProblemConfig | None = None) -> list[Problem]:
+def problems(domain: str, count: int, seed: int, split: Split, options: ProblemConfig) -> list[Problem]:
     """`count` problems of a domain, a pure function of the arguments.
 
     A prompt comes back only after nearly all others of the domain have been posed, and a shorter list is
     always the beginning of a longer one. Raises ConfigError for an unknown domain.
     """
-    return list(islice(_stream(_environment(domain), seed, split, options or ProblemConfig()), count))
+    return list(islice(_stream(_environment(domain), seed, split, options), count))
 
 
 def verify(problem: Problem | Mapping[str, object], completion: str) -> Verdict:

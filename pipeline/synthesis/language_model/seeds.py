@@ -10,7 +10,7 @@ from pipeline.core.context import StageContext
 from pipeline.core.errors import DataError
 from pipeline.curation.text.documents import read_folder
 from pipeline.environments import ProblemConfig, problems
-from pipeline.synthesis.config import SynthesizeConfig
+from pipeline.synthesis.config import ASSISTANT, SynthesizeConfig
 from pipeline.synthesis.language_model.prompts import ChainOfThought, CodeWithTests, PagePrompt, Prompt
 
 PROBLEM = "problem"
@@ -31,7 +31,7 @@ def seeds_of(context: StageContext[SynthesizeConfig], name: str, prompt: Prompt)
 
 
 def _problems(prompt: ChainOfThought, seed: int) -> list[Document]:
-    options = ProblemConfig(difficulty=prompt.difficulty)
+    options = ProblemConfig(difficulty=prompt.difficulty, assistant=ASSISTANT)
     per_environment = -(-prompt.count // len(prompt.environments))
     found: list[Document] = []
     for environment in prompt.environments:

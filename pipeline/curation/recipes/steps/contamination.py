@@ -70,12 +70,12 @@ class Decontaminate:
 class PromptDecontamination:
     """What keeps benchmarks out of the prompts of SFT and RL."""
 
-    benchmarks: tuple[Benchmark, ...] = ()
+    benchmarks: tuple[Benchmark, ...]
     """What must not be trained on; empty looks for nothing."""
-    n_grams: int = 8
-    """Words in a row that are shared (Tülu 3, s1, open-r1: 8)."""
-    minimum_coverage: float = 0.5
-    """Share of an item's words in such runs from which a prompt is a copy (Tülu 3: one half)."""
+    n_grams: int
+    """Words in a row that are shared."""
+    minimum_coverage: float
+    """Share of an item's words in such runs from which a prompt is a copy."""
 
     def __post_init__(self) -> None:
         _check(self.benchmarks, self.n_grams)
