@@ -124,9 +124,9 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path\n"
         "from pipeline.core.context import StageContext; from pipeline.curation import curate\n"
-        "from pipeline.curation.config import CurateConfig\n"
+        "from tests.settings import stage_config\n"
         "if __name__ == '__main__':\n"
-        "    config = CurateConfig(recipes=sys.argv[1], tasks=4, workers=2)\n"
+        "    config = stage_config('curate', recipes=sys.argv[1], tasks=4, workers=2)\n"
         "    curate.run(StageContext.for_test('curate', config, {}, Path(sys.argv[2])))\n"
     )
     script = tmp_path / "program.py"

@@ -24,9 +24,12 @@ from pipeline.evaluation.model import LoadedModel, load_model
 from pipeline.evaluation.needle import Haystack, held_out_text, make_haystacks, retrieve
 from pipeline.pretraining.data.stream import IGNORED, Batch, validation_batch
 from pipeline.tokenization.shards import TokenShard
+from tests.settings import EASY
 
 SETTINGS = {
     "precision": "fp32",
+    "attention": "sdpa",
+    "batch_tokens": 65_536,
     "headline": "loss/mean",
     "loss": {"context": 64, "sequences_per_domain": 4},
     "long_context": {
@@ -41,7 +44,7 @@ SETTINGS = {
         "environments": ["math", "science"],
         "problems_per_environment": 5,
         "maximum_new_tokens": 4,
-        "problems": {"difficulty": 1},
+        "problems": {"difficulty": 1, "assistant": "Fivephase"},
         "batch_prompts": 4,
     },
 }
@@ -147,7 +150,7 @@ def test_batches_of_unequal_prompts_answer_as_alone(loaded: LoadedModel) -> None
 
 
 def test_accuracy_counts_verdicts_and_endings() -> None:
-    posed = problems("math", 2, 0, "held_out")
+    posed = problems("math", 2, 0, "held_out", EASY)
     answers = [
         accuracy.Answer(problem, text, finished, verify(problem, text))
         for problem, text, finished in (

@@ -6,7 +6,6 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from pipeline.core.config import build
 from pipeline.core.errors import CheckpointError, ConfigError, DataError
 from pipeline.environments import DOMAINS, problems
 from pipeline.posttraining.reward.granite import GraniteForSequenceClassification, register
@@ -16,13 +15,14 @@ from pipeline.posttraining.rl.prompts import dataset_rows, interleave, stage_pro
 from pipeline.posttraining.rl.rewards import reward_function
 from tests.curation.recipe_files import write_lines
 from tests.posttraining.tiny import PROBLEMS, TRAINING, write_model
+from tests.settings import EASY, stage_config
 
 END = 7
 
 
 def config(**changes: object) -> RlConfig:
-    base = {**TRAINING, "domain_weights": {"math": 1}, "prompts": 32, "problems": PROBLEMS}
-    return build(RlConfig, {**base, **changes}, "stages.rl.config")
+    base = {**TRAINING, "domain_weights": {"math": 1}, "prompts": 32, "prompts_per_step": 64, "problems": PROBLEMS}
+    return stage_config("rl_math", **{**base, "max_prompt_length": 2048, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_domain_is_rewarded_by_its_own_function() -> None:
-    posed = [problem for domain in DOMAINS for problem in problems(domain, 2, 0, "train")]
+    posed = [problem for domain in DOMAINS for problem in problems(domain, 2, 0, "train", EASY)]
     rows = dataset_rows(posed)
     columns = {key: [row[key] for row in rows] for key in rows[0]}
     replies = [[{"role": "assistant", "content": problem.solution}] for problem in posed]
@@ -47,7 +47,7 @@ def test_each_domain_is_rewarded_by_its_own_function() -> None:
 
 
 def test_a_scorer_takes_the_verifiers_place() -> None:
-    rows = dataset_rows(problems("general_chat", 2, 0, "train") + problems("math", 1, 0, "train"))
+    rows = dataset_rows(problems("general_chat", 2, 0, "train", EASY) + problems("math", 1, 0, "train", EASY))
     columns = {key: [row[key] for row in rows] for key in rows[0]}
     reward = reward_function("general_chat", END, lambda posed, texts: [0.25] * len(texts))
     replies = [[{"role": "assistant", "content": "x"}]] * 3
@@ -80,7 +80,8 @@ def test_prompts_of_a_benchmark_are_left_out_and_replaced(
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     before = [problem.prompt for problem in stage_problems(config(), 0, tokenizer)]
     path = tmp_path / "benchmark.jsonl"
-    setting = {"benchmarks": [{"name": "planted", "path": str(path), "text_keys": ["text"]}]}
+    benchmark = {"name": "planted", "path": str(path), "text_keys": ["text"]}
+    setting = {"benchmarks": [benchmark], "n_grams": 8, "minimum_coverage": 0.5}
     write_lines(path, [before[0].lower()])
     after = [problem.prompt for problem in stage_problems(config(decontamination=setting), 0, tokenizer)]
     kept = [prompt for prompt in before if prompt != before[0]]
@@ -123,7 +124,7 @@ def test_granite_has_a_head_and_the_scale_is_logistic(checkpoint: Path, tmp_path
     folder = tmp_path / "checkpoint"
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    posed = problems("general_chat", 6, 0, "train")
+    posed = problems("general_chat", 6, 0, "train", EASY)
     prompts, replies = [p.prompt for p in posed], [p.solution for p in posed]
     one = raw_scores(model, tokenizer, prompts, replies, 64, 1)
     assert raw_scores(model, tokenizer, prompts, replies, 64, 4) == pytest.approx(one, abs=1e-5)

@@ -8,24 +8,23 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from pipeline.core.artifact import load
-from pipeline.core.config import build
 from pipeline.core.errors import EXIT_DONE, ConfigError
-from pipeline.environments import ProblemConfig
 from pipeline.posttraining.common.chat import assistant_loss
 from pipeline.posttraining.common.checkpoints import is_complete, last_complete_checkpoint, mark_complete
 from pipeline.posttraining.common.config import EvalSamplingConfig
 from pipeline.posttraining.common.sampling import eval_problems, sample_replies
 from pipeline.posttraining.common.trainer_arguments import accumulation_steps, deepspeed_arguments
-from pipeline.posttraining.sft.config import SftConfig
 from tests.posttraining.tiny import PROBE, PROBLEMS, TRAINING, write_data, write_model
 from tests.runs import finished, freeze, start_worker
+from tests.settings import EASY, stage_config, stage_settings
 
 
 def settings(**changes: Any) -> dict[str, Any]:
-    return {
+    settings = {
         **TRAINING, "epochs": 2, "sequences_per_step": 16, "sequences_per_device": 8, "max_length": 128,
-        "packing": False, "max_completion_length": 8, "probe": PROBE, "problems": PROBLEMS, **changes,
+        "packing": False, "max_completion_length": 8, "probe": PROBE, "problems": PROBLEMS,
     }  # fmt: skip
+    return stage_settings("sft", **{**settings, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +75,7 @@ def test_the_held_out_loss_is_a_mean_over_tokens(run: Path) -> None:
 
 
 def test_sampling_is_the_same_every_time_and_leaves_the_random_state(run: Path) -> None:
-    posed = eval_problems(["math", "identity"], EvalSamplingConfig(**PROBE), ProblemConfig(**PROBLEMS))
+    posed = eval_problems(["math", "identity"], EvalSamplingConfig(**PROBE), EASY)
     state = torch.get_rng_state()
     first = sample_replies(run / "base/checkpoint", posed, EvalSamplingConfig(**PROBE), 8)
     assert torch.equal(state, torch.get_rng_state())
@@ -137,4 +136,4 @@ def test_batch_arithmetic_and_deepspeed_settings(capsys: pytest.CaptureFixture[s
 
 def test_packing_needs_an_attention_that_keeps_conversations_apart() -> None:
     with pytest.raises(ConfigError, match="packing"):
-        build(SftConfig, settings(packing=True), "stages.sft.config")
+        stage_config("sft", **settings(packing=True))
