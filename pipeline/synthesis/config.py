@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 ASSISTANT = "Fivephase"
-"""Name that the assistant gives in problems of the environments written as text."""
+"""Name that the assistant gives where problems of the environments are written as text: that of conf/stage/sft_data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class LanguageModelConfig:
     names: tuple[str, ...] | None
     """Prompts to ask, of those in the folder; null takes all of them."""
     maximum_tokens: PositiveInt
-    """Most tokens of all replies together: requests are made in order, and each that is left out has a row."""
+    """Most tokens of all replies together; a request that could exceed them is not made, and has a row."""
     concurrency: PositiveInt = field(metadata={"fingerprint": False})
     """Requests at the same time."""
     timeout_seconds: PositiveFloat = field(metadata={"fingerprint": False})
