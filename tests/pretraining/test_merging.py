@@ -43,7 +43,7 @@ def test_every_tensor_is_merged() -> None:
 def test_at_weight_one_there_is_one_candidate() -> None:
     found = candidates(MergeConfig(weights=(0.5, 1.0)))
     assert found == [("average", 0.5), ("slerp", 0.5), ("average", 1.0)]
-    with pytest.raises(ConfigError, match=r"^merge\.weights\.0=0\.0: set it above 0$"):
+    with pytest.raises(ConfigError, match=r"^merge\.weights\.0=0\.0: set it above 0\.0$"):
         build(MergeConfig, {"weights": [0.0]}, "merge")
 
 
