@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from pipeline.curation.recipes.recipe import Recipe
 
 
+NEEDED = {
+    "local": (),
+    "slurm": ("time", "cpus_per_task", "memory_gb_per_cpu", "tasks_per_job"),
+    "ray": ("cpus_per_task", "memory_gb_per_cpu"),
+}
+"""What a job of a kind of launcher cannot do without."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LauncherConfig:
     """Where the tasks of curation run: through which of datatrove's executors.
@@ -39,10 +47,7 @@ class LauncherConfig:
     def __post_init__(self) -> None:
         if self.kind == "slurm" and self.partition is None:
             raise ValueError("kind=slurm needs a partition, set launcher.partition to one that sinfo lists")
-        needed = {"local": (), "ray": ("cpus_per_task", "memory_gb_per_cpu")}.get(
-            self.kind, ("time", "cpus_per_task", "memory_gb_per_cpu", "tasks_per_job")
-        )
-        for name in needed:
+        for name in NEEDED[self.kind]:
             if not getattr(self, name):
                 raise ValueError(f"kind={self.kind} needs {name}, set launcher.{name}")
 
