@@ -43,6 +43,7 @@ from pipeline.curation.readers.embedded import web_pages
 from pipeline.curation.readers.sources import Disclosure, EmbeddedSource
 from pipeline.curation.recipes.steps import STEPS
 from pipeline.curation.recipes.steps import pages as page_steps
+from pipeline.curation.recipes.steps.duplicates import MinHash
 from pipeline.curation.text.vocabulary import ENGLISH
 
 Decide = Callable[[Document], bool]

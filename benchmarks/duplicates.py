@@ -23,6 +23,8 @@ import numpy
 import yaml
 from datatrove.data import Document
 
+from pipeline.control.compose import compose, typed
+from pipeline.core.config import build
 from pipeline.core.context import StageContext
 from pipeline.curation import curate
 from pipeline.curation.audit.audit_log import AuditLog
@@ -95,7 +97,10 @@ def curated(texts: Sequence[str], steps: Sequence[dict[str, object]]) -> list[st
             "sources": [{"kind": "jsonl", "path": str(folder / "in.jsonl"), "disclosure": disclosure}],
         }  # fmt: skip
         (folder / "technical.yaml").write_text(yaml.safe_dump(recipe))
-        context = StageContext.for_test("curate", CurateConfig(recipes=name), {}, folder / "stage")
+        settings = typed(compose([f"stages.curate.config.recipes={name}"])).stages["curate"]
+        assert settings is not None
+        config = build(CurateConfig, settings.config, "stages.curate.config")
+        context = StageContext.for_test("curate", config, {}, folder / "stage")
         curate.run(context)
         return [document.text for document in read_folder(context.output / "documents" / "technical")]
 

@@ -30,6 +30,7 @@ from typing import Any
 import numpy
 import torch
 
+from pipeline.control.compose import compose, typed
 from pipeline.core.config import build
 from pipeline.core.context import StageContext
 from pipeline.core.files import write_json
@@ -48,20 +49,19 @@ from pipeline.pretraining.schedules import schedule_of
 from pipeline.pretraining.throughput import model_flops_per_token, rank_peak_flops
 from pipeline.pretraining.trainer import Trainer
 
-SHAPES = {
-    "small": ModelConfig(
-        vocab_size=8192, hidden_size=384, layers=6, attention_heads=6, key_value_heads=2, mlp_hidden_size=1152
-    ),
-    "1b": ModelConfig(
-        vocab_size=100_352, hidden_size=2048, layers=20, attention_heads=16, key_value_heads=4, mlp_hidden_size=4096
-    ),
-    "3b": ModelConfig(
-        vocab_size=100_352, hidden_size=2560, layers=40, attention_heads=40, key_value_heads=8, mlp_hidden_size=8192
-    ),
-    "8b": ModelConfig(
-        vocab_size=100_352, hidden_size=4096, layers=40, attention_heads=32, key_value_heads=8, mlp_hidden_size=12_800
-    ),
+GRANITE = {
+    size: build(ModelConfig, typed(compose([f"scale=granite_4_1_{size}"])).model, "model") for size in ("3b", "8b")
 }
+SHAPES = {
+    "small": dataclasses.replace(
+        GRANITE["8b"],
+        vocab_size=8192, hidden_size=384, layers=6, attention_heads=6, key_value_heads=2, mlp_hidden_size=1152,
+    ),
+    "1b": dataclasses.replace(
+        GRANITE["8b"], hidden_size=2048, layers=20, attention_heads=16, key_value_heads=4, mlp_hidden_size=4096
+    ),
+    **GRANITE,
+}  # fmt: skip
 """A small one for CPU, and Granite's (4.0-1B with half its layers, 4.1-3B, 4.1-8B)."""
 SYSTEMS = ("bare torch loop", "Hugging Face Trainer, DeepSpeed ZeRO-1", "this engine", "this engine, compiled")
 RATE, WARM = 1e-4, 3
@@ -97,7 +97,8 @@ def phase_of(options: argparse.Namespace, compiled: bool) -> PhaseConfig:
     step = options.sequences * options.rounds
     return build(PhaseConfig, {
         "model": dataclasses.asdict(shape), "tokens": options.steps * step * options.context,
-        "context": options.context, "sequences_per_step": step, "sequences_per_rank": options.sequences,
+        "context": options.context, "rope_theta": 10_000.0,
+        "sequences_per_step": step, "sequences_per_rank": options.sequences,
         "mixture": {"code": 1}, "max_epochs": 1e9, "learning_rate": {"law": "constant", "start": RATE},
         "precision": options.precision, "attention": "flex_attention" if torch.cuda.is_available() else "sdpa",
         "compile": compiled, "gradient_checkpointing": options.recompute, "mlp_tiles": options.mlp_tiles,

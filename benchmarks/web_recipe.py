@@ -33,6 +33,8 @@ from datatrove.pipeline.readers import JsonlReader, WarcReader
 from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.hashing import HashConfig
 
+from pipeline.control.compose import compose, typed
+from pipeline.core.config import build
 from pipeline.core.context import StageContext
 from pipeline.core.files import read_json
 from pipeline.curation import curate
@@ -113,7 +115,11 @@ def ours(pages: Path, folder: Path, workers: int, extractor: str) -> tuple[float
     (folder / "recipes").mkdir(parents=True)
     (folder / "recipes" / "common_crawl.yaml").write_text(yaml.safe_dump(recipe))
     # What a crawl has of damaged records is no fault of the comparison.
-    config = CurateConfig(recipes=str(folder / "recipes"), tasks=TASKS, workers=workers, maximum_bad_share=1.0)
+    changes = {"recipes": folder / "recipes", "tasks": TASKS, "workers": workers, "maximum_bad_share": 1.0}
+    run = typed(compose([f"stages.curate.config.{key}={value}" for key, value in changes.items()]))
+    settings = run.stages["curate"]
+    assert settings is not None
+    config = build(CurateConfig, settings.config, "stages.curate.config")
     context = StageContext.for_test("curate", config, {}, folder / "stage")
     start = time.perf_counter()
     curate.run(context)

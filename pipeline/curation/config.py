@@ -1,40 +1,55 @@
-"""Settings of the `curate` and `synthesize` stages."""
+"""Settings of the stage `curate`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import NonNegativeInt, PositiveInt
+
+from pipeline.core.config import Share
+
 if TYPE_CHECKING:
     from pipeline.curation.recipes.recipe import Recipe
 
 
+NEEDED = {
+    "local": (),
+    "slurm": ("time", "cpus_per_task", "memory_gb_per_cpu", "tasks_per_job"),
+    "ray": ("cpus_per_task", "memory_gb_per_cpu"),
+}
+"""What a job of a kind of launcher cannot do without."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LauncherConfig:
-    """Where the tasks of curation run: through which of datatrove's executors."""
+    """Where the tasks of curation run: through which of datatrove's executors.
 
-    kind: Literal["local", "slurm", "ray"] = "local"
+    What a job needs has no meaning on this machine: 0 and "" stand for what is not set, which a cluster refuses.
+    """
+
+    kind: Literal["local", "slurm", "ray"]
     """Processes of this machine; array jobs of a Slurm cluster; a Ray cluster (RAY_ADDRESS, else one is started)."""
     partition: str | None = None
-    """Slurm's partition."""
-    time: str = "24:00:00"
-    """Slurm's time limit of one job, HH:MM:SS."""
+    """Slurm: partition of the jobs."""
+    time: str = ""
+    """Slurm: time limit of one job, HH:MM:SS."""
     qos: str | None = None
-    """Slurm's quality of service; null asks for none."""
-    cpus_per_task: int = 1
-    """Cores reserved for a task, which uses one: more of them bring more memory."""
-    memory_gb_per_cpu: int = 4
-    """Memory reserved for each core, in GiB."""
-    tasks_per_job: int = 1
-    """Tasks that one job of the array does, one after the other."""
+    """Slurm: quality of service; null asks for none."""
+    cpus_per_task: NonNegativeInt = 0
+    """Slurm and Ray: cores reserved for a task, which uses one; more of them bring more memory."""
+    memory_gb_per_cpu: NonNegativeInt = 0
+    """Slurm and Ray: memory reserved for each core, in GiB."""
+    tasks_per_job: NonNegativeInt = 0
+    """Slurm: tasks that one job of the array does, one after the other."""
     sbatch: dict[str, str] = field(default_factory=dict)
-    """More options of sbatch by their long names, such as `account`."""
+    """Slurm: more options of sbatch by their long names, such as `account`."""
 
     def __post_init__(self) -> None:
         if self.kind == "slurm" and self.partition is None:
             raise ValueError("kind=slurm needs a partition, set launcher.partition to one that sinfo lists")
-        for name in ("cpus_per_task", "memory_gb_per_cpu", "tasks_per_job"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, set 1 or more")
+        for name in NEEDED[self.kind]:
+            if not getattr(self, name):
+                raise ValueError(f"kind={self.kind} needs {name}, set launcher.{name}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,32 +57,23 @@ class CurateConfig:
     """From the sources that recipes name to deduplicated, filtered documents."""
 
     recipes: str
-    """Folder of recipes, one YAML file per domain. A relative path is taken from the working directory."""
-    domains: tuple[str, ...] | None = None
+    """Folder of recipes, one YAML file per domain; a relative path is taken from the working directory."""
+    domains: tuple[str, ...] | None
     """Domains to curate, of those in the folder; null takes all of them."""
-    recipe: str | None = None
+    recipe: str | None
     """One recipe alone: a domain of the folder, with what it is made from, or the path of a YAML file."""
-    tasks: int = field(default=4, metadata={"fingerprint": False})
+    tasks: PositiveInt = field(metadata={"fingerprint": False})
     """Parts that each domain's sources are divided into; they never change the result."""
-    workers: int | None = field(default=None, metadata={"fingerprint": False})
+    workers: PositiveInt | None = field(metadata={"fingerprint": False})
     """Tasks at the same time; null is one per core, on a cluster as many as it gives."""
-    launcher: LauncherConfig = field(default_factory=LauncherConfig, metadata={"fingerprint": False})
+    launcher: LauncherConfig = field(metadata={"fingerprint": False})
     """Which machines do the tasks."""
-    maximum_bad_share: float = field(default=0.01, metadata={"fingerprint": False})
+    maximum_bad_share: Share = field(metadata={"fingerprint": False})
     """Share of a domain's records that may be no documents; with more, something is wrong and the stage fails."""
-    maximum_bad_files: float = field(default=0.05, metadata={"fingerprint": False})
+    maximum_bad_files: Share = field(metadata={"fingerprint": False})
     """Share of a domain's files that may be cut short, damaged, empty or unreadable."""
-    documents_per_file: int = 50_000
+    documents_per_file: PositiveInt
     """Documents in one output file."""
-
-    def __post_init__(self) -> None:
-        for name in ("tasks", "workers", "documents_per_file"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}, set 1 or more")
-        for name in ("maximum_bad_share", "maximum_bad_files"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, set 0 to 1")
 
     def data_fingerprint(self) -> dict[str, Any]:
         """What the recipes say and which data they name: a part of the stage's fingerprint.

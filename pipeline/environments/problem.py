@@ -6,7 +6,9 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
+
+from pydantic import Field
 
 from pipeline.core.errors import DataError
 
@@ -17,19 +19,17 @@ MAX_COMPLETION_CHARACTERS = 65_536
 characters a token. This bounds every verifier's work."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProblemConfig:
     """What a stage chooses about the problems that it draws."""
 
-    difficulty: int = 1
+    difficulty: Annotated[int, Field(ge=1, le=3)]
     """1: one-step problems with replies of at most two dozen tokens, in reach of a million parameters;
     2: two or three steps, for some hundred million parameters; 3: problems for billions of parameters."""
-    assistant: str = "Fivephase"
+    assistant: str
     """The name the model is to give when asked who it is."""
 
     def __post_init__(self) -> None:
-        if self.difficulty not in (1, 2, 3):
-            raise ValueError(f"difficulty is {self.difficulty}, set it to 1, 2 or 3")
         if not self.assistant.strip():
             raise ValueError("assistant is empty, set it to the name the model shall give")
 

@@ -92,18 +92,16 @@ def _stream(environment: Environment, seed: int, split: Split, problem_config: P
             seen.clear()
 
 
-def problems(
-    environment: str, count: int, seed: int, split: Split, problem_config: ProblemConfig | None = None
-) -> list[Problem]:
+def problems(environment: str, count: int, seed: int, split: Split, problem_config: ProblemConfig) -> list[Problem]:
     """`count` problems of one environment and one split: a pure function of the arguments.
 
     A prompt comes back only after nearly all others of the environment were drawn, and a shorter list is always the
-    beginning of a longer one. Without `problem_config` the defaults of `ProblemConfig` hold.
+    beginning of a longer one.
 
     Raises:
         ConfigError: for an environment that does not exist.
     """
-    return list(islice(_stream(_environment(environment), seed, split, problem_config or ProblemConfig()), count))
+    return list(islice(_stream(_environment(environment), seed, split, problem_config), count))
 
 
 def verify(problem: Problem | Mapping[str, object], completion: str) -> Verdict:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -10,37 +12,37 @@ class ModelConfig:
     Dense, or with a mixture of experts in place of every SwiGLU (Granite 3.0's 1B-A400M and 3B-A800M).
     """
 
-    vocab_size: int
+    vocab_size: PositiveInt
     """Token ids, the special block included."""
-    hidden_size: int
+    hidden_size: PositiveInt
     """Width of the residual stream."""
-    layers: int
+    layers: PositiveInt
     """Transformer blocks."""
-    attention_heads: int
+    attention_heads: PositiveInt
     """Query heads; the head size is hidden_size / attention_heads."""
-    key_value_heads: int
+    key_value_heads: PositiveInt
     """Key and value heads, shared by groups of query heads."""
-    mlp_hidden_size: int
+    mlp_hidden_size: PositiveInt
     """Width inside the SwiGLU, of each expert where there are experts."""
-    experts: int = 0
+    experts: NonNegativeInt = 0
     """Experts of a block; 0 is a dense model."""
-    experts_per_token: int = 0
+    experts_per_token: NonNegativeInt = 0
     """Experts that a token passes."""
-    router_loss: float = 0.001
+    router_loss: NonNegativeFloat = 0.001
     """Weight of the load-balancing loss (Switch Transformer, arXiv 2101.03961, eq. 4-6); transformers' default."""
-    embedding_multiplier: float = 12.0
+    embedding_multiplier: PositiveFloat
     """Scale of the embedding output (Granite 3.0 report, table 2)."""
-    residual_multiplier: float = 0.22
+    residual_multiplier: PositiveFloat
     """Scale of every attention and MLP output before it joins the residual stream."""
-    attention_multiplier: float | None = None
+    attention_multiplier: PositiveFloat | None = None
     """Scale of attention scores; null is µP's 1 / head size."""
-    logits_scaling: float | None = None
+    logits_scaling: PositiveFloat | None = None
     """Divisor of the logits; null is µP's width multiplier, hidden_size / base_width."""
-    base_width: int = 256
-    """Width at which the width multiplier is 1 (Granite 3.0 report: 256)."""
-    initializer_std: float = 0.1
-    """Standard deviation of embeddings; of matrices it is divided by the root of the width multiplier."""
-    rms_norm_epsilon: float = 1e-5
+    base_width: PositiveInt
+    """Width at which µP's width multiplier is 1."""
+    initializer_std: PositiveFloat
+    """Standard deviation of embeddings at initialization; matrices divide it by the root of the width multiplier."""
+    rms_norm_epsilon: NonNegativeFloat
     """Added to the mean square in RMSNorm."""
 
     def __post_init__(self) -> None:

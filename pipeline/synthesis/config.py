@@ -1,12 +1,20 @@
-"""Settings of the stage `synthesize`: how many samples of each kind, limits of the sandbox, and the language model."""
+"""Settings of the stage `synthesize`: what programs write, and what a language model is asked to write."""
 
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from pipeline.core.config import Share
 
 if TYPE_CHECKING:
     from pipeline.synthesis.language_model.prompts import Prompt
+
+
+ASSISTANT = "Fivephase"
+"""Name that the assistant gives where problems of the environments are written as text: that of conf/stage/sft_data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,40 +25,33 @@ class LanguageModelConfig:
     """Where the server is, up to `/v1`."""
     model: str
     """Name that the server knows the model by."""
-    api_key_variable: str | None = field(default=None, metadata={"fingerprint": False})
+    api_key_variable: str | None = field(metadata={"fingerprint": False})
     """Environment variable with the server's key; null sends none."""
-    prompts: str = "data_recipes/language_model"
-    """Folder of prompts, one YAML file each. A relative path is taken from the working directory."""
-    names: tuple[str, ...] | None = None
+    prompts: str
+    """Folder of prompts, one YAML file each; a relative path is taken from the working directory."""
+    names: tuple[str, ...] | None
     """Prompts to ask, of those in the folder; null takes all of them."""
-    maximum_tokens: int = 10_000_000
-    """Most tokens of all replies together. What is reached first comes first; what is left out has a row."""
-    concurrency: int = field(default=64, metadata={"fingerprint": False})
+    maximum_tokens: PositiveInt
+    """Most tokens of all replies together; a request that could exceed them is not made, and has a row."""
+    concurrency: PositiveInt = field(metadata={"fingerprint": False})
     """Requests at the same time."""
-    timeout_seconds: float = field(default=600.0, metadata={"fingerprint": False})
-    """Longest that one attempt may take."""
-    retries: int = field(default=6, metadata={"fingerprint": False})
+    timeout_seconds: PositiveFloat = field(metadata={"fingerprint": False})
+    """Seconds that one attempt may take."""
+    retries: NonNegativeInt = field(metadata={"fingerprint": False})
     """Attempts after the first, for what may pass: 408, 409, 425, 429, 5xx, timeouts, cut or broken answers."""
-    backoff_seconds: float = field(default=1.0, metadata={"fingerprint": False})
-    """Wait before the second attempt; doubled for each further one, up to a minute, unless the server says how long."""
-    maximum_failed_share: float = field(default=0.05, metadata={"fingerprint": False})
-    """Share of requests that may fail for good; with more the stage ends. Replies are kept."""
-    cache: str = field(default="runs/replies", metadata={"fingerprint": False})
+    backoff_seconds: NonNegativeFloat = field(metadata={"fingerprint": False})
+    """Seconds before the second attempt, doubled for each further one up to a minute, unless the server says how
+    long."""
+    maximum_failed_share: Share = field(metadata={"fingerprint": False})
+    """Share of requests that may fail for good; with more the stage ends, and keeps the replies."""
+    cache: str = field(metadata={"fingerprint": False})
     """Folder of all replies ever given: what was asked once is not asked again, in any run."""
-    cpu_seconds: int = 5
+    cpu_seconds: PositiveInt
     """CPU time of one program with its tests, in seconds."""
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
             raise ValueError(f"url is {self.url}, set one such as http://localhost:8000/v1")
-        for name in ("maximum_tokens", "concurrency", "timeout_seconds", "cpu_seconds"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, set it above 0")
-        for name in ("retries", "backoff_seconds"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, set 0 or more")
-        if not 0 <= self.maximum_failed_share <= 1:
-            raise ValueError(f"maximum_failed_share is {self.maximum_failed_share}, set 0 to 1")
 
     def load(self) -> "dict[str, Prompt]":
         """The prompts of the folder by name, read and checked.
@@ -67,29 +68,30 @@ class LanguageModelConfig:
 class SynthesizeConfig:
     """How many samples of each kind to make, and within which limits their code is executed."""
 
-    environment_problems: int = 8_000
-    """Problems of the training split of all environments together, written as questions with answers."""
-    environment_chains: int = 1_500
+    environment_problems: PositiveInt
+    """Problems of the training split of all environments together, written as questions with answers, for
+    `language_instructions`."""
+    environment_chains: PositiveInt
     """Problems of the environments that need reasoning, one degree more difficult, for `long_cot`."""
-    difficulty: int = 1
+    difficulty: Annotated[int, Field(ge=1, le=3)]
     """Difficulty of the environments' problems, from 1 to 3."""
-    chains: int = 250
+    chains: PositiveInt
     """Reasoned solutions of each of seven kinds, for `long_cot`."""
-    word_problems: int = 300
+    word_problems: PositiveInt
     """Word problems of each of three kinds, for `synthetic`."""
-    packages: tuple[str, ...] = ("python",)
+    packages: tuple[str, ...]
     """Packages whose doctests are run; `python` is the standard library."""
-    doctest_files: int | None = None
+    doctest_files: PositiveInt | None
     """Source files to take doctests from; null takes all."""
-    calls: int = 2_000
+    calls: PositiveInt
     """Small programs to write to an instruction and run, for `code_instructions`."""
-    cpu_seconds: int = 20
+    cpu_seconds: PositiveInt
     """CPU time of one sandboxed process, which runs the examples of one file, in seconds."""
-    memory_bytes: int = 2 * 1024**3
+    memory_bytes: PositiveInt
     """Address space of one sandboxed process, in bytes."""
-    workers: int | None = field(default=None, metadata={"fingerprint": False})
+    workers: PositiveInt | None = field(metadata={"fingerprint": False})
     """Sandboxed processes side by side; null uses one per core."""
-    language_model: LanguageModelConfig | None = None
+    language_model: LanguageModelConfig | None
     """A model that writes samples as well; null leaves them to programs."""
 
     def data_fingerprint(self) -> dict[str, Any]:
@@ -101,11 +103,3 @@ class SynthesizeConfig:
         if self.language_model is None:
             return {}
         return {name: dataclasses.asdict(prompt) for name, prompt in self.language_model.load().items()}
-
-    def __post_init__(self) -> None:
-        for each in dataclasses.fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, int) and value < 1:
-                raise ValueError(f"{each.name} is {value}, set 1 or more")
-        if self.difficulty > 3:
-            raise ValueError(f"difficulty is {self.difficulty}, set 1, 2 or 3")

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 
 from pipeline.environments import ENVIRONMENT_NAMES, Problem, ProblemConfig, problems, verify
+from pipeline.synthesis.config import ASSISTANT
 from pipeline.synthesis.sample import Sample
 
 PROBLEMS_PER_DOCUMENT = 6
@@ -30,7 +31,11 @@ def samples(
     drawn: list[Problem] = []
     for environment in environments:
         drawn += problems(
-            environment, -(-count // len(environments)), seed, "train", ProblemConfig(difficulty=difficulty)
+            environment,
+            -(-count // len(environments)),
+            seed,
+            "train",
+            ProblemConfig(difficulty=difficulty, assistant=ASSISTANT),
         )
     draw = random.Random(f"{seed}/{domain}")
     draw.shuffle(drawn)

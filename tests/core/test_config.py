@@ -12,22 +12,14 @@ from hypothesis import strategies as st
 from pipeline.core.config import Share, build, canonical_json, fingerprint
 from pipeline.core.errors import ConfigError
 from pipeline.pretraining.config import PhaseConfig
+from tests.settings import stage_settings
 
-PHASE = {
-    "model": {
-        "vocab_size": 64, "hidden_size": 32, "layers": 1, "attention_heads": 4, "key_value_heads": 2,
-        "mlp_hidden_size": 48,
-    },
-    "tokens": 100,
-    "sequences_per_step": 4,
-    "mixture": {"code": 1.0},
-    "learning_rate": {"law": "linear", "start": 1e-3},
-}  # fmt: skip
+PHASE = stage_settings("phase1", mixture={"code": 1.0}, learning_rate={"law": "linear", "start": 1e-3})
 
 
 def test_a_mapping_becomes_nested_dataclasses() -> None:
     phase = build(PhaseConfig, PHASE, "stages.phase1.config")
-    assert phase.model.hidden_size == 32
+    assert phase.model.hidden_size == 128
     assert phase.learning_rate.start == 1e-3
     assert dataclasses.is_dataclass(phase.optimizer)
 
@@ -45,12 +37,12 @@ def test_a_mapping_becomes_nested_dataclasses() -> None:
             r"^s\.learning_rate\.law='linaer': input should be 'power', 'exponential'",
         ),
         ({"tokens": "many"}, r"^s\.tokens='many': input should be a valid integer"),
-        ({"tokens": 0}, r"^s: tokens is 0, set 1 or more$"),
+        ({"tokens": 0}, r"^s\.tokens=0: set it above 0$"),
         (
             {"model": {**PHASE["model"], "hidden_size": 33}},
             r"^s\.model: hidden_size 33 is no multiple of attention_heads 4$",
         ),
-        ({"mixture": {"code": -1}}, r"^s: mixture needs at least one domain and no negative weight$"),
+        ({"mixture": {"code": -1}}, r"^s\.mixture\.code=-1: set 0\.0 or more$"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_one_line(change: dict[str, object], message: str) -> None:

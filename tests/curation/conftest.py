@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.core.context import StageContext, StageResult
 from pipeline.curation import curate
-from pipeline.curation.config import CurateConfig
+from tests.settings import stage_config
 
 Curate = Callable[..., tuple[Path, StageResult]]
 
@@ -19,9 +20,8 @@ def run_curate(tmp_path: Path) -> Curate:
     def run(
         recipes: Path, name: str = "run", tasks: int = 2, workers: int = 1, bad: float = 0.01
     ) -> tuple[Path, StageResult]:
-        config = CurateConfig(
-            recipes=str(recipes), tasks=tasks, workers=workers, maximum_bad_share=bad, maximum_bad_files=bad
-        )
+        bad_shares: dict[str, Any] = {"maximum_bad_share": bad, "maximum_bad_files": bad}
+        config = stage_config("curate", recipes=str(recipes), tasks=tasks, workers=workers, **bad_shares)
         context = StageContext.for_test("curate", config, {}, tmp_path / name)
         result = curate.run(context)
         return context.output, result

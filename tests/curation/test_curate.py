@@ -12,7 +12,6 @@ import pytest
 
 from pipeline.core.files import read_json
 from pipeline.curation import curate
-from pipeline.curation.config import CurateConfig
 from pipeline.curation.tasks.workspace import DomainWorkspace
 from pipeline.curation.text.documents import content_id, read_folder, read_rows
 from tests import ROOT
@@ -20,6 +19,7 @@ from tests.curation.conftest import Curate
 from tests.curation.interrupted import kill_when_stopped
 from tests.curation.recipe_files import DISCLOSURE, hashes, recipe, write_lines, write_recipe
 from tests.processes import survivors
+from tests.settings import stage_config
 
 PROSE = "The cat sat on the mat, and the dog lay by the door with a bone that it would not give to anyone. " * 3
 FILTERS: list[dict[str, Any]] = [
@@ -119,8 +119,8 @@ from pathlib import Path
 
 from pipeline.core.context import StageContext
 from pipeline.curation import curate
-from pipeline.curation.config import CurateConfig
 from tests.curation.interrupted import stop_at_rename, wait_to_be_killed
+from tests.settings import stage_config
 
 recipes, folder, step, moment, marker = sys.argv[1:]
 
@@ -147,7 +147,7 @@ def plan(*arguments):
 
 if __name__ == "__main__":
     original, curate.plan = curate.plan, plan
-    config = CurateConfig(recipes=recipes, tasks=4, workers=2)
+    config = stage_config("curate", recipes=recipes, tasks=4, workers=2)
     curate.run(StageContext.for_test("curate", config, {}, Path(folder)))
 """
 
@@ -179,7 +179,7 @@ def test_killed_in_each_step_and_run_again_gives_the_same_bytes(tmp_path: Path, 
         return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     assert start("whole").wait() == 0
-    config = CurateConfig(recipes=str(tmp_path / "recipes"), tasks=4)
+    config = stage_config("curate", recipes=str(tmp_path / "recipes"), tasks=4)
     workspaces = [DomainWorkspace(tmp_path / "none", each, config.tasks) for each in config.load()]
     labels = [label for label, tasks in curate.plan(workspaces, config, tmp_path / "none") if tasks]
     assert len(labels) == 8, "all but the high-quality subset, which has a test of its own"

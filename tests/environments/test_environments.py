@@ -1,13 +1,16 @@
 """What holds for every environment: problems are pure functions and split, verifiers are total and bounded."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.core.config import build
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.environments import ENVIRONMENT_NAMES, Problem, ProblemConfig, problems, split_of, verify
+from tests.settings import EASY
 
 LEVELS = (1, 2, 3)
 
@@ -27,15 +30,15 @@ COMPLETIONS = st.one_of(
 @pytest.mark.parametrize("environment", ENVIRONMENT_NAMES)
 def test_the_solution_scores_one(environment: str, level: int) -> None:
     for split in ("train", "held_out"):
-        for problem in problems(environment, 40, seed=3, split=split, problem_config=ProblemConfig(difficulty=level)):
+        for problem in problems(environment, 40, seed=3, split=split, problem_config=replace(EASY, difficulty=level)):
             verdict = verify(problem, problem.solution)
             assert (verdict.score, verdict.in_format) == (1.0, True), (problem, verdict)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENT_NAMES)
 def test_train_and_held_out_share_no_prompt(environment: str) -> None:
-    train = {problem.prompt for problem in problems(environment, 600, 0, "train")}
-    held_out = {problem.prompt for problem in problems(environment, 200, 1, "held_out")}
+    train = {problem.prompt for problem in problems(environment, 600, 0, "train", EASY)}
+    held_out = {problem.prompt for problem in problems(environment, 200, 1, "held_out", EASY)}
     assert len(held_out) >= 8, "too few held-out prompts to measure anything"
     assert not train & held_out
     assert {split_of(prompt) for prompt in held_out} == {"held_out"}
@@ -44,14 +47,14 @@ def test_train_and_held_out_share_no_prompt(environment: str) -> None:
 
 @pytest.mark.parametrize("environment", ENVIRONMENT_NAMES)
 def test_problems_are_a_pure_function(environment: str) -> None:
-    assert problems(environment, 30, 5, "train") == problems(environment, 30, 5, "train")
-    assert problems(environment, 10, 5, "train") == problems(environment, 30, 5, "train")[:10]
-    assert problems(environment, 30, 5, "train") != problems(environment, 30, 6, "train")
+    assert problems(environment, 30, 5, "train", EASY) == problems(environment, 30, 5, "train", EASY)
+    assert problems(environment, 10, 5, "train", EASY) == problems(environment, 30, 5, "train", EASY)[:10]
+    assert problems(environment, 30, 5, "train", EASY) != problems(environment, 30, 6, "train", EASY)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENT_NAMES)
 def test_records_go_through_json(environment: str) -> None:
-    for problem in problems(environment, 5, 0, "train", ProblemConfig(difficulty=2)):
+    for problem in problems(environment, 5, 0, "train", replace(EASY, difficulty=2)):
         record = json.loads(json.dumps(problem.to_record()))
         assert Problem.from_record(record) == problem
         assert verify(record, problem.solution).score == 1.0
@@ -62,7 +65,7 @@ def test_records_go_through_json(environment: str) -> None:
 @given(completion=COMPLETIONS, place=st.integers(0, 19))
 def test_any_text_gets_a_score(environment: str, completion: str, place: int) -> None:
     for level in (1, 2):
-        problem = problems(environment, 20, 0, "train", ProblemConfig(difficulty=level))[place]
+        problem = problems(environment, 20, 0, "train", replace(EASY, difficulty=level))[place]
         verdict = verify(problem, completion)
         assert 0.0 <= verdict.score <= 1.0
         assert verdict.reason
@@ -71,7 +74,7 @@ def test_any_text_gets_a_score(environment: str, completion: str, place: int) ->
 
 @pytest.mark.parametrize("environment", ENVIRONMENT_NAMES)
 def test_nothing_and_too_much_score_zero(environment: str) -> None:
-    problem = problems(environment, 1, 0, "held_out")[0]
+    problem = problems(environment, 1, 0, "held_out", EASY)[0]
     for completion in ("", " \n", "a " * 100_000, "[" * 60_000):
         verdict = verify(problem, completion)
         assert verdict.score == 0.0
@@ -80,17 +83,17 @@ def test_nothing_and_too_much_score_zero(environment: str) -> None:
 
 def test_an_unknown_environment_and_a_broken_record_are_errors() -> None:
     with pytest.raises(ConfigError, match="poetry"):
-        problems("poetry", 1, 0, "train")
+        problems("poetry", 1, 0, "train", EASY)
     with pytest.raises(DataError, match="answer"):
         verify({"domain": "math", "prompt": "What is 1 + 1?", "spec": "{}"}, "2")
     with pytest.raises(DataError, match="not JSON"):
         verify({"domain": "math", "prompt": "", "answer": "2", "spec": "{"}, "2")
-    with pytest.raises(ValueError, match="difficulty"):
-        ProblemConfig(difficulty=4)
+    with pytest.raises(ConfigError, match=r"^problems\.difficulty=4: set at most 3$"):
+        build(ProblemConfig, {"difficulty": 4, "assistant": "Ada"}, "problems")
 
 
 def test_the_name_is_the_one_configured() -> None:
-    problem = problems("identity", 1, 0, "train", ProblemConfig(assistant="Ada Two"))[0]
+    problem = problems("identity", 1, 0, "train", ProblemConfig(difficulty=1, assistant="Ada Two"))[0]
     assert verify(problem, "I am Ada Two.").score == 1.0
     assert verify(problem, "I am Ada.").score == 0.0
     assert verify(problem, "I am ChatGPT, not Ada Two.").score == 0.0

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.environments import Problem, ProblemConfig, expressions, problems, verify
+from pipeline.environments import Problem, expressions, problems, verify
 from pipeline.environments.sql import database, run_query
 from pipeline.environments.structured import PARSES_SCORE
+from tests.settings import EASY
 
 
 def problem_with(environment: str, answer: str, **spec: object) -> Problem:
@@ -93,7 +94,7 @@ def test_instructions_give_credit_for_each_constraint(completion: str, score: fl
     ],
 )
 def test_json(completion: str, score: float) -> None:
-    problem = next(each for each in problems("structured_output", 1, 0, "train"))
+    problem = next(each for each in problems("structured_output", 1, 0, "train", EASY))
     problem = replace(problem, answer='{"name": "Tom", "age": 7}')
     assert verify(problem, completion).score == score
 
@@ -170,7 +171,7 @@ def test_calibration_rewards_knowing_what_one_knows(answer: str, completion: str
 
 def test_saying_that_one_does_not_know_is_no_right_answer_but_a_form_of_one() -> None:
     for environment in ("math", "science", "text_to_sql"):
-        verdict = verify(problems(environment, 1, 0, "train")[0], "I do not know.")
+        verdict = verify(problems(environment, 1, 0, "train", EASY)[0], "I do not know.")
         assert (verdict.score, verdict.in_format) == (0.0, True)
 
 
@@ -178,7 +179,7 @@ def test_dates_and_days() -> None:
     day = problem_with("temporal_reasoning", "Friday", candidates=["Friday", "Monday"])
     assert verify(day, "Friday.").score == 1.0
     assert verify(day, "Friday or Monday").score == 0.0
-    date = problems("temporal_reasoning", 40, 0, "train", ProblemConfig(difficulty=3))[0]
+    date = problems("temporal_reasoning", 40, 0, "train", replace(EASY, difficulty=3))[0]
     assert verify(date, date.solution).score == 1.0
 
 

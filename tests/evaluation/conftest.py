@@ -14,8 +14,8 @@ from pipeline.core.artifact import Artifact, Manifest
 from pipeline.core.context import StageContext
 from pipeline.inference.loading import LoadedModel, load_model
 from pipeline.tokenization import tokenize
-from pipeline.tokenization.config import TokenizeConfig
 from pipeline.tokenization.tokenizer import save_tokenizer, train_tokenizer
+from tests.settings import stage_config
 
 VOCABULARY = 512
 
@@ -48,7 +48,7 @@ def tokens_artifact(
             for text in texts:
                 identity = hashlib.sha256(text.encode()).hexdigest()
                 file.write(json.dumps({"id": identity, "text": text}) + "\n")
-    config = TokenizeConfig(vocab_size=VOCABULARY, domains=["code", "math"], validation_share=0.3)
+    config = stage_config("tokenize", vocab_size=VOCABULARY, domains=["code", "math"], validation_share=0.3)
     inputs = {"corpus": _artifact(root / "corpus"), "tokenizer": tokenizer_artifact}
     context = StageContext.for_test("tokenize", config, inputs, root / "tokenize")
     tokenize.run(context)

@@ -16,23 +16,26 @@ from pipeline.core.errors import ConfigError
 from pipeline.evaluation import evaluate
 from pipeline.evaluation.config import EvaluateConfig
 
+LONG_CONTEXT = {
+    "beyond": 64,
+    "contexts": [128, 256],
+    "domains": ["code"],
+    "windows": 3,
+    "needles": 3,
+    "value_digits": 3,
+}
 SETTINGS = {
     "precision": "fp32",
+    "attention": "sdpa",
+    "batch_tokens": 65_536,
     "headline": "loss/mean",
     "loss": {"context": 64, "sequences_per_domain": 4},
-    "long_context": {
-        "beyond": 64,
-        "contexts": [128, 256],
-        "domains": ["code"],
-        "windows": 3,
-        "needles": 3,
-        "value_digits": 3,
-    },
+    "long_context": LONG_CONTEXT,
     "accuracy": {
         "environments": ["math", "science"],
         "problems_per_environment": 5,
         "maximum_new_tokens": 4,
-        "problems": {"difficulty": 1},
+        "problems": {"difficulty": 1, "assistant": "Fivephase"},
         "batch_prompts": 4,
     },
 }
@@ -74,10 +77,11 @@ def test_a_headline_that_is_not_measured_is_rejected(
     ("changes", "message"),
     [
         ({"loss": None, "long_context": None, "accuracy": None}, "all null, set one"),
-        ({"loss": {"context": 0}}, "context is 0, set 1 or more"),
+        ({"loss": {"context": 0, "sequences_per_domain": 4}}, r"loss\.context=0: set it above 0"),
+        ({"loss": {"context": 64}}, r"loss\.sequences_per_domain: missing, set a value"),
         ({"los": {}}, "did you mean loss"),
         (
-            {"long_context": {"beyond": 512, "contexts": [256], "domains": ["code"]}},
+            {"long_context": {**LONG_CONTEXT, "beyond": 512}},
             "not reach beyond 512",
         ),
     ],

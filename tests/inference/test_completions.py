@@ -9,6 +9,7 @@ from pipeline.inference.completions import Completion, complete_problems, genera
 from pipeline.inference.loading import LoadedModel, load_model
 from tests.distributed import run_on_ranks, save
 from tests.posttraining.tiny import write_model
+from tests.settings import EASY
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def test_batches_of_unequal_prompts_complete_as_alone(loaded: LoadedModel) -> No
 
 
 def test_completions_are_in_the_order_of_their_problems_whatever_the_batches(loaded: LoadedModel) -> None:
-    asked = problems("math", 3, 0, "held_out") + problems("identity", 2, 0, "held_out")
+    asked = problems("math", 3, 0, "held_out", EASY) + problems("identity", 2, 0, "held_out", EASY)
     done: list[int] = []
     completions = complete_problems(loaded, asked, 2, 6, report=done.append)
     assert done == [2, 2, 1]
@@ -40,7 +41,7 @@ def test_completions_are_in_the_order_of_their_problems_whatever_the_batches(loa
 
 
 def test_samples_follow_the_seed_and_leave_the_random_state(loaded: LoadedModel) -> None:
-    asked = problems("math", 3, 0, "held_out")
+    asked = problems("math", 3, 0, "held_out", EASY)
     state = torch.get_rng_state()
     first = complete_problems(loaded, asked, 4, 6, samples_per_prompt=2, sampling_seed=1)
     assert torch.equal(state, torch.get_rng_state())
@@ -51,7 +52,7 @@ def test_samples_follow_the_seed_and_leave_the_random_state(loaded: LoadedModel)
 
 
 def test_a_right_answer_that_was_cut_off_is_accurate_but_has_no_reward() -> None:
-    problem = problems("math", 1, 0, "held_out")[0]
+    problem = problems("math", 1, 0, "held_out", EASY)[0]
     ended, cut = (Completion(problem, problem.solution, ended) for ended in (True, False))
     assert (ended.verdict.score, ended.reward, ended.well_formed) == (1.0, 1.0, True)
     assert (cut.verdict.score, cut.reward, cut.well_formed) == (1.0, 0.0, False)
@@ -59,7 +60,7 @@ def test_a_right_answer_that_was_cut_off_is_accurate_but_has_no_reward() -> None
 
 def _on_a_rank(checkpoint: Path, result: Path) -> None:
     distributed.init_process_group("gloo")
-    asked = problems("math", 5, 0, "held_out")
+    asked = problems("math", 5, 0, "held_out", EASY)
     completions = complete_problems(load_model(checkpoint), asked, 2, 6)
     assert [completion.problem for completion in completions] == asked
     save(result, [completion.text for completion in completions])
@@ -68,5 +69,5 @@ def _on_a_rank(checkpoint: Path, result: Path) -> None:
 @pytest.mark.slow
 def test_ranks_share_the_problems(checkpoint: Path, loaded: LoadedModel, tmp_path: Path) -> None:
     run_on_ranks(_on_a_rank, 2, checkpoint, tmp_path / "texts")
-    alone = complete_problems(loaded, problems("math", 5, 0, "held_out"), 2, 6)
+    alone = complete_problems(loaded, problems("math", 5, 0, "held_out", EASY), 2, 6)
     assert torch.load(tmp_path / "texts") == [completion.text for completion in alone]

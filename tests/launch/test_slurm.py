@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.artifact import Manifest, publish, read_manifest
-from pipeline.core.domains import DOMAINS
 from pipeline.core.files import read_json
 from tests import ROOT
+from tests.settings import stage_settings
 
 SETTINGS = [
     "scale=smoke",
@@ -89,7 +89,7 @@ def settings(tmp_path: Path) -> list[str]:
     library = Path(sysconfig.get_paths()["stdlib"])
     sources = [path.read_text() for path in sorted(library.glob("*.py"))[:40]]
     texts = [source[start : start + 2000] for source in sources for start in range(0, len(source), 2000)]
-    for stage, domains in (("curate", DOMAINS), ("synthesize", ())):
+    for stage, domains in (("curate", stage_settings("tokenize")["domains"]), ("synthesize", ())):
         directory = tmp_path / "chained" / stage
         metrics: dict[str, float] = {}
         for number, domain in enumerate(domains):

@@ -1,34 +1,45 @@
 """A tiny random chat model, and stages of post-training on it."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoTokenizer, GenerationConfig, GraniteConfig, GraniteForCausalLM
 
-from pipeline.environments import ENVIRONMENT_NAMES, ProblemConfig, problems
+from pipeline.environments import ENVIRONMENT_NAMES, problems
 from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.conversations import raw_conversations
 from pipeline.posttraining.data.jsonl import write_jsonl
 from pipeline.posttraining.data.preferences import preference_pairs
 from pipeline.posttraining.data.rules import apply_rules
 from pipeline.tokenization.tokenizer import save_tokenizer, train_tokenizer
+from tests.settings import EASY, stage_config
 
 VOCABULARY = 512
 TRAINING: dict[str, Any] = {
     "learning_rate": 0.02,
+    "lr_schedule": "linear",
+    "warmup_fraction": 0.0,
+    "weight_decay": 0.0,
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.999,
+    "max_grad_norm": 1.0,
     "bf16": False,
     "gradient_checkpointing": False,
     "attention": "sdpa",
     "save_every_steps": 2,
+    "log_every_steps": 1,
     "deepspeed": {"zero_optimization": {"stage": 0}},
 }
-PROBLEMS = {"difficulty": 1, "assistant": "Fivephase"}
-EVAL_SAMPLING = {"prompts_per_domain": 2, "samples_per_prompt": 2}
+PROBLEMS = dataclasses.asdict(EASY)
+EVAL_SAMPLING = {"prompts_per_domain": 2, "samples_per_prompt": 2, "batch_size": 256}
 DATA: dict[str, Any] = {
     "conversations": 200,
     "domain_weights": {"math": 2, "general_chat": 1, "identity": 1},
     "faulty_share": 0.4,
+    "multi_turn_share": 0.1,
+    "abstaining_share": 0.0,
     "max_conversation_characters": 1_000,
     "validation_share": 0.2,
     "preference_pairs": 64,
@@ -40,7 +51,7 @@ DATA: dict[str, Any] = {
 def write_model(directory: Path) -> None:
     """Writes `checkpoint/`: a Granite with random weights and a tokenizer trained on problems."""
     checkpoint = directory / "checkpoint"
-    texts = [f"{p.prompt} {p.solution}" for domain in ENVIRONMENT_NAMES for p in problems(domain, 60, 0, "train")]
+    texts = [f"{p.prompt} {p.solution}" for domain in ENVIRONMENT_NAMES for p in problems(domain, 60, 0, "train", EASY)]
     save_tokenizer(train_tokenizer(texts, VOCABULARY), checkpoint)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     ends = {"bos_token_id": tokenizer.eos_token_id, "eos_token_id": tokenizer.eos_token_id}
@@ -64,7 +75,7 @@ def write_model(directory: Path) -> None:
 
 def data_config(**changes: Any) -> SftDataConfig:
     """Settings of `sft_data` for two hundred raw conversations, changed as told."""
-    return SftDataConfig(**{**DATA, "problems": ProblemConfig(**PROBLEMS), **changes})
+    return stage_config("sft_data", **{**DATA, **changes})
 
 
 def write_data(directory: Path) -> None:

@@ -7,6 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.core.config import build
+from pipeline.core.errors import ConfigError
 from pipeline.pretraining.config import MergeConfig
 from pipeline.pretraining.merging import MergedModel, choose, merge, methods_and_weights, slerp, weighted_average
 
@@ -41,8 +43,8 @@ def test_every_tensor_is_merged() -> None:
 def test_at_weight_one_there_is_one_candidate() -> None:
     found = methods_and_weights(MergeConfig(weights=(0.5, 1.0)))
     assert found == [("average", 0.5), ("slerp", 0.5), ("average", 1.0)]
-    with pytest.raises(ValueError, match="weights above 0"):
-        MergeConfig(weights=(0.0,))
+    with pytest.raises(ConfigError, match=r"^merge\.weights\.0=0\.0: set it above 0\.0$"):
+        build(MergeConfig, {"weights": [0.0]}, "merge")
 
 
 def test_the_rule() -> None:

@@ -1,5 +1,6 @@
 """A phase as real worker processes: it learns, hands over, and survives being stopped."""
 
+import dataclasses
 import os
 import random
 import signal
@@ -27,6 +28,7 @@ from tests.runs import (
     write_counting_tokens,
     write_tokenizer,
 )
+from tests.settings import model_shape
 
 WEIGHTS = "checkpoint/model.safetensors"
 STATE = "training_state/state.safetensors"
@@ -34,12 +36,13 @@ STATE = "training_state/state.safetensors"
 
 def settings(**changes: Any) -> dict[str, Any]:
     return {
-        "model": {
-            "vocab_size": VOCABULARY, "hidden_size": 32, "layers": 2, "attention_heads": 4, "key_value_heads": 2,
-            "mlp_hidden_size": 48, "base_width": 32,
-        },
+        "model": dataclasses.asdict(model_shape(
+            vocab_size=VOCABULARY, hidden_size=32, layers=2, attention_heads=4, key_value_heads=2,
+            mlp_hidden_size=48, base_width=32,
+        )),
         "tokens": 60 * 8 * 16,
         "context": 16,
+        "rope_theta": 10_000.0,
         "sequences_per_step": 8,
         "sequences_per_rank": 4,
         "mixture": {"code": 2, "math": 1},

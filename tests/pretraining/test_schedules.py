@@ -1,6 +1,7 @@
 """Learning rates against published and derived values."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,18 +9,17 @@ from hypothesis import strategies as st
 
 from pipeline.core.errors import ConfigError
 from pipeline.pretraining.config import PhaseConfig, ScheduleConfig
-from pipeline.pretraining.model_config import ModelConfig
 from pipeline.pretraining.schedules import exponential, linear, power, schedule_of
+from tests.settings import model_shape, stage_config
 
 BATCH = 1024 * 4096
 PUBLISHED = ScheduleConfig(law="power", warmup_tokens=2500 * BATCH)
-SHAPE = ModelConfig(vocab_size=64, hidden_size=32, layers=1, attention_heads=4, key_value_heads=2, mlp_hidden_size=48)
+SHAPE = model_shape(vocab_size=64, hidden_size=32, layers=1, attention_heads=4, key_value_heads=2, mlp_hidden_size=48)
 
 
 def phase(learning_rate: ScheduleConfig, tokens: int = 1000 * BATCH) -> PhaseConfig:
-    return PhaseConfig(
-        model=SHAPE, tokens=tokens, sequences_per_step=1024, mixture={"code": 1}, learning_rate=learning_rate
-    )
+    sizes: dict[str, Any] = {"tokens": tokens, "context": 4096, "sequences_per_step": 1024}
+    return stage_config("phase1", model=SHAPE, mixture={"code": 1}, learning_rate=learning_rate, **sizes)
 
 
 @pytest.mark.parametrize(("tokens", "rate"), [(100e9, 1.01e-2), (1e12, 3.11e-3), (10e12, 9.60e-4), (12e12, 8.75e-4)])

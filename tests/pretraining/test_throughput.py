@@ -1,23 +1,21 @@
 """Utilization by a stated convention, against published numbers; a peak that is not known is not guessed."""
 
 import time
-from pathlib import Path
 
 import pytest
 
-from pipeline.core.config import build
 from pipeline.core.errors import ConfigError
-from pipeline.pretraining.config import PhaseConfig, ScheduleConfig
-from pipeline.pretraining.model_config import ModelConfig
+from pipeline.pretraining.config import PhaseConfig
 from pipeline.pretraining.throughput import StepTimes, hardware_flops_per_token, model_flops_per_token, peak_flops_of
+from tests.settings import model_shape, stage_config
 
-MODEL = ModelConfig(vocab_size=512, hidden_size=64, layers=2, attention_heads=4, key_value_heads=2, mlp_hidden_size=128)
+MODEL = model_shape(vocab_size=512, hidden_size=64, layers=2, attention_heads=4, key_value_heads=2, mlp_hidden_size=128)
 
 
 def phase(**changes: object) -> PhaseConfig:
     """A phase of ten steps of 128 tokens."""
     settings = {"model": MODEL, "tokens": 1280, "context": 32, "sequences_per_step": 4, "mixture": {"code": 1.0}}
-    return PhaseConfig(**{**settings, "learning_rate": ScheduleConfig(law="power"), **changes})  # type: ignore[arg-type]
+    return stage_config("phase1", **{**settings, **changes})
 
 
 def test_flops_are_counted_matrix_by_matrix() -> None:
@@ -36,7 +34,7 @@ def test_flops_are_counted_matrix_by_matrix() -> None:
 
 def test_granites_own_rate_is_a_fifth_of_the_peak() -> None:
     """Granite 3.0 8B made 4,006 tokens/s on each H100 (report, table 7): 20 % counting parameters alone, 23 % here."""
-    granite = ModelConfig(
+    granite = model_shape(
         vocab_size=49_152, hidden_size=4096, layers=40, attention_heads=32, key_value_heads=8, mlp_hidden_size=12_800
     )
     peak = peak_flops_of("NVIDIA H100 80GB HBM3")
@@ -87,6 +85,6 @@ def test_rates_and_shares() -> None:
     assert not any("utilisation" in name for name in times.metrics(phase(), 2, None))
 
 
-def test_a_peak_is_a_positive_number(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="peak_flops is -1"):
-        build(PhaseConfig, {**vars(phase()), "peak_flops": -1}, "phase1")
+def test_a_peak_is_a_positive_number() -> None:
+    with pytest.raises(ConfigError, match=r"peak_flops=-1: set it above 0"):
+        phase(peak_flops=-1)

@@ -12,13 +12,13 @@ from pipeline.pretraining.data.stream import TokenStream
 from pipeline.pretraining.engine.engine import join_process_group, prepare_process_group, start_engine
 from pipeline.pretraining.engine.step_checkpoints import StepCheckpoints
 from pipeline.pretraining.model.model import build_model, build_training_model, granite_config, initialize
-from pipeline.pretraining.model_config import ModelConfig
 from pipeline.pretraining.schedules import schedule_of
 from pipeline.pretraining.trainer import Trainer
 from pipeline.pretraining.validation import HeldOutLoss, measure_held_out_loss
 from tests.runs import VOCABULARY
+from tests.settings import model_shape
 
-SHAPE = ModelConfig(
+SHAPE = model_shape(
     vocab_size=VOCABULARY,
     hidden_size=32,
     layers=2,
@@ -36,6 +36,7 @@ def phase(stage: int, steps: int, **changes: Any) -> PhaseConfig:
         "model": dataclasses.asdict(SHAPE),
         "tokens": steps * SEQUENCES * CONTEXT,
         "context": CONTEXT,
+        "rope_theta": 10_000.0,
         "sequences_per_step": SEQUENCES,
         "sequences_per_rank": 2,
         "mixture": {"code": 2, "math": 1},

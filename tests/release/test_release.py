@@ -19,9 +19,17 @@ from pipeline.release.config import ReleaseConfig
 from pipeline.release.folder import generate_in_isolation, write_model_folder
 from pipeline.release.lineage import lineage
 from pipeline.tokenization.tokenizer import save_tokenizer, train_tokenizer
+from tests.settings import stage_config
 
 VOCABULARY = 512
-CONFIG = ReleaseConfig(name="Tiny", sample_environments=["math"], maximum_new_tokens=5, precision="fp32")
+CONFIG: ReleaseConfig = stage_config(
+    "release",
+    name="Tiny",
+    sample_environments=["math"],
+    maximum_new_tokens=5,
+    precision="fp32",
+    problems={"difficulty": 3, "assistant": "Fivephase"},
+)
 
 
 def manifest(stage: str, kind: str, inputs: dict[str, str], **rest: Any) -> Manifest:

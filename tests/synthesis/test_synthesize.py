@@ -14,8 +14,10 @@ from pipeline.synthesis.config import SynthesizeConfig
 from pipeline.synthesis.language_model.prompts import SAMPLE_DOMAINS
 from pipeline.synthesis.programs import Program
 from tests.curation.recipe_files import hashes
+from tests.settings import stage_config
 
-SMALL = SynthesizeConfig(
+SMALL: SynthesizeConfig = stage_config(
+    "synthesize",
     environment_problems=120,
     environment_chains=30,
     chains=3,

@@ -21,11 +21,12 @@ from pipeline.core.artifact import Artifact
 from pipeline.core.context import StageContext
 from pipeline.core.errors import DataError, Requeue
 from pipeline.tokenization import tokenize, train_tokenizer
-from pipeline.tokenization.config import TokenizeConfig, TokenizerConfig
+from pipeline.tokenization.config import TokenizeConfig
 from pipeline.tokenization.sampling import sample_documents
 from pipeline.tokenization.shard_writer import validation_documents
 from pipeline.tokenization.shards import TokenShard, read_index, token_type
 from pipeline.tokenization.tokenizer import document_tokenizer
+from tests.settings import stage_config
 
 VOCABULARY = 1024
 END_OF_TEXT = VOCABULARY - 95
@@ -34,7 +35,8 @@ Write = Callable[[Path, str, list[list[str]]], None]
 
 
 def config(domains: list[str] | None = None, batch_documents: int = 7) -> TokenizeConfig:
-    return TokenizeConfig(
+    return stage_config(
+        "tokenize",
         vocab_size=VOCABULARY,
         domains=domains or ["code", "math"],
         validation_share=0.05,
@@ -257,7 +259,7 @@ def test_the_sample_is_a_function_of_the_set(texts: list[str], order: random.Ran
 
 
 def test_the_tokenizer_stage_reaches_its_vocabulary(tmp_path: Path, corpus: Corpus) -> None:
-    settings = TokenizerConfig(vocab_size=VOCABULARY, sample_bytes_per_domain=200_000)
+    settings = stage_config("tokenizer", vocab_size=VOCABULARY, sample_bytes_per_domain=200_000)
     results = []
     for number, source in enumerate([corpus(1), corpus(4)]):
         run = StageContext.for_test("tokenizer", settings, {"corpus": source}, tmp_path / str(number))
@@ -271,7 +273,7 @@ def test_the_tokenizer_stage_reaches_its_vocabulary(tmp_path: Path, corpus: Corp
 
 
 def test_no_documents_at_all_is_rejected(tmp_path: Path, tokenizer_artifact: Artifact) -> None:
-    settings = TokenizerConfig(vocab_size=VOCABULARY, sample_bytes_per_domain=1000)
+    settings = stage_config("tokenizer", vocab_size=VOCABULARY, sample_bytes_per_domain=1000)
     empty = {"corpus": Artifact(tmp_path / "empty", tokenizer_artifact.manifest)}
     with pytest.raises(DataError, match="no documents to train"):
         train_tokenizer.run(StageContext.for_test("tokenizer", settings, empty, tmp_path / "run"))

@@ -1,91 +1,77 @@
-"""pipeline/posttraining/common/config.py"""
+"""Settings that the stages of post-training share: training, sampling for evaluation, weights of a mixture."""
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from pipeline.core.config import Share
 from pipeline.curation.recipes.steps.contamination import PromptDecontamination
-
-
-def _positive(owner: object, *names: str) -> None:
-    for name in names:
-        value = getattr(owner, name)
-        if value is not None and value <= 0:
-            raise ValueError(f"{name} is {value}, set it above 0")
-
-
-def _share(owner: object, *names: str) -> None:
-    for name in names:
-        value = getattr(owner, name)
-        if not 0 <= value <= 1:
-            raise ValueError(f"{name} is {value}, set a share between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvalSamplingConfig:
-    """The measurement before and after a stage: held-out prompts, several sampled replies to each."""
+    """How a model is measured by its replies: held-out prompts, several sampled replies to each."""
 
-    prompts_per_domain: int = 64
+    prompts_per_domain: PositiveInt
     """Held-out prompts of each domain."""
-    samples_per_prompt: int = 4
+    samples_per_prompt: PositiveInt
     """Sampled replies to each prompt, at temperature 1.0."""
-    batch_size: int = 256
-    """Replies generated together, per rank. It changes which random numbers a reply gets."""
-
-    def __post_init__(self) -> None:
-        _positive(self, "prompts_per_domain", "samples_per_prompt", "batch_size")
+    batch_size: PositiveInt
+    """Replies that a rank generates together; it decides which random numbers a reply gets."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """What every trainer of post-training takes."""
+    """Settings of every trainer of post-training."""
 
-    learning_rate: float
+    learning_rate: PositiveFloat
     """Peak learning rate."""
-    lr_schedule: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "linear"
+    lr_schedule: Literal["constant", "constant_with_warmup", "linear", "cosine"]
     """Shape of the learning rate after warm-up."""
-    warmup_fraction: float = 0.0
+    warmup_fraction: Share
     """Share of the steps over which the learning rate rises linearly from 0."""
-    weight_decay: float = 0.0
+    weight_decay: NonNegativeFloat
     """AdamW's decoupled weight decay."""
-    adam_beta1: float = 0.9
+    adam_beta1: Share
     """AdamW's decay of the first moment."""
-    adam_beta2: float = 0.999
+    adam_beta2: Share
     """AdamW's decay of the second moment."""
-    max_grad_norm: float = 1.0
-    """Gradients are scaled down to this norm."""
-    bf16: bool = True
+    max_grad_norm: PositiveFloat
+    """Global norm that larger gradients are scaled down to."""
+    bf16: bool
     """Train in bfloat16 with float32 master weights; false trains in float32."""
-    gradient_checkpointing: bool = True
+    gradient_checkpointing: bool
     """Recompute activations in the backward pass: less memory, about a third more time."""
-    attention: str = "sdpa"
-    """Attention implementation of transformers: sdpa, flash_attention_2, ..."""
-    save_every_steps: int = 100
+    attention: str
+    """Attention implementation of transformers, such as `sdpa` or `flash_attention_2`."""
+    save_every_steps: PositiveInt
     """Steps between resumable checkpoints."""
-    log_every_steps: int = 1
+    log_every_steps: PositiveInt
     """Steps between rows of metrics."""
-    deepspeed: dict[str, Any] = field(default_factory=dict)
-    """DeepSpeed's own configuration; `auto` takes the value from here."""
-
-    def __post_init__(self) -> None:
-        _positive(self, "learning_rate", "max_grad_norm", "save_every_steps", "log_every_steps")
-        _share(self, "warmup_fraction", "adam_beta1", "adam_beta2")
-        if not self.deepspeed:
-            raise ValueError("deepspeed is empty, set DeepSpeed's configuration, e.g. {zero_optimization: {stage: 1}}")
+    deepspeed: Annotated[dict[str, Any], Field(min_length=1)]
+    """DeepSpeed's own configuration, such as `{zero_optimization: {stage: 1}}`; `auto` takes the value from here."""
 
 
-def benchmark_content(decontamination: PromptDecontamination) -> dict[str, Any]:
-    """What identifies the data of the benchmarks of a setting."""
+def benchmark_fingerprint(decontamination: PromptDecontamination) -> dict[str, Any]:
+    """Name and SHA-256 of each benchmark file that prompts are kept clear of: a part of a stage's fingerprint.
+
+    Raises:
+        DataError: for a benchmark whose file is not there.
+    """
     from pipeline.curation.decontamination.benchmarks import describe_benchmarks
 
     return {"benchmarks": describe_benchmarks(decontamination.benchmarks, "decontamination")}
 
 
-def check_weights(weights: dict[str, float], known: tuple[str, ...]) -> None:
-    """Raises ValueError when a mixture names an unknown domain, or weighs none above 0."""
-    for domain, weight in weights.items():
+def check_domain_weights(weights: dict[str, float], known: tuple[str, ...]) -> None:
+    """Checks that a mixture names known domains only and gives at least one of them a weight above 0.
+
+    Raises:
+        ValueError: naming the domain at fault, or that no weight is above 0.
+    """
+    for domain in weights:
         if domain not in known:
             raise ValueError(f"domain_weights names {domain!r}, set weights of {', '.join(known)}")
-        if weight < 0:
-            raise ValueError(f"domain_weights.{domain} is {weight}, set it to 0 or more")
     if not sum(weights.values()) > 0:
         raise ValueError("domain_weights gives no domain any weight, set at least one above 0")

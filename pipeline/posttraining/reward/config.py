@@ -1,27 +1,29 @@
-"""pipeline/posttraining/reward/config.py"""
+"""Settings of the stage `reward_model`, which trains what rewards chat in RL."""
 
 from dataclasses import dataclass
 
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+
+from pipeline.core.config import Share
 from pipeline.posttraining.common.config import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class RewardModelConfig(TrainingConfig):
-    """A scalar reward model on preference pairs, with the Bradley-Terry loss."""
+    """Training of a scalar reward model on preference pairs, with the Bradley-Terry loss."""
 
-    epochs: float = 1.0
+    adam_beta1: Share = 0.9
+    """AdamW's decay of the first moment; PyTorch's default."""
+    adam_beta2: Share = 0.999
+    """AdamW's decay of the second moment; PyTorch's default."""
+    epochs: PositiveFloat
     """Passes over the pairs."""
-    pairs_per_step: int = 256
+    pairs_per_step: PositiveInt
     """Pairs in one optimizer step, over all ranks."""
-    pairs_per_device: int = 4
+    pairs_per_device: PositiveInt
     """Pairs in one forward pass of one rank."""
-    max_length: int = 8_192
+    max_length: PositiveInt
     """Tokens of prompt and reply; longer pairs are left out."""
-    center_rewards_coefficient: float | None = 0.01
-    """Weight of the penalty that keeps a pair's rewards centred on 0; null is none."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("epochs", "pairs_per_step", "pairs_per_device", "max_length"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, set it above 0")
+    center_rewards_coefficient: NonNegativeFloat | None
+    """Weight of the penalty that keeps a pair's rewards centered on 0 (Eisenstein et al. 2023, arXiv 2312.09244); null
+    is none."""

@@ -10,7 +10,7 @@ from pipeline.core.context import StageContext
 from pipeline.core.errors import DataError
 from pipeline.curation.text.documents import read_folder
 from pipeline.environments import ProblemConfig, problems
-from pipeline.synthesis.config import SynthesizeConfig
+from pipeline.synthesis.config import ASSISTANT, SynthesizeConfig
 from pipeline.synthesis.language_model.prompts import ChainOfThought, CodeWithTests, PagePrompt, Prompt
 
 PROBLEM = "problem"
@@ -41,7 +41,7 @@ def seed_documents(context: StageContext[SynthesizeConfig], name: str, prompt: P
 
 
 def _problems(prompt: ChainOfThought, seed: int) -> list[Document]:
-    problem_config = ProblemConfig(difficulty=prompt.difficulty)
+    problem_config = ProblemConfig(difficulty=prompt.difficulty, assistant=ASSISTANT)
     per_environment = -(-prompt.count // len(prompt.environments))
     found: list[Document] = []
     for environment in prompt.environments:

@@ -10,11 +10,11 @@ from pipeline.core.errors import RecipeError
 from pipeline.core.files import read_json
 from pipeline.curation.audit.examples import MAX_EXAMPLES
 from pipeline.curation.audit.funnel import report_lines
-from pipeline.curation.config import CurateConfig
 from pipeline.curation.recipes.recipe import load_recipe, load_recipes
 from pipeline.curation.text.documents import content_id, read_folder, read_rows
 from tests.curation.conftest import Curate
 from tests.curation.recipe_files import DISCLOSURE, hashes, recipe, write_lines, write_recipe
+from tests.settings import stage_config
 
 WORDS = ["the", "cat", "and", "dog", "sat", "with", "a", "bone", "that", "it", "would", "have", "to", "give"]
 STEPS = [
@@ -129,7 +129,7 @@ def test_one_recipe_alone_comes_with_what_it_is_made_from(tmp_path: Path) -> Non
     write_recipe(tmp_path / "recipes", {**recipe(lines, [classifier]), **high})
 
     def names(one: str | None) -> list[str]:
-        return [each.domain for each in CurateConfig(recipes=str(tmp_path / "recipes"), recipe=one).load()]
+        return [each.domain for each in stage_config("curate", recipes=str(tmp_path / "recipes"), recipe=one).load()]
 
     assert names("code") == ["code"]
     assert names("common_crawl_hq") == ["common_crawl", "technical", "common_crawl_hq"]

@@ -18,7 +18,6 @@ from pipeline.core.config import build
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.files import read_json
 from pipeline.curation.audit.filter_result import FilterResult
-from pipeline.curation.config import CurateConfig
 from pipeline.curation.decontamination import ngram_index
 from pipeline.curation.decontamination.benchmarks import read_items
 from pipeline.curation.decontamination.ngram_index import NgramIndex
@@ -28,6 +27,7 @@ from pipeline.curation.text.documents import read_folder, read_rows
 from pipeline.curation.text.normalized_words import normalized_words
 from tests.curation.conftest import Curate
 from tests.curation.recipe_files import hashes, recipe, write_lines, write_recipe
+from tests.settings import stage_config
 
 QUESTION = (
     "A farmer keeps 17 hens and 3 ducks; every hen lays two eggs on Monday, but the ducks lay none. "
@@ -289,7 +289,7 @@ def test_the_stage_reports_matches_however_the_work_is_divided(tmp_path: Path, r
 
 
 def test_the_benchmark_is_part_of_the_fingerprint(tmp_path: Path) -> None:
-    config = CurateConfig(recipes=str(stage(tmp_path, "document")))
+    config = stage_config("curate", recipes=str(stage(tmp_path, "document")))
     before = config.data_fingerprint()
     assert config.data_fingerprint() == before
     # As long as before: the content counts, not the size.

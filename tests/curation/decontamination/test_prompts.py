@@ -11,13 +11,14 @@ from pipeline.curation.decontamination.prompts import BenchmarkCopy, PromptIndex
 from pipeline.curation.recipes.steps.contamination import Benchmark, PromptDecontamination
 from tests.curation.recipe_files import write_lines
 
+SHIPPED: dict[str, Any] = {"n_grams": 8, "minimum_coverage": 0.5}
 ITEM = [f"word{number}" for number in range(40)]
 
 
 def index(tmp_path: Path, *texts: str, **settings: Any) -> PromptIndex:
     path = write_lines(tmp_path / "benchmark.jsonl", texts)
     benchmark = Benchmark(name="numbers", path=str(path), text_keys=("text",))
-    return PromptIndex(PromptDecontamination(benchmarks=(benchmark,), **settings))
+    return PromptIndex(PromptDecontamination(benchmarks=(benchmark,), **{**SHIPPED, **settings}))
 
 
 def paraphrase(kept: int) -> str:
@@ -58,10 +59,8 @@ def test_the_item_that_is_covered_most_is_named(tmp_path: Path) -> None:
 
 
 def test_without_benchmarks_nothing_is_a_copy() -> None:
-    assert (
-        PromptIndex(PromptDecontamination()).find_copy("any text of more than eight words is no copy of nothing")
-        is None
-    )
+    index = PromptIndex(PromptDecontamination(benchmarks=(), **SHIPPED))
+    assert index.find_copy("any text of more than eight words is no copy of nothing") is None
 
 
 @pytest.mark.parametrize(
@@ -70,4 +69,4 @@ def test_without_benchmarks_nothing_is_a_copy() -> None:
 )
 def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        build(PromptDecontamination, settings, "decontamination")
+        build(PromptDecontamination, {"benchmarks": (), **SHIPPED, **settings}, "decontamination")

@@ -25,7 +25,7 @@ class Long:
         time.sleep(600)
 
 if __name__ == "__main__":
-    run_tasks([Long(), Long()], Path(sys.argv[1]), LauncherConfig(), 2)
+    run_tasks([Long(), Long()], Path(sys.argv[1]), LauncherConfig(kind="local"), 2)
 """
 
 DEAD_BEFORE_TIED = """

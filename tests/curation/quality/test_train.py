@@ -13,12 +13,12 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from pipeline.core.errors import DataError, RecipeError
-from pipeline.curation.config import CurateConfig
 from pipeline.curation.quality.train import main, sample, texts_of
 from pipeline.curation.recipes.recipe import load_recipe
 from pipeline.curation.text.documents import content_id, read_folder, read_rows
 from tests.curation.conftest import Curate
 from tests.curation.recipe_files import hashes, recipe, write_lines, write_recipe
+from tests.settings import stage_config
 
 FORMAL = ["theorem", "proof", "lemma", "follows", "integral", "converges", "bounded", "sequence"]
 CASUAL = ["click", "cheap", "offer", "buy", "now", "sale", "winner", "free"]
@@ -130,7 +130,7 @@ def test_settings_that_cannot_be_used_are_named(tmp_path: Path, step: dict[str, 
 def test_another_classifier_is_another_fingerprint(classifier: Path, tmp_path: Path) -> None:
     lines = write_lines(tmp_path / "web.jsonl", ["text"])
     write_recipe(tmp_path / "recipes", recipe(lines, [models(classifier, "dclm")]))
-    config = CurateConfig(recipes=str(tmp_path / "recipes"))
+    config = stage_config("curate", recipes=str(tmp_path / "recipes"))
     before = config.data_fingerprint()
     assert config.data_fingerprint() == before
     files = ["--class", f"cc={tmp_path / 'casual'}", "--class", f"hq={tmp_path / 'formal.jsonl'}"]

@@ -7,11 +7,11 @@ import pytest
 
 from pipeline.core.domains import DOMAINS
 from pipeline.core.errors import RecipeError
-from pipeline.curation.config import CurateConfig
 from pipeline.curation.recipes.recipe import load_recipe, load_recipes
 from pipeline.curation.text.vocabulary import word_tokenizer
 from tests import ROOT
 from tests.curation.recipe_files import DISCLOSURE, recipe, write_lines, write_recipe
+from tests.settings import stage_config
 
 EXACT: list[dict[str, Any]] = [{"step": "exact_dedup"}]
 
@@ -86,7 +86,7 @@ def test_missing_folder_and_missing_domain(lines: Path, tmp_path: Path) -> None:
 
 def test_a_changed_source_changes_the_fingerprint(lines: Path, tmp_path: Path) -> None:
     write_recipe(tmp_path / "recipes", recipe(lines, EXACT))
-    config = CurateConfig(recipes=str(tmp_path / "recipes"))
+    config = stage_config("curate", recipes=str(tmp_path / "recipes"))
     before = config.data_fingerprint()
     assert config.data_fingerprint() == before
     write_lines(lines, ["a text", "another"])

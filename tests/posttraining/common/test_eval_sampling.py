@@ -8,6 +8,7 @@ from pipeline.inference.completions import Completion
 from pipeline.posttraining.common.config import EvalSamplingConfig
 from pipeline.posttraining.common.eval_sampling import EvalResult, eval_problems, evaluate_by_sampling, reward_of
 from tests.posttraining.tiny import EVAL_SAMPLING, PROBLEMS, write_model
+from tests.settings import EASY
 
 
 def test_sampling_is_the_same_every_time_and_leaves_the_random_state(tmp_path: Path) -> None:
@@ -23,7 +24,7 @@ def test_sampling_is_the_same_every_time_and_leaves_the_random_state(tmp_path: P
 
 
 def test_a_completion_that_did_not_end_has_no_reward() -> None:
-    problem = problems("math", 1, 0, "held_out")[0]
+    problem = problems("math", 1, 0, "held_out", EASY)[0]
     ended, cut = (Completion(problem, problem.solution, ended) for ended in (True, False))
     assert reward_of([ended, cut]) == [1.0, 0.0]
     assert reward_of([ended, cut], lambda asked, texts: [0.25] * len(texts)) == [0.25, 0.0]
@@ -40,6 +41,6 @@ def test_metrics_are_means_over_environments() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 20])
 def test_samples_are_spread_over_the_completions(count: int) -> None:
-    asked = problems("math", count, 0, "held_out")
+    asked = problems("math", count, 0, "held_out", EASY)
     result = EvalResult({}, {}, [Completion(problem, str(number), True) for number, problem in enumerate(asked)])
     assert [each["answer"] for each in result.samples()] == {1: ["0"], 2: ["0", "1"], 20: ["0", "6", "12"]}[count]

@@ -6,20 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.config import build
 from pipeline.core.context import StageContext
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.environments import split_of, verify
 from pipeline.inference.chat import to_messages
 from pipeline.posttraining.data import conversations as raw
-from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.conversations import Conversation, documentation_questions, raw_conversations
 from pipeline.posttraining.data.jsonl import read_jsonl
 from pipeline.posttraining.data.preferences import preference_pairs
 from pipeline.posttraining.data.rules import apply_rules, normalize_message
 from pipeline.posttraining.data.sft_data import run
 from tests.curation.recipe_files import write_lines
-from tests.posttraining.tiny import DATA, data_config
+from tests.posttraining.tiny import data_config
+from tests.settings import EASY
 
 
 def clean(count: int = 40) -> list[Conversation]:
@@ -41,7 +40,7 @@ def test_each_fault_is_removed_by_its_rule(fault: raw.Fault, steps: set[str]) ->
     from pipeline.environments import problems
 
     draw = random.Random(1)
-    held_out = problems("temporal_reasoning", 8, 0, "held_out")
+    held_out = problems("temporal_reasoning", 8, 0, "held_out", EASY)
     kept, removed, _ = apply_rules([fault(each, draw, held_out) for each in clean()], data_config())
     assert not kept
     assert {row["step"] for row in removed} == steps
@@ -72,7 +71,7 @@ def test_questions_of_a_benchmark_are_removed_and_change_the_fingerprint(tmp_pat
     planted = conversations[3].messages[0]["content"]
     path = write_lines(tmp_path / "benchmark.jsonl", [f"  {planted.upper()}?! "])
     setting = {"benchmarks": [{"name": "planted", "path": str(path), "text_keys": ["text"]}]}
-    config = build(SftDataConfig, {**DATA, "decontamination": setting}, "stages.sft_data.config")
+    config = data_config(decontamination={"n_grams": 8, "minimum_coverage": 0.5, **setting})
     kept, removed, _ = apply_rules(conversations, config)
     assert [each for each in conversations if each.messages[0]["content"] != planted] == kept
     assert {(row["step"], row["value"], row["threshold"]) for row in removed} == {("decontamination", 1.0, 0.5)}
@@ -88,7 +87,7 @@ def test_questions_of_a_benchmark_are_removed_and_change_the_fingerprint(tmp_pat
 def test_the_stage_accounts_for_every_conversation(tmp_path: Path) -> None:
     results = []
     for name in ("first", "second"):
-        config = build(SftDataConfig, DATA, "stages.sft_data.config")
+        config = data_config()
         context = StageContext.for_test("sft_data", config, {}, tmp_path / name)
         results.append(run(context))
     counts = results[0].counts
@@ -129,6 +128,6 @@ def test_raw_solutions_are_right() -> None:
 
 def test_unknown_sources_are_refused() -> None:
     with pytest.raises(ConfigError, match="poetry"):
-        build(SftDataConfig, {**DATA, "domain_weights": {"poetry": 1}}, "stages.sft_data.config")
-    with pytest.raises(ConfigError, match="faulty_share"):
-        build(SftDataConfig, {**DATA, "faulty_share": 2}, "stages.sft_data.config")
+        data_config(domain_weights={"poetry": 1})
+    with pytest.raises(ConfigError, match=r"^stages\.sft_data\.config\.faulty_share=2: set at most 1"):
+        data_config(faulty_share=2)

@@ -13,6 +13,7 @@ from pipeline.posttraining.reward.granite_classifier import (
     register_granite_classifier,
 )
 from pipeline.posttraining.reward.scoring import RewardModel, load_reward_model, raw_scores, write_reward_scale
+from tests.settings import EASY
 
 
 def test_granite_has_a_head_and_the_scale_is_logistic(checkpoint: Path, tmp_path: Path) -> None:
@@ -25,7 +26,7 @@ def test_granite_has_a_head_and_the_scale_is_logistic(checkpoint: Path, tmp_path
     folder = tmp_path / "checkpoint"
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    drawn = problems("general_chat", 6, 0, "train")
+    drawn = problems("general_chat", 6, 0, "train", EASY)
     prompts, responses = [p.prompt for p in drawn], [p.solution for p in drawn]
     one = raw_scores(model, tokenizer, prompts, responses, 64, 1)
     assert raw_scores(model, tokenizer, prompts, responses, 64, 4) == pytest.approx(one, abs=1e-5)

@@ -3,12 +3,13 @@
 from pipeline.environments import ENVIRONMENT_NAMES, problems
 from pipeline.posttraining.rl.prompts import dataset_rows
 from pipeline.posttraining.rl.rewards import reward_function
+from tests.settings import EASY
 
 END = 7
 
 
 def test_each_domain_is_rewarded_by_its_own_function() -> None:
-    drawn = [problem for domain in ENVIRONMENT_NAMES for problem in problems(domain, 2, 0, "train")]
+    drawn = [problem for domain in ENVIRONMENT_NAMES for problem in problems(domain, 2, 0, "train", EASY)]
     rows = dataset_rows(drawn)
     columns = {key: [row[key] for row in rows] for key in rows[0]}
     responses = [[{"role": "assistant", "content": problem.solution}] for problem in drawn]
@@ -22,7 +23,7 @@ def test_each_domain_is_rewarded_by_its_own_function() -> None:
 
 
 def test_a_scorer_takes_the_verifiers_place() -> None:
-    rows = dataset_rows(problems("general_chat", 2, 0, "train") + problems("math", 1, 0, "train"))
+    rows = dataset_rows(problems("general_chat", 2, 0, "train", EASY) + problems("math", 1, 0, "train", EASY))
     columns = {key: [row[key] for row in rows] for key in rows[0]}
     reward = reward_function("general_chat", END, lambda asked, texts: [0.25] * len(texts))
     responses = [[{"role": "assistant", "content": "x"}]] * 3

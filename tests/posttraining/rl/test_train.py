@@ -18,12 +18,13 @@ from pipeline.posttraining.common.checkpoints import newest_checkpoint
 from pipeline.posttraining.reward.scoring import RewardModel
 from tests.posttraining.tiny import EVAL_SAMPLING, PROBLEMS, TRAINING, write_data, write_model
 from tests.runs import finished, freeze, start_worker, wait_until
+from tests.settings import EASY, stage_settings
 
 WEIGHTS = "checkpoint/model.safetensors"
 
 
 def rl_settings(**changes: Any) -> dict[str, Any]:
-    return {
+    settings = {
         **TRAINING,
         "domain_weights": {"math": 1, "general_chat": 1},
         "prompts": 16,
@@ -35,8 +36,8 @@ def rl_settings(**changes: Any) -> dict[str, Any]:
         "save_every_steps": 1,
         "probe": EVAL_SAMPLING,
         "problems": PROBLEMS,
-        **changes,
     }
+    return stage_settings("rl_math", **{**settings, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,8 @@ def outcome(directory: Path) -> tuple[int, str]:
 
 @pytest.mark.slow
 def test_the_reward_model_learns_and_rewards_a_stage(run: Path) -> None:
-    settings = {**TRAINING, "epochs": 4, "pairs_per_step": 8, "pairs_per_device": 8, "max_length": 128}
+    sizes: dict[str, Any] = {"epochs": 4, "pairs_per_step": 8, "pairs_per_device": 8, "max_length": 128}
+    settings = stage_settings("reward_model", **TRAINING, **sizes)
     stage = freeze(run, "reward_model", "reward_model", settings, {"model": "sft", "data": "sft_data"})
     code, said = outcome(stage)
     assert code == EXIT_DONE, said
@@ -65,7 +67,7 @@ def test_the_reward_model_learns_and_rewards_a_stage(run: Path) -> None:
     # Half is chance; a random base of this size does not tell topics apart, a sixth of the pairs.
     assert manifest.after > 0.6
     reward_model = RewardModel(stage / "checkpoint", 128, 8)
-    held_out = problems("general_chat", 8, 0, "held_out")
+    held_out = problems("general_chat", 8, 0, "held_out", EASY)
     good, bad = reward_model(held_out, [p.solution for p in held_out]), reward_model(held_out, ["That is stupid."] * 8)
     assert sum(good) > sum(bad)
 

@@ -8,21 +8,21 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from pipeline.core.artifact import load
-from pipeline.core.config import build
 from pipeline.core.errors import EXIT_DONE, ConfigError
 from pipeline.inference.chat import to_messages
 from pipeline.inference.loading import load_model
-from pipeline.posttraining.sft.config import SftConfig
 from pipeline.posttraining.sft.held_out_loss import assistant_loss
 from tests.posttraining.tiny import EVAL_SAMPLING, PROBLEMS, TRAINING, write_data, write_model
 from tests.runs import finished, freeze, start_worker
+from tests.settings import stage_config, stage_settings
 
 
 def settings(**changes: Any) -> dict[str, Any]:
-    return {
+    settings = {
         **TRAINING, "epochs": 2, "sequences_per_step": 16, "sequences_per_device": 8, "max_length": 128,
         "packing": False, "max_completion_length": 8, "probe": EVAL_SAMPLING, "problems": PROBLEMS, **changes,
     }  # fmt: skip
+    return stage_settings("sft", **{**settings, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -96,4 +96,4 @@ def test_sft_trains_every_weight_and_leaves_a_plain_checkpoint(run: Path) -> Non
 
 def test_packing_needs_an_attention_that_keeps_conversations_apart() -> None:
     with pytest.raises(ConfigError, match="packing"):
-        build(SftConfig, settings(packing=True), "stages.sft.config")
+        stage_config("sft", **settings(packing=True))

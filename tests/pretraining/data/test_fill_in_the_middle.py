@@ -48,7 +48,7 @@ def test_a_span_is_read_back(folder: Path, start: int, length: int, spm: bool, k
     tokenizer, known = document_tokenizer(folder), Tokenizer.from_file(str(folder / "tokenizer.json"))
     special: Any = [known.token_to_id(f"<|fim_{name}|>") for name in ("prefix", "middle", "suffix")]
     window = numpy.array(tokenizer.encode("".join(MODULES)).ids[start : start + length + 1])
-    fill = FillInTheMiddle(FillInTheMiddleConfig(rate=1.0, spm_share=float(spm)), folder)
+    fill = FillInTheMiddle(FillInTheMiddleConfig(rate=1.0, spm_share=float(spm), domains=("code",)), folder)
     made = fill(window, numpy.empty(0, numpy.int64), key)
     assert len(made) == len(window)
     assert numpy.array_equal(made, fill(window, numpy.empty(0, numpy.int64), key))
@@ -68,7 +68,7 @@ def test_documents_stay_where_they_are(folder: Path, tmp_path: Path) -> None:
     documents = [tokenizer.encode(text[at : at + 900]).ids for text in MODULES for at in range(0, len(text) - 900, 900)]
     write_shards(tmp_path, {"code": documents, "math": documents})
     weights = {"code": 1.0, "math": 1.0}
-    config = FillInTheMiddleConfig(rate=0.5)
+    config = FillInTheMiddleConfig(rate=0.5, domains=("code",))
     plain = TokenStream(tmp_path, weights, 512, seed=0)
     filled = TokenStream(tmp_path, weights, 512, seed=0, transforms={"code": FillInTheMiddle(config, folder)})
     samples, changed = 60, 0
@@ -93,7 +93,7 @@ def test_documents_stay_where_they_are(folder: Path, tmp_path: Path) -> None:
 
 def test_the_share_of_spans_is_the_rate(folder: Path) -> None:
     tokens = numpy.array(document_tokenizer(folder).encode("".join(MODULES)).ids[:400])
-    fill = FillInTheMiddle(FillInTheMiddleConfig(rate=0.3, spm_share=0.5), folder)
+    fill = FillInTheMiddle(FillInTheMiddleConfig(rate=0.3, spm_share=0.5, domains=("code",)), folder)
     made = [fill(tokens, numpy.empty(0, numpy.int64), str(key)) for key in range(600)]
     changed = [row for row in made if not numpy.array_equal(row, tokens)]
     assert 0.22 <= len(changed) / 600 <= 0.34
@@ -104,4 +104,4 @@ def test_the_share_of_spans_is_the_rate(folder: Path) -> None:
 def test_a_tokenizer_without_the_tokens_is_rejected(folder: Path, tmp_path: Path) -> None:
     document_tokenizer(folder).save(str(tmp_path / "tokenizer.json"))
     with pytest.raises(ConfigError, match=r"has no <\|fim_prefix\|>; set fill_in_the_middle to null"):
-        FillInTheMiddle(FillInTheMiddleConfig(rate=0.1), tmp_path)
+        FillInTheMiddle(FillInTheMiddleConfig(rate=0.1, domains=("code",)), tmp_path)

@@ -23,9 +23,9 @@ from pipeline.pretraining.data.permutation import FeistelPermutation
 from pipeline.pretraining.data.stream import TokenStream
 from pipeline.pretraining.data.trace import Occurrence, Trace
 from pipeline.tokenization import tokenize
-from pipeline.tokenization.config import TokenizeConfig
 from pipeline.tokenization.tokenizer import document_tokenizer, save_tokenizer, train_tokenizer
 from tests.runs import finished, freeze
+from tests.settings import stage_config, stage_settings
 
 WEIGHTS = {"code": 2.0, "math": 1.0}
 CONTEXT, SEQUENCES_PER_STEP, STEPS, VOCABULARY = 64, 3, 60, 1024
@@ -79,7 +79,7 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str],
     folder = tmp_path_factory.mktemp("trace")
     known = write_corpus(folder / "corpus")
     save_tokenizer(train_tokenizer(list(known.values()), VOCABULARY), folder / "tokenizer" / "tokenizer")
-    config = TokenizeConfig(vocab_size=VOCABULARY, domains=list(WEIGHTS), validation_share=0.05)
+    config = stage_config("tokenize", vocab_size=VOCABULARY, domains=list(WEIGHTS), validation_share=0.05)
     inputs = {"corpus": artifact(folder / "corpus"), "tokenizer": artifact(folder / "tokenizer")}
     context = StageContext.for_test("tokenize", config, inputs, folder / "tokenize")
     tokenize.run(context)
@@ -114,14 +114,15 @@ def test_a_table_says_which_steps_were_skipped(fed: tuple[Path, dict[str, str], 
     tokens, known, _ = fed
     freeze(tmp_path, "tokens", "tokenize", {}, {})
     finished(tmp_path, "tokens", lambda partial: shutil.copytree(tokens, partial / "tokens"))
-    model = {
-        "vocab_size": VOCABULARY, "hidden_size": 32, "layers": 1, "attention_heads": 4, "key_value_heads": 2,
-        "mlp_hidden_size": 48,
-    }  # fmt: skip
-    config = {
-        "model": model, "tokens": STEPS * SEQUENCES_PER_STEP * CONTEXT, "context": CONTEXT, "mixture": WEIGHTS,
-        "sequences_per_step": SEQUENCES_PER_STEP, "learning_rate": {"law": "constant", "start": 0.01},
-    }  # fmt: skip
+    config = stage_settings(
+        "phase1",
+        tokens=STEPS * SEQUENCES_PER_STEP * CONTEXT,
+        context=CONTEXT,
+        mixture=WEIGHTS,
+        sequences_per_step=SEQUENCES_PER_STEP,
+        sequences_per_rank=1,
+        learning_rate={"law": "constant", "start": 0.01},
+    )
     freeze(tmp_path, "phase1", "pretrain", config, {"tokens": "tokens"})
 
     def end(partial: Path) -> None:

@@ -24,13 +24,15 @@ from pipeline.pretraining.model.model import (
 )
 from tests.distributed import run_on_ranks, save
 from tests.pretraining.training import SHAPE
+from tests.settings import stage_config
 
 NEXT_STAGE = {0: 2, 1: 3, 2: 1, 3: 0}
 STEPS, SEQUENCES, CONTEXT, RATE = 4, 8, 16, 3e-3
 
 
 def phase(stage: int, sequences_per_rank: int) -> PhaseConfig:
-    return PhaseConfig(
+    return stage_config(
+        "phase1",
         model=SHAPE,
         tokens=1,
         context=CONTEXT,

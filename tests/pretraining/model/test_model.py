@@ -28,8 +28,9 @@ from pipeline.pretraining.model.model import (
     set_learning_rate,
 )
 from pipeline.pretraining.model_config import ModelConfig
+from tests.settings import model_shape
 
-SHAPE = ModelConfig(
+SHAPE = model_shape(
     vocab_size=64,
     hidden_size=64,
     layers=2,
@@ -73,7 +74,7 @@ EXPERTS = {
 @pytest.mark.parametrize("name", EXPERTS)
 def test_published_sizes_of_experts(name: str) -> None:
     width, layers, heads, experts, billions, active = EXPERTS[name]
-    shape = ModelConfig(
+    shape = model_shape(
         vocab_size=49_155, hidden_size=width, layers=layers, attention_heads=heads, key_value_heads=8,
         mlp_hidden_size=512, experts=experts, experts_per_token=8,
     )  # fmt: skip
@@ -211,7 +212,7 @@ def test_loss_and_gradients_are_those_of_full_logits(
 
 
 def test_a_checkpoint_of_another_shape_is_rejected() -> None:
-    other = ModelConfig(
+    other = model_shape(
         vocab_size=64,
         hidden_size=64,
         layers=3,

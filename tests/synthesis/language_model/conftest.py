@@ -9,7 +9,8 @@ import pytest
 from pipeline.core.artifact import Artifact, Manifest
 from pipeline.core.context import StageContext
 from pipeline.curation.text.documents import content_id, write_rows
-from pipeline.synthesis.config import LanguageModelConfig, SynthesizeConfig
+from pipeline.synthesis.config import SynthesizeConfig
+from tests.settings import language_model_settings, stage_config
 from tests.synthesis.language_model.model import CODE, PAGES
 from tests.synthesis.language_model.server import MODEL, ChatServer
 
@@ -26,9 +27,10 @@ def corpus(folder: Path) -> Artifact:
 
 def small(**language_model: Any) -> SynthesizeConfig:
     """A stage whose samples are nearly all the model's."""
-    return SynthesizeConfig(
-        environment_problems=11, environment_chains=4, chains=1, word_problems=1, calls=1, doctest_files=1, workers=2,
-        language_model=LanguageModelConfig(**language_model),
+    return stage_config(
+        "synthesize", environment_problems=11, environment_chains=4, chains=1, word_problems=1,
+        calls=1, doctest_files=1, workers=2,
+        language_model=language_model_settings(**language_model),
     )  # fmt: skip
 
 

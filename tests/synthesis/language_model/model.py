@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from pipeline.environments import ENVIRONMENT_NAMES, ProblemConfig, problems
+from pipeline.environments import ENVIRONMENT_NAMES, problems
+from tests.settings import EASY
 
 SUM = "Write a function add_{0} that adds {0} to a number."
 PAGES = [
@@ -72,7 +73,7 @@ def answer(prompt: str) -> str:
 def _solved(question: str) -> str:
     for domain in ENVIRONMENT_NAMES:
         for seed in range(40):
-            for problem in problems(domain, 30, seed, "train", ProblemConfig(difficulty=1)):
+            for problem in problems(domain, 30, seed, "train", EASY):
                 if problem.prompt == question:
                     reasons = "Let us look at what is asked, one thing after the other, and then say it."
                     return f"{reasons}\n{problem.solution}" if len(question) % 3 else f"{reasons}\n999"

@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.core.config import build
 from pipeline.core.errors import DataError, RecipeError, Requeue
 from pipeline.core.files import read_json
 from pipeline.curation.text.documents import read_folder, read_rows
@@ -18,6 +20,7 @@ from pipeline.synthesis.config import LanguageModelConfig
 from pipeline.synthesis.language_model import generate
 from pipeline.synthesis.language_model.prompts import SAMPLE_DOMAINS
 from tests.curation.recipe_files import hashes
+from tests.settings import language_model_settings
 from tests.synthesis.language_model.conftest import Context
 from tests.synthesis.language_model.model import answer, write_prompts
 from tests.synthesis.language_model.server import BAD, MODEL, ChatServer, serving
@@ -171,9 +174,15 @@ def test_killed_and_run_again_gives_the_same_bytes_and_pays_once(tmp_path: Path)
     assert paid <= server.answered <= paid + 6
 
 
+def nobody(**changes: Any) -> LanguageModelConfig:
+    """Settings whose server is never asked."""
+    settings = language_model_settings(url="http://localhost:1/v1", model="m", **changes)
+    return build(LanguageModelConfig, settings, "language_model")
+
+
 def test_what_is_wrong_is_said_before_anything_is_asked(tmp_path: Path, context_of: Context) -> None:
     folder = write_prompts(tmp_path / "prompts", ("rephrase",))
-    config = LanguageModelConfig(url="http://localhost:1/v1", model="m", prompts=str(folder))
+    config = nobody(prompts=str(folder))
     assert list(config.load()) == ["rephrase"]
     for change, said in (
         ({"kind": "rephrased"}, "did you mean rephrase"),
@@ -193,11 +202,11 @@ def test_what_is_wrong_is_said_before_anything_is_asked(tmp_path: Path, context_
     with pytest.raises(DataError, match="books: no documents"):
         list(generate.samples(context_of(ChatServer(answer), folder)))
     with pytest.raises(RecipeError, match="set prompts to a folder"):
-        LanguageModelConfig(url="http://localhost:1/v1", model="m", prompts=str(tmp_path / "none")).load()
+        nobody(prompts=str(tmp_path / "none")).load()
 
 
 def test_the_shipped_prompts_are_good() -> None:
-    config = LanguageModelConfig(url="http://localhost:1/v1", model="m")
+    config = nobody()
     assert set(config.load()) == {"rephrase", "question_answers", "chain_of_thought", "code_with_tests"}
-    smoke = LanguageModelConfig(url="http://localhost:1/v1", model="m", prompts="data_recipes/language_model_smoke")
+    smoke = nobody(prompts="data_recipes/language_model_smoke")
     assert set(smoke.load()) == {"short_answers"}

@@ -66,12 +66,12 @@ class Decontaminate(Step):
 class PromptDecontamination:
     """Settings that keep benchmarks out of the prompts of SFT and RL."""
 
-    benchmarks: tuple[Benchmark, ...] = ()
+    benchmarks: tuple[Benchmark, ...]
     """Evaluation sets that must not be trained on; empty checks nothing."""
-    n_grams: NGramLength = 8
-    """Words in a row that a prompt and an item must share to count (Tülu 3, s1, open-r1: 8)."""
-    minimum_coverage: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Share of an item's words in shared n-grams from which a prompt counts as a copy of it (Tülu 3: one half)."""
+    n_grams: NGramLength
+    """Words in a row that a prompt and an item must share to count."""
+    minimum_coverage: Annotated[float, Field(gt=0, le=1)]
+    """Share of an item's words in shared n-grams from which a prompt counts as a copy of it."""
 
     def __post_init__(self) -> None:
         _check_names(self.benchmarks)

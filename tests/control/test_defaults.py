@@ -1,0 +1,114 @@
+"""A default stands in a stage's dataclass or in conf/stage, never in both: two copies come to differ."""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pipeline.control.compose import compose, typed
+from pipeline.core.config import build
+from pipeline.stages import STAGE_TYPES, load_symbol
+
+WITHOUT_SIZES = "scale=granite_4_1_8b"
+"""The scale that sets no key of any stage: what it composes is conf/stage with what its files choose from."""
+CHOICES: tuple[tuple[str, ...], ...] = (
+    (),
+    ("language_model=endpoint", "stages.synthesize.config.language_model.model=any"),
+    ("launcher=slurm", "launcher.partition=any"),
+    ("launcher=ray",),
+)
+LEFT_OUT = {
+    "curate": {
+        "launcher.partition", "launcher.time", "launcher.qos", "launcher.cpus_per_task", "launcher.memory_gb_per_cpu",
+        "launcher.tasks_per_job", "launcher.sbatch",
+    },
+    "pretrain": {
+        "fill_in_the_middle", "merge", "gradient_checkpointing", "sequence_parallel", "mlp_tiles",
+        "learning_rate.start", "learning_rate.end_ratio", "learning_rate.warmup_tokens",
+    },
+    "evaluate": {"long_context", "accuracy"},
+    "rl": {"reward_model_domains"},
+}  # fmt: skip
+"""By kind, keys that some of its files leave out. The default is no number of a recipe: it says that there is none."""
+OF_THE_POWER_LAW = {"learning_rate.scale", "learning_rate.exponent", "learning_rate.maximum"}
+"""Keys of phases 1 and 2 that are in the fingerprint of the other phases as well, which do not read them: both copies
+stay, and must be equal."""
+
+
+@dataclasses.dataclass
+class Key:
+    """What is known of a key of all stages of a kind."""
+
+    default: Any = None
+    """In the dataclass; MISSING for a field that is required."""
+    given: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Its values in conf, by stage."""
+    left_out: set[str] = dataclasses.field(default_factory=set)
+    """Stages whose files do not name it, or one of the files to choose from does not."""
+
+
+def default_of(field: "dataclasses.Field[Any]") -> Any:
+    """MISSING for a field that is required."""
+    made = field.default_factory is not dataclasses.MISSING
+    return field.default_factory() if made else field.default  # type: ignore[misc]
+
+
+def fields_of(settings: Any, given: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Path, default in the dataclass and value in conf of each field, of nested dataclasses too; MISSING for none."""
+    for field in dataclasses.fields(settings):
+        value = given.get(field.name, dataclasses.MISSING)
+        yield f"{path}{field.name}", default_of(field), value
+        nested = getattr(settings, field.name)
+        if dataclasses.is_dataclass(nested) and value is not dataclasses.MISSING:
+            yield from fields_of(nested, value, f"{path}{field.name}.")
+
+
+@pytest.fixture(scope="module")
+def keys() -> dict[str, dict[str, Key]]:
+    """All keys of all stages, by kind."""
+    found: dict[str, dict[str, Key]] = {kind: defaultdict(Key) for kind in STAGE_TYPES}
+    for choices in CHOICES:
+        for name, stage in typed(compose([WITHOUT_SIZES, *choices])).stages.items():
+            assert stage is not None
+            built = build(load_symbol(STAGE_TYPES[stage.kind].config), stage.config, name)
+            for path, default, value in fields_of(built, stage.config):
+                key = found[stage.kind][path]
+                key.default = default
+                if value is dataclasses.MISSING:
+                    key.left_out.add(name)
+                else:
+                    key.given[name] = value
+    return found
+
+
+def test_every_kind_has_a_stage(keys: dict[str, dict[str, Key]]) -> None:
+    assert [kind for kind in STAGE_TYPES if not keys[kind]] == []
+
+
+def test_no_default_stands_twice(keys: dict[str, dict[str, Key]]) -> None:
+    allowed = {kind: LEFT_OUT.get(kind, set()) | OF_THE_POWER_LAW for kind in keys}
+    twice = [
+        f"{path} is {key.default!r} in {STAGE_TYPES[kind].config}, and in conf of {', '.join(key.given)}"
+        for kind, of_kind in keys.items()
+        for path, key in of_kind.items()
+        if key.default is not dataclasses.MISSING and key.given and path not in allowed[kind]
+    ]
+    assert not twice, "take the default out of the dataclass, or the key out of conf:\n" + "\n".join(twice)
+
+
+def test_what_a_stage_may_leave_out_is_no_number_of_a_recipe(keys: dict[str, dict[str, Key]]) -> None:
+    for kind, paths in LEFT_OUT.items():
+        for path in paths:
+            key = keys[kind][path]
+            assert key.given, f"{kind}: no file of conf names {path}, take it out of LEFT_OUT"
+            assert key.left_out, f"{kind}: every file of conf names {path}, take its default out of the dataclass"
+            assert not key.default or key.default == 1, f"{kind}: the default of {path} is a value, set it in conf"
+
+
+def test_numbers_of_the_power_law_are_equal_in_both_places(keys: dict[str, dict[str, Key]]) -> None:
+    for path in OF_THE_POWER_LAW:
+        key = keys["pretrain"][path]
+        assert key.left_out
+        assert set(key.given.values()) == {key.default}
