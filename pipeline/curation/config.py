@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LauncherConfig:
+class ExecutorConfig:
     """Where the tasks of curation run: through which of datatrove's executors."""
 
     kind: Literal["local", "slurm", "ray"] = "local"
@@ -31,7 +31,7 @@ class LauncherConfig:
 
     def __post_init__(self) -> None:
         if self.kind == "slurm" and self.partition is None:
-            raise ValueError("kind=slurm needs a partition, set launcher.partition to one that sinfo lists")
+            raise ValueError("kind=slurm needs a partition, set executor.partition to one that sinfo lists")
         for name in ("cpus_per_task", "memory_gb_per_cpu", "tasks_per_job"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, set 1 or more")
@@ -42,7 +42,8 @@ class CurateConfig:
     """From the sources that recipes name to deduplicated, filtered documents."""
 
     recipes: str
-    """Folder of recipes, one YAML file per domain. A relative path is taken from the working directory."""
+    """Folder of recipes, one YAML file per domain. A relative path is looked for in the working directory, then
+    among the built-in ones."""
     domains: tuple[str, ...] | None = None
     """Domains to curate, of those in the folder; null takes all of them."""
     recipe: str | None = None
@@ -51,7 +52,7 @@ class CurateConfig:
     """Parts that each domain's sources are divided into; they never change the result."""
     workers: int | None = field(default=None, metadata={"fingerprint": False})
     """Tasks at the same time; null is one per core, on a cluster as many as it gives."""
-    launcher: LauncherConfig = field(default_factory=LauncherConfig, metadata={"fingerprint": False})
+    executor: ExecutorConfig = field(default_factory=ExecutorConfig, metadata={"fingerprint": False})
     """Which machines do the tasks."""
     maximum_bad_share: float = field(default=0.01, metadata={"fingerprint": False})
     """Share of a domain's records that may be no documents; with more, something is wrong and the stage fails."""

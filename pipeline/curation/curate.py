@@ -52,7 +52,7 @@ def run(context: StageContext[CurateConfig]) -> StageResult:
         context.progress.start(total, "units", label)
         # Slurm's scripts name this folder without quotes.
         folder = state / "done" / label.replace(" ", "-")
-        run_tasks(tasks, folder, config.launcher, config.workers, show, context.stop_requested)
+        run_tasks(tasks, folder, config.executor, config.workers, show, context.stop_requested)
         if label == COLLECT:
             for recipe in recipes:
                 audits = _funnel(state, recipe).parent / "ledgers"

@@ -20,7 +20,8 @@ class LanguageModelConfig:
     api_key_variable: str | None = field(default=None, metadata={"fingerprint": False})
     """Environment variable with the server's key; null sends none."""
     prompts: str = "data_recipes/language_model"
-    """Folder of prompts, one YAML file each. A relative path is taken from the working directory."""
+    """Folder of prompts, one YAML file each. A relative path is looked for in the working directory, then
+    among the built-in ones."""
     names: tuple[str, ...] | None = None
     """Prompts to ask, of those in the folder; null takes all of them."""
     maximum_tokens: int = 10_000_000

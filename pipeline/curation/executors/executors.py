@@ -1,6 +1,7 @@
 """Which of datatrove's executors does the work: processes of this machine, a Slurm cluster, or a Ray cluster."""
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -11,9 +12,9 @@ import multiprocess.forkserver
 from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, SlurmPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 
-import pipeline
 from pipeline.core.errors import ConfigError, LaunchError
-from pipeline.curation.config import LauncherConfig
+from pipeline.core.installation import python_path
+from pipeline.curation.config import ExecutorConfig
 from pipeline.curation.executors.child_processes import tie_processes
 
 SLURM_POLL_SECONDS = 5.0
@@ -30,22 +31,22 @@ def execute(
     steps: list[PipelineStep],
     tasks: int,
     folder: Path,
-    launcher: LauncherConfig,
+    executor: ExecutorConfig,
     workers: int | None,
     stop_requested: Callable[[], bool],
 ) -> None:
     """Runs those tasks that datatrove has not marked done in `folder`, and comes back when none runs any more.
 
     Raises:
-        ConfigError: for a launcher that is not installed.
+        ConfigError: for a folder that Slurm's scripts cannot name, or Ray that is not installed.
         LaunchError: if tasks on a cluster failed.
     """
-    if launcher.kind == "local":
+    if executor.kind == "local":
         _on_this_machine(steps, tasks, folder, workers)
-    elif launcher.kind == "slurm":
-        _on_slurm(steps, tasks, folder, launcher, workers, stop_requested)
+    elif executor.kind == "slurm":
+        _on_slurm(steps, tasks, folder, executor, workers, stop_requested)
     else:
-        _on_ray(steps, tasks, folder, launcher, workers)
+        _on_ray(steps, tasks, folder, executor, workers)
 
 
 def _on_this_machine(steps: list[PipelineStep], tasks: int, folder: Path, workers: int | None) -> None:
@@ -60,34 +61,37 @@ def _on_slurm(
     steps: list[PipelineStep],
     tasks: int,
     folder: Path,
-    launcher: LauncherConfig,
+    config: ExecutorConfig,
     workers: int | None,
     stop_requested: Callable[[], bool],
 ) -> None:
-    assert launcher.partition is not None
-    root = Path(pipeline.__file__).resolve().parent.parent
+    assert config.partition is not None
+    if " " in str(folder):
+        # datatrove writes paths into its scripts without quotes.
+        raise ConfigError(f"executor=slurm: {folder} has a space in its name, set root to a folder without one")
+    search_path = shlex.quote(str(Path(sys.executable).parent))
     executor = SlurmPipelineExecutor(
         steps,
         tasks=tasks,
-        time=launcher.time,
-        partition=launcher.partition,
-        cpus_per_task=launcher.cpus_per_task,
-        mem_per_cpu_gb=launcher.memory_gb_per_cpu,
+        time=config.time,
+        partition=config.partition,
+        cpus_per_task=config.cpus_per_task,
+        mem_per_cpu_gb=config.memory_gb_per_cpu,
         workers=workers or -1,
         job_name=f"fivephase-{folder.name}",
-        qos=launcher.qos or "",
+        qos=config.qos or "",
         # The same interpreter and package on every node, which shares the file system with this one.
-        env_command=f"export PATH={Path(sys.executable).parent}:$PATH PYTHONPATH={root}",
+        env_command=f"export PATH={search_path}:$PATH PYTHONPATH={shlex.quote(python_path())}",
         # datatrove's last job merges statistics after all others: without this it waits for ever when one fails.
-        sbatch_args={"kill-on-invalid-dep": "yes", **launcher.sbatch},
+        sbatch_args={"kill-on-invalid-dep": "yes", **config.sbatch},
         logging_dir=str(folder),
         mail_type="NONE",
-        tasks_per_job=launcher.tasks_per_job,
+        tasks_per_job=config.tasks_per_job,
     )
     try:
         executor.run()
     except (OSError, subprocess.CalledProcessError) as error:
-        raise LaunchError(f"launcher=slurm: a job cannot be submitted: {error}; try sbatch by hand") from None
+        raise LaunchError(f"executor=slurm: a job cannot be submitted: {error}; try sbatch by hand") from None
     job = str(executor.job_id)  # "-1" where an earlier attempt has done everything
     while job != "-1" and _in_queue(job):
         if stop_requested():
@@ -107,18 +111,18 @@ def _in_queue(job: str) -> bool:
     return bool(found.stdout.strip()) if found.returncode == 0 else "Invalid job id" not in found.stderr
 
 
-def _on_ray(steps: list[PipelineStep], tasks: int, folder: Path, launcher: LauncherConfig, workers: int | None) -> None:
+def _on_ray(steps: list[PipelineStep], tasks: int, folder: Path, config: ExecutorConfig, workers: int | None) -> None:
     try:
         import ray  # type: ignore[import-not-found]
     except ImportError:
-        raise ConfigError("launcher.kind=ray: Ray is not installed, pip install 'fivephase[ray]'") from None
+        raise ConfigError("executor=ray: Ray is not installed, pip install 'fivephase[ray]'") from None
     ray.init(ignore_reinit_error=True)
     executor = RayPipelineExecutor(
         steps,
         tasks=tasks,
         workers=workers or -1,
-        cpus_per_task=launcher.cpus_per_task,
-        mem_per_cpu_gb=launcher.memory_gb_per_cpu,
+        cpus_per_task=config.cpus_per_task,
+        mem_per_cpu_gb=config.memory_gb_per_cpu,
         logging_dir=str(folder),
     )
     executor.run()

@@ -15,7 +15,7 @@ from datatrove.pipeline.base import PipelineStep
 
 from pipeline.core.errors import LaunchError, Requeue, UserError, as_user_error
 from pipeline.core.files import read_json, write_json
-from pipeline.curation.config import LauncherConfig
+from pipeline.curation.config import ExecutorConfig
 from pipeline.curation.executors.child_processes import tie_processes
 from pipeline.curation.executors.executors import execute
 
@@ -95,7 +95,7 @@ class _Tasks(PipelineStep):
 def run_tasks(
     tasks: Sequence[Task],
     folder: Path,
-    launcher: LauncherConfig,
+    executor: ExecutorConfig,
     workers: int | None,
     progress: Callable[[int, int], None] = lambda units, documents: None,
     stop_requested: Callable[[], bool] = lambda: False,
@@ -105,7 +105,7 @@ def run_tasks(
     Args:
         tasks: independent of each other.
         folder: must be seen by all machines that work.
-        launcher: which machines those are.
+        executor: which machines those are.
         workers: most tasks at the same time; null is one per core, on a cluster as many as it gives.
         progress: called now and then with the units and documents that the tasks counted.
         stop_requested: asked now and then.
@@ -131,7 +131,7 @@ def run_tasks(
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        execute([_Tasks(tasks, counters)], len(tasks), folder, launcher, workers, stop_requested)
+        execute([_Tasks(tasks, counters)], len(tasks), folder, executor, workers, stop_requested)
     except LaunchError:
         if stop_requested():
             raise Requeue("stopped between two parts of the work") from None
