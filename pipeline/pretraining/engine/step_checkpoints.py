@@ -209,7 +209,7 @@ def _convert(path: Path) -> None:
         return
     shutil.rmtree(beside, ignore_errors=True)
     command = [
-        sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal", "--input_folder", str(path / STATE),
+        sys.executable, "-P", "-m", "deepspeed.checkpoint.ds_to_universal", "--input_folder", str(path / STATE),
         "--output_folder", str(beside), "--inject_missing_state",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
