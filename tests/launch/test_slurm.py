@@ -43,6 +43,8 @@ def controller_answers() -> bool:
 
 needs_slurm = [
     pytest.mark.slurm,
+    # A test waits several times, each time up to the deadline.
+    pytest.mark.timeout(4 * DEADLINE_SECONDS),
     pytest.mark.skipif(not controller_answers(), reason="no Slurm controller answers sinfo"),
 ]
 
