@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Processes of `make test`. Each imports torch and the like for itself, so that more than one pays on idle cores only.
+# test-all has one: its slow tests start ranks of their own.
+WORKERS ?= 0
 
 export HF_HUB_OFFLINE = 1
 export DS_BUILD_OPS = 0
@@ -24,8 +27,8 @@ $(STAMP): pyproject.toml constraints.txt
 smoke: $(STAMP)  ## Run the whole chain at smoke scale: raw pages to a chat model
 	$(BIN)/fivephase run scale=smoke $(ARGS)
 
-test: $(STAMP)  ## Run the fast tests
-	$(BIN)/python -m pytest -m 'not slow and not gpu and not slurm' $(ARGS)
+test: $(STAMP)  ## Run the fast tests; WORKERS=2 divides them between two processes
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not gpu and not slurm' $(ARGS)
 
 test-all: $(STAMP)  ## Run all tests that this machine can run
 	$(BIN)/python -m pytest $(ARGS)
@@ -41,5 +44,5 @@ format: $(STAMP)  ## Format and sort imports
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-clean:  ## Remove what runs and tools leave; .venv stays
-	rm -rf runs build *.egg-info .pytest_cache .ruff_cache .hypothesis
+clean:  ## Remove build/, dist/, *.egg-info and the caches of tools; runs/ and .venv stay
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

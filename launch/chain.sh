@@ -1,25 +1,38 @@
 #!/usr/bin/env bash
 # A whole run, or a part of it, as batch jobs: one per stage, each waiting for the stages it reads.
 #
-#   launch/chain.sh [--dry-run] [--gpus] [Hydra overrides] [-- sbatch options for every job]
+#   launch/chain.sh [--dry-run] [--gpus] [--config-dir DIR] [Hydra overrides] [-- sbatch options for every job]
 #   launch/chain.sh --dry-run scale=granite_4_1_8b run=first
 #   launch/chain.sh --gpus scale=granite_4_1_8b run=first from=phase1 -- --partition=gpu --exclusive
 #
-# --dry-run prints the sbatch commands and writes nothing; --gpus asks for one GPU per task.
+# --dry-run prints the sbatch commands and writes nothing; --gpus asks for one GPU per task. Runs, recipes and
+# configurations are those of the working directory, as for `fivephase`.
 # A job whose upstream fails is cancelled. Submitting again is safe: a finished stage ends at once.
 set -euo pipefail
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-python=${FIVEPHASE_PYTHON:-$PWD/.venv/bin/python}
+launch=$(cd "$(dirname "${BASH_SOURCE[0]}")" >/dev/null && pwd)
+checkout=$(dirname "$launch")
+python=${FIVEPHASE_PYTHON:-$checkout/.venv/bin/python}
+# Jobs run the package that lies beside this script, whether it is installed or not.
+export PYTHONPATH=$checkout${PYTHONPATH:+:$PYTHONPATH}
 
 dry_run=no
 gpus=no
+freeze=(--freeze)
+config_dir=()
 overrides=()
 options=()
 while [[ $# -gt 0 ]]; do
   case $1 in
-    --dry-run) dry_run=yes ;;
+    --dry-run)
+      dry_run=yes
+      freeze=()
+      ;;
     --gpus) gpus=yes ;;
+    --config-dir)
+      config_dir=("$1" "${2:?--config-dir: name a folder}")
+      shift
+      ;;
     --)
       options=("${@:2}")
       break
@@ -41,9 +54,7 @@ if [[ $dry_run == no ]] && ! command -v sbatch >/dev/null; then
   exit 2
 fi
 
-freeze=(--freeze)
-if [[ $dry_run == yes ]]; then freeze=(); fi
-plan=$("$python" -m pipeline plan "${freeze[@]}" --format=tsv "${overrides[@]}")
+plan=$("$python" -P -m pipeline plan "${freeze[@]}" "${config_dir[@]}" --format=tsv "${overrides[@]}")
 
 declare -A job_of # stage to job id, of the stages submitted here; the others are done
 while IFS='|' read -r stage nodes tasks directory upstream time; do
@@ -61,7 +72,7 @@ while IFS='|' read -r stage nodes tasks directory upstream time; do
   if [[ -n $dependency ]]; then
     command+=(--dependency="afterok$dependency" --kill-on-invalid-dep=yes)
   fi
-  command+=("${options[@]}" launch/stage.sbatch "$directory")
+  command+=("${options[@]}" "$launch/stage.sbatch" "$directory")
 
   if [[ $dry_run == yes ]]; then
     job_of[$stage]=id-of-$stage

@@ -69,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
         if name == "stage":
             command.add_argument("stage", help="name of the stage")
         command.add_argument("overrides", nargs="*", help="Hydra overrides, e.g. scale=smoke run=first seed=1")
+        command.add_argument(
+            "--config-dir",
+            metavar="DIR",
+            help="folder of configurations of your own, beside the built-in ones (./conf where there is one)",
+        )
         command.add_argument("--cfg", choices=["job"], help="print the composed configuration and stop")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
         if name == "plan":
@@ -79,8 +84,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _dispatch(options: argparse.Namespace) -> int:
     if options.command == "trace":
-        return _trace(options.overrides)
-    composed = compose(options.overrides)
+        return _trace(options.overrides, options.config_dir)
+    composed = compose(options.overrides, options.config_dir)
     if options.cfg:
         print(as_yaml(composed), end="")
         return EXIT_DONE
@@ -102,11 +107,11 @@ def _dispatch(options: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def _trace(arguments: list[str]) -> int:
+def _trace(arguments: list[str], config_dir: str | None) -> int:
     """Prints the trace: `step` or `document` says of what, the other arguments are overrides that say in which run."""
     asked = dict(each.split("=", 1) for each in arguments if each.startswith(("step=", "document=")))
     others = [each for each in arguments if not each.startswith(("step=", "document="))]
-    config = typed(compose(others))
+    config = typed(compose(others, config_dir))
     for line in trace_table(Path(config.root) / config.run, asked.get("step"), asked.get("document")):
         print(line)
     return EXIT_DONE

@@ -11,10 +11,10 @@ import yaml
 
 from pipeline import __version__
 from pipeline.cli import main
-from pipeline.control.compose import CONF
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR
+from tests import ROOT
 
-RECIPES = CONF.parent / "data_recipes"
+RECIPES = ROOT / "data_recipes"
 
 
 def fivephase(*arguments: str) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.core.config import build
 from pipeline.core.errors import ConfigError
-from pipeline.curation.config import LauncherConfig
+from pipeline.curation.config import ExecutorConfig
 from pipeline.synthesis.config import LanguageModelConfig
 from tests.settings import language_model_settings, stage_config, stage_settings
 
@@ -131,4 +131,4 @@ def test_settings_of_a_language_model_are_held_to_their_limits(changes: dict[str
 )
 def test_a_cluster_needs_to_know_what_a_job_takes(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
-        build(LauncherConfig, settings, "launcher")
+        build(ExecutorConfig, settings, "launcher")

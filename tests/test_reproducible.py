@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.control.compose import CONF
 from pipeline.core.artifact import read_manifest
+from tests import ROOT
 
 PHASES = ("phase1", "phase2")
 
@@ -28,7 +28,7 @@ def test_folders_and_workers_leave_the_weights_as_they_are(tmp_path: Path) -> No
             *(f"stages.{phase}.config.tokens=20_480" for phase in PHASES),
         ]
         command = [sys.executable, "-m", "pipeline", "run", "scale=smoke", *settings]
-        subprocess.run(command, cwd=CONF.parent, check=True, capture_output=True, timeout=600)
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=600)
         run = tmp_path / name / "first"
         manifests = {phase: read_manifest(run / phase) for phase in PHASES}
         found.append({phase: manifest.files for phase, manifest in manifests.items() if manifest})

@@ -1,4 +1,4 @@
-"""Hydra composes the configuration, once, in the control plane."""
+"""Hydra composes the configuration, once, in the control plane: from `conf/`, the user's own folder and overrides."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,30 +10,43 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-import pipeline
 from pipeline.core.config import RunConfig, build, nearest
 from pipeline.core.errors import ConfigError
+from pipeline.core.installation import CONF
 
-CONF = Path(pipeline.__file__).resolve().parent.parent / "conf"
+PRIMARY = "config"
+OWN_FOLDER = Path("conf")
+"""Where the user's own configurations are looked for in the working directory."""
 RENAMED = {"from": "first", "to": "last"}
 """`from` cannot name a field in Python."""
+REPLACED = {"launcher": "executor"}
+"""Keys of earlier versions, with what they are called now."""
 
 
-def compose(overrides: Sequence[str]) -> DictConfig:
+def compose(overrides: Sequence[str], config_dir: str | None = None) -> DictConfig:
     """The configuration of `conf/` with overrides applied.
 
+    Args:
+        overrides: Hydra's, as on the command line.
+        config_dir: folder of the user's own choices, such as `scale/mine.yaml`, which stand beside the built-in ones;
+            null is `./conf` where there is one.
+
     Raises:
-        ConfigError: for an override or a choice that does not exist, with the nearest that does.
+        ConfigError: for an override or a choice that does not exist, with the nearest that does; for a folder that
+            does not exist or has a built-in file's name; for a file that is not YAML.
     """
+    folders = _folders(config_dir)
     for override in overrides:
         if "=" not in override and not override.startswith("~"):
             raise ConfigError(f"{override}: not an override, write key=value")
+        _reject_replaced(override)
     try:
-        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            config = hydra.compose("config", overrides=list(overrides))
-            OmegaConf.resolve(config)
+        config = _composed(overrides, folders)
+        OmegaConf.resolve(config)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_explain(overrides, error)) from None
+        raise ConfigError(_explain(overrides, folders, error)) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"not valid YAML: {_one_line(error)}") from None
     return config
 
 
@@ -43,17 +56,72 @@ def typed(config: DictConfig) -> RunConfig:
     return build(RunConfig, {RENAMED.get(str(key), str(key)): value for key, value in mapping.items()}, where="")
 
 
-def _explain(overrides: Sequence[str], error: Exception) -> str:
+def as_yaml(config: DictConfig) -> str:
+    """A composed configuration as YAML."""
+    return yaml.safe_dump(OmegaConf.to_container(config, resolve=True), sort_keys=False, allow_unicode=True)
+
+
+def _folders(config_dir: str | None) -> list[Path]:
+    """The folders of configurations: the built-in one, then the user's own if there is one.
+
+    A built-in name means the same in every folder: an own file that says something else under it is an error.
+    """
+    own = OWN_FOLDER if config_dir is None else Path(config_dir)
+    if config_dir is not None and not own.is_dir():
+        raise ConfigError(f"--config-dir={config_dir}: no such folder, name one with files such as scale/mine.yaml")
+    if not own.is_dir() or own.resolve() == CONF:
+        return [CONF]
+    for path in sorted(CONF.glob("*/**/*.yaml")):
+        same = own / path.relative_to(CONF)
+        if same.is_file() and same.read_bytes() != path.read_bytes():
+            raise ConfigError(
+                f"{same}: a built-in configuration has this name and says something else; rename the file, or name "
+                "another folder with --config-dir"
+            )
+    return [CONF, own.resolve()]
+
+
+def _composed(overrides: Sequence[str], folders: Sequence[Path]) -> DictConfig:
+    """What Hydra makes of the folders, of which the first has the primary configuration."""
+    further = ",".join(f'"file://{_quoted(folder)}"' for folder in folders[1:])
+    with hydra.initialize_config_dir(str(folders[0]), version_base="1.3"):
+        return hydra.compose(PRIMARY, overrides=[*overrides, f"hydra.searchpath=[{further}]"])
+
+
+def _quoted(folder: Path) -> str:
+    """A path inside the double quotes of Hydra's grammar."""
+    return str(folder).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _reject_replaced(override: str) -> None:
+    key, equals, value = override.partition("=")
+    parts = key.lstrip("+~").split(".")
+    for old, new in REPLACED.items():
+        if old in parts:
+            prefix = key[: len(key) - len(key.lstrip("+~"))]
+            now = prefix + ".".join(new if part == old else part for part in parts)
+            raise ConfigError(f"{override}: {old} is called {new} now, write {now}{equals}{value}")
+
+
+def _explain(overrides: Sequence[str], folders: Sequence[Path], error: Exception) -> str:
     """Names the override at fault, and the nearest key or choice there is."""
-    plain = _plain()
+    chosen: list[str] = []
+    keys: list[tuple[str, str]] = []
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
-        group = CONF / key
-        if group.is_dir():
-            choices = [path.stem for path in group.glob("*.yaml")]
-            if value not in choices:
-                return f"{key}={value}: no such choice, {nearest(value, choices)}"
+        groups = [folder / key for folder in folders if (folder / key).is_dir()]
+        if not groups:
+            keys.append((override, key))
             continue
+        choices = [path.stem for group in groups for path in group.glob("*.yaml")]
+        if value not in choices:
+            return f"{key}={value}: no such choice, {nearest(value, choices)}"
+        chosen.append(override)
+    try:
+        plain: Any = OmegaConf.to_container(_composed(chosen, folders), resolve=False)
+    except (HydraException, OmegaConfBaseException):
+        return _one_line(error)
+    for override, key in keys:
         at: Any = plain
         for depth, part in enumerate(key.split(".")):
             if not isinstance(at, Mapping) or part not in at:
@@ -62,16 +130,8 @@ def _explain(overrides: Sequence[str], error: Exception) -> str:
                 inside = f" in {place}" if place else ""
                 return f"{override}: no key {part}{inside}, {nearest(part, [str(k) for k in valid])}"
             at = at[part]
+    return _one_line(error)
+
+
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
-
-
-def _plain() -> Mapping[str, Any]:
-    """The configuration without overrides."""
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        composed: Any = OmegaConf.to_container(hydra.compose("config"), resolve=False)
-    return composed
-
-
-def as_yaml(config: DictConfig) -> str:
-    """A composed configuration as YAML."""
-    return yaml.safe_dump(OmegaConf.to_container(config, resolve=True), sort_keys=False, allow_unicode=True)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from pipeline.control.run import FrozenStage
 from pipeline.core.context import ATTEMPT_VARIABLE, PARENT_PIPE_VARIABLE
 from pipeline.core.errors import ConfigError
+from pipeline.core.installation import python_path
 from pipeline.core.progress import read_progress
 
 POLL_SECONDS = 0.2
@@ -52,7 +53,8 @@ def launch(stage: FrozenStage, directory: Path, attempt: int) -> int:
         with (logs / f"rank-{rank}.log").open("wb") as log:
             workers.append(
                 subprocess.Popen(
-                    [sys.executable, "-u", "-m", "pipeline.worker", str(directory)],
+                    # -P: what lies in the working directory must not stand in for a module of this package.
+                    [sys.executable, "-u", "-P", "-m", "pipeline.worker", str(directory)],
                     env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
                     stdin=subprocess.PIPE,
                     stdout=log,
@@ -71,6 +73,7 @@ def _environment(stage: FrozenStage, ranks: int, attempt: int) -> dict[str, str]
     threads = stage.resources["threads"] or max(1, (os.cpu_count() or 1) // ranks)
     return {
         **os.environ,
+        "PYTHONPATH": python_path(),
         "WORLD_SIZE": str(ranks),
         "LOCAL_WORLD_SIZE": str(ranks),
         "MASTER_ADDR": "127.0.0.1",

@@ -16,6 +16,7 @@ from typing import Any
 import pipeline
 from pipeline.core.errors import ArtifactError
 from pipeline.core.files import files_below, read_json, sha256_of, sync, write_json
+from pipeline.core.installation import CHECKOUT
 
 MANIFEST = "manifest.json"
 PARTIAL = "partial"
@@ -91,12 +92,12 @@ def provenance() -> dict[str, Any]:
 
 def git_revision() -> str | None:
     """The checked-out revision of this package, with `-dirty` if files differ from it; None outside a checkout."""
-    root = Path(pipeline.__file__).parent
     git = shutil.which("git")
-    if git is None:
+    # A package in an environment below somebody's repository must not be given that repository's revision.
+    if git is None or CHECKOUT is None or not (CHECKOUT / ".git").exists():
         return None
     command = [git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    answer = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    answer = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
     return answer.stdout.strip() if answer.returncode == 0 else None
 
 

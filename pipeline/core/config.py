@@ -101,7 +101,7 @@ class RunConfig:
     """DeepSpeed's own configuration, shared by the stages that train."""
     resources: dict[str, ResourcesConfig] = dataclasses.field(default_factory=dict)
     """Named shapes of jobs, shared by stages."""
-    launcher: dict[str, Any] = dataclasses.field(default_factory=dict)
+    executor: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Which machines do the tasks of curation."""
     tracking: TrackingConfig
     """Weights & Biases."""

@@ -17,11 +17,11 @@ NEEDED = {
     "slurm": ("time", "cpus_per_task", "memory_gb_per_cpu", "tasks_per_job"),
     "ray": ("cpus_per_task", "memory_gb_per_cpu"),
 }
-"""What a job of a kind of launcher cannot do without."""
+"""What a job of a kind of executor cannot do without."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class LauncherConfig:
+class ExecutorConfig:
     """Where the tasks of curation run: through which of datatrove's executors.
 
     What a job needs has no meaning on this machine: 0 and "" stand for what is not set, which a cluster refuses.
@@ -46,10 +46,10 @@ class LauncherConfig:
 
     def __post_init__(self) -> None:
         if self.kind == "slurm" and self.partition is None:
-            raise ValueError("kind=slurm needs a partition, set launcher.partition to one that sinfo lists")
+            raise ValueError("kind=slurm needs a partition, set executor.partition to one that sinfo lists")
         for name in NEEDED[self.kind]:
             if not getattr(self, name):
-                raise ValueError(f"kind={self.kind} needs {name}, set launcher.{name}")
+                raise ValueError(f"kind={self.kind} needs {name}, set executor.{name}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,8 @@ class CurateConfig:
     """From the sources that recipes name to deduplicated, filtered documents."""
 
     recipes: str
-    """Folder of recipes, one YAML file per domain; a relative path is taken from the working directory."""
+    """Folder of recipes, one YAML file per domain; a relative path is looked for in the working directory, then among
+    the built-in ones."""
     domains: tuple[str, ...] | None
     """Domains to curate, of those in the folder; null takes all of them."""
     recipe: str | None
@@ -66,7 +67,7 @@ class CurateConfig:
     """Parts that each domain's sources are divided into; they never change the result."""
     workers: PositiveInt | None = field(metadata={"fingerprint": False})
     """Tasks at the same time; null is one per core, on a cluster as many as it gives."""
-    launcher: LauncherConfig = field(metadata={"fingerprint": False})
+    executor: ExecutorConfig = field(metadata={"fingerprint": False})
     """Which machines do the tasks."""
     maximum_bad_share: Share = field(metadata={"fingerprint": False})
     """Share of a domain's records that may be no documents; with more, something is wrong and the stage fails."""

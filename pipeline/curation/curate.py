@@ -55,7 +55,7 @@ def run(context: StageContext[CurateConfig]) -> StageResult:
         context.progress.start(total, "units", label)
         # Slurm's scripts name this folder without quotes.
         folder = state / "done" / label.replace(" ", "-")
-        run_tasks(tasks, folder, config.launcher, config.workers, show, context.stop_requested)
+        run_tasks(tasks, folder, config.executor, config.workers, show, context.stop_requested)
         if label == READ_AND_FILTER:
             for each in workspaces:
                 check_bad_share(each.recipe, sorted(each.audit_logs.glob(f"{AUDIT_LOG}-*.json")), config)

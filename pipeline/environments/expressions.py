@@ -10,11 +10,14 @@ from __future__ import annotations
 import atexit
 import json
 import logging
+import os
 import resource
 import selectors
 import subprocess
 import sys
 import threading
+
+from pipeline.core.installation import python_path
 
 MAX_EXPRESSION_CHARACTERS = 200
 DEADLINE_SECONDS = 5.0
@@ -47,7 +50,8 @@ atexit.register(_stop)
 
 def _start() -> subprocess.Popen[str]:
     child = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.environments.expressions"],
+        [sys.executable, "-P", "-m", "pipeline.environments.expressions"],
+        env={**os.environ, "PYTHONPATH": python_path()},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -64,7 +64,7 @@ class AccuracyConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
-    """Evaluation of one checkpoint."""
+    """What is measured of a checkpoint, and how the model runs meanwhile."""
 
     loss: HeldOutLossConfig | None
     """Loss per domain; null: not measured."""

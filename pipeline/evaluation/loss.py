@@ -18,7 +18,7 @@ from pipeline.pretraining.data.stream import IGNORE_INDEX, Batch, validation_bat
 
 @torch.inference_mode()
 def token_losses(model: PreTrainedModel, batch: Batch, chunk_tokens: int) -> torch.Tensor:
-    """Cross-entropy at every position in nats, shape (sequences, context), 0 where the label is `IGNORED`.
+    """Cross-entropy at every position in nats, shape (sequences, context), 0 where the label is `IGNORE_INDEX`.
 
     There is no attention mask: transformers then takes each run of ascending positions for a document of its own. A
     whole sequence's logits would be (context, vocabulary) in float32, 49 GiB at 128K tokens and Granite's vocabulary,

@@ -28,7 +28,8 @@ class LanguageModelConfig:
     api_key_variable: str | None = field(metadata={"fingerprint": False})
     """Environment variable with the server's key; null sends none."""
     prompts: str
-    """Folder of prompts, one YAML file each; a relative path is taken from the working directory."""
+    """Folder of prompts, one YAML file each; a relative path is looked for in the working directory, then among the
+    built-in ones."""
     names: tuple[str, ...] | None
     """Prompts to ask, of those in the folder; null takes all of them."""
     maximum_tokens: PositiveInt

@@ -16,13 +16,13 @@ WITHOUT_SIZES = "scale=granite_4_1_8b"
 CHOICES: tuple[tuple[str, ...], ...] = (
     (),
     ("language_model=endpoint", "stages.synthesize.config.language_model.model=any"),
-    ("launcher=slurm", "launcher.partition=any"),
-    ("launcher=ray",),
+    ("executor=slurm", "executor.partition=any"),
+    ("executor=ray",),
 )
 LEFT_OUT = {
     "curate": {
-        "launcher.partition", "launcher.time", "launcher.qos", "launcher.cpus_per_task", "launcher.memory_gb_per_cpu",
-        "launcher.tasks_per_job", "launcher.sbatch",
+        "executor.partition", "executor.time", "executor.qos", "executor.cpus_per_task", "executor.memory_gb_per_cpu",
+        "executor.tasks_per_job", "executor.sbatch",
     },
     "pretrain": {
         "fill_in_the_middle", "merge", "gradient_checkpointing", "sequence_parallel", "mlp_tiles",

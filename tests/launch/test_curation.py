@@ -16,7 +16,7 @@ STEPS = [
     {"step": "exact_dedup"},
     {"step": "minhash", "buckets": 4},
 ]
-SEVERAL = ["launcher.cpus_per_task=1", "launcher.memory_gb_per_cpu=1"]
+SEVERAL = ["executor.cpus_per_task=1", "executor.memory_gb_per_cpu=1"]
 
 
 @pytest.fixture
@@ -51,13 +51,13 @@ class TestOnSlurm:
 
     def test_jobs_of_an_array_make_the_same(self, recipes: Path) -> None:
         assert curate(recipes, "here").returncode == 0
-        there = curate(recipes, "there", "launcher=slurm", "launcher.partition=test", *SEVERAL)
+        there = curate(recipes, "there", "executor=slurm", "executor.partition=test", *SEVERAL)
         assert there.returncode == 0, there.stderr
         assert made(recipes, "there") == made(recipes, "here") != {}
 
     def test_what_is_wrong_with_the_data_comes_back(self, recipes: Path) -> None:
         (recipes.parent / "lines" / "3.jsonl").write_text("{}\nnot json\n" * 40)
-        there = curate(recipes, "there", "launcher=slurm", "launcher.partition=test", *SEVERAL)
+        there = curate(recipes, "there", "executor=slurm", "executor.partition=test", *SEVERAL)
         assert there.returncode == 2, there.stderr
         assert "3.jsonl" in there.stderr
 
@@ -66,6 +66,6 @@ class TestOnSlurm:
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 def test_a_ray_cluster_makes_the_same(recipes: Path) -> None:
     assert curate(recipes, "here").returncode == 0
-    there = curate(recipes, "there", "launcher=ray", *SEVERAL)
+    there = curate(recipes, "there", "executor=ray", *SEVERAL)
     assert there.returncode == 0, there.stderr
     assert made(recipes, "there") == made(recipes, "here") != {}

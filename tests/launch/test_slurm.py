@@ -43,14 +43,16 @@ def controller_answers() -> bool:
 
 needs_slurm = [
     pytest.mark.slurm,
+    # A test waits several times, each time up to the deadline.
+    pytest.mark.timeout(4 * DEADLINE_SECONDS),
     pytest.mark.skipif(not controller_answers(), reason="no Slurm controller answers sinfo"),
 ]
 
 
-def command(*arguments: str) -> str:
+def command(*arguments: str, folder: Path = ROOT) -> str:
     environment = {**os.environ, "FIVEPHASE_PYTHON": sys.executable, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
-        arguments, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS
+        arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -135,8 +137,17 @@ def test_a_dry_run_prints_the_commands_and_writes_nothing(tmp_path: Path) -> Non
     assert "--dependency=afterok:id-of-tokenizer --kill-on-invalid-dep=yes" in lines[1]
     assert "--nodes=2 --ntasks-per-node=1" in lines[2]
     assert "--gpus-per-node=1" in lines[2]
-    assert lines[2].rstrip().endswith(f"--partition=big launch/stage.sbatch {tmp_path}/smoke/phase1")
+    assert lines[2].rstrip().endswith(f"--partition=big {ROOT}/launch/stage.sbatch {tmp_path}/smoke/phase1")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("options", [[], ["--config-dir", "conf"]])
+def test_a_chain_is_that_of_the_working_directory(tmp_path: Path, options: list[str]) -> None:
+    (tmp_path / "conf" / "scale").mkdir(parents=True)
+    (tmp_path / "conf" / "scale" / "mine.yaml").write_text("# @package _global_\ndefaults: [smoke]\nscale: mine\n")
+    chain = str(ROOT / "launch" / "chain.sh")
+    printed = command(chain, "--dry-run", *options, "scale=mine", "to=curate", folder=tmp_path)
+    assert printed.rstrip().endswith(f"{ROOT}/launch/stage.sbatch {tmp_path}/runs/mine/curate")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import multiprocess.forkserver
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 
-from pipeline.curation.config import LauncherConfig
+from pipeline.curation.config import ExecutorConfig
 from pipeline.curation.executors.child_processes import kill_with_parent
 
 PRELOADED = [
@@ -24,7 +24,7 @@ def run_locally(
     steps: list[PipelineStep],
     tasks: int,
     folder: Path,
-    launcher: LauncherConfig,
+    config: ExecutorConfig,
     workers: int | None,
     stop_requested: Callable[[], bool],
 ) -> None:

@@ -7,14 +7,14 @@ from datatrove.executor import RayPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 
 from pipeline.core.errors import ConfigError, LaunchError
-from pipeline.curation.config import LauncherConfig
+from pipeline.curation.config import ExecutorConfig
 
 
 def run_on_ray(
     steps: list[PipelineStep],
     tasks: int,
     folder: Path,
-    launcher: LauncherConfig,
+    config: ExecutorConfig,
     workers: int | None,
     stop_requested: Callable[[], bool],
 ) -> None:
@@ -29,14 +29,14 @@ def run_on_ray(
     try:
         import ray  # type: ignore[import-not-found]
     except ImportError:
-        raise ConfigError("launcher.kind=ray: Ray is not installed, pip install 'fivephase[ray]'") from None
+        raise ConfigError("executor=ray: Ray is not installed, pip install 'fivephase[ray]'") from None
     ray.init(ignore_reinit_error=True)
     executor = RayPipelineExecutor(
         steps,
         tasks=tasks,
         workers=workers or -1,
-        cpus_per_task=launcher.cpus_per_task,
-        mem_per_cpu_gb=launcher.memory_gb_per_cpu,
+        cpus_per_task=config.cpus_per_task,
+        mem_per_cpu_gb=config.memory_gb_per_cpu,
         logging_dir=str(folder),
     )
     executor.run()

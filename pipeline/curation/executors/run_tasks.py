@@ -16,17 +16,17 @@ from datatrove.pipeline.base import PipelineStep
 
 from pipeline.core.errors import LaunchError, Requeue, UserError, as_user_error
 from pipeline.core.files import read_json, write_json
-from pipeline.curation.config import LauncherConfig
+from pipeline.curation.config import ExecutorConfig
 from pipeline.curation.executors.child_processes import kill_with_parent
 from pipeline.curation.executors.local import run_locally
 from pipeline.curation.executors.ray_cluster import run_on_ray
 from pipeline.curation.executors.slurm import run_on_slurm
 
-Executor = Callable[[list[PipelineStep], int, Path, LauncherConfig, int | None, Callable[[], bool]], None]
+Executor = Callable[[list[PipelineStep], int, Path, ExecutorConfig, int | None, Callable[[], bool]], None]
 """Runs the steps once for every rank below the number of tasks, skipping those that datatrove has marked done in the
 folder; returns when none runs any more. The other arguments are those of `run_tasks`."""
 EXECUTORS: dict[str, Executor] = {"local": run_locally, "slurm": run_on_slurm, "ray": run_on_ray}
-"""By `launcher.kind`."""
+"""By `executor.kind`."""
 
 POLL_SECONDS = 0.25
 STOP_FILE = "stop"
@@ -113,7 +113,7 @@ class TaskOfRank(PipelineStep):
 def run_tasks(
     tasks: Sequence[Task],
     folder: Path,
-    launcher: LauncherConfig,
+    executor: ExecutorConfig,
     workers: int | None,
     progress: Callable[[int, int], None] = lambda units, documents: None,
     stop_requested: Callable[[], bool] = lambda: False,
@@ -123,14 +123,14 @@ def run_tasks(
     Args:
         tasks: independent of each other. Which are done is known by their numbers: the same list must come again.
         folder: keeps which tasks are done, their logs and counts; all machines that work must see it.
-        launcher: which machines those are.
+        executor: which machines those are.
         workers: most tasks at the same time; null is one per core, on a cluster as many as it gives.
         progress: called now and then, in a thread, with the units and documents that all tasks counted together.
         stop_requested: asked now and then, in a thread.
 
     Raises:
         Requeue: if `stop_requested` turned true before all were done.
-        UserError: what a task raised, or what is wrong with the launcher.
+        UserError: what a task raised, or what is wrong with the executor.
     """
     if not tasks:
         return
@@ -149,8 +149,8 @@ def run_tasks(
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        execute = EXECUTORS[launcher.kind]
-        execute([TaskOfRank(tasks, progress_folder)], len(tasks), folder, launcher, workers, stop_requested)
+        run = EXECUTORS[executor.kind]
+        run([TaskOfRank(tasks, progress_folder)], len(tasks), folder, executor, workers, stop_requested)
     except LaunchError:
         # A cluster says only that tasks failed, not why.
         if stop_requested():

@@ -1,5 +1,6 @@
 """Tasks as array jobs of a Slurm cluster, through datatrove's Slurm executor."""
 
+import shlex
 import subprocess
 import sys
 import time
@@ -9,9 +10,9 @@ from pathlib import Path
 from datatrove.executor import SlurmPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 
-import pipeline
-from pipeline.core.errors import LaunchError
-from pipeline.curation.config import LauncherConfig
+from pipeline.core.errors import ConfigError, LaunchError
+from pipeline.core.installation import python_path
+from pipeline.curation.config import ExecutorConfig
 
 POLL_SECONDS = 5.0
 
@@ -20,7 +21,7 @@ def run_on_slurm(
     steps: list[PipelineStep],
     tasks: int,
     folder: Path,
-    launcher: LauncherConfig,
+    config: ExecutorConfig,
     workers: int | None,
     stop_requested: Callable[[], bool],
 ) -> None:
@@ -32,30 +33,33 @@ def run_on_slurm(
     Raises:
         LaunchError: if no job can be submitted, or a task did not end well.
     """
-    assert launcher.partition is not None
-    root = Path(pipeline.__file__).resolve().parent.parent
+    assert config.partition is not None
+    if " " in str(folder):
+        # datatrove writes paths into its scripts without quotes.
+        raise ConfigError(f"executor=slurm: {folder} has a space in its name, set root to a folder without one")
+    search_path = shlex.quote(str(Path(sys.executable).parent))
     executor = SlurmPipelineExecutor(
         steps,
         tasks=tasks,
-        time=launcher.time,
-        partition=launcher.partition,
-        cpus_per_task=launcher.cpus_per_task,
-        mem_per_cpu_gb=launcher.memory_gb_per_cpu,
+        time=config.time,
+        partition=config.partition,
+        cpus_per_task=config.cpus_per_task,
+        mem_per_cpu_gb=config.memory_gb_per_cpu,
         workers=workers or -1,
         job_name=f"fivephase-{folder.name}",
-        qos=launcher.qos or "",
+        qos=config.qos or "",
         # The same interpreter and package on every node, which shares the file system with this one.
-        env_command=f"export PATH={Path(sys.executable).parent}:$PATH PYTHONPATH={root}",
+        env_command=f"export PATH={search_path}:$PATH PYTHONPATH={shlex.quote(python_path())}",
         # datatrove's last job merges statistics after all others: without this it waits for ever when one fails.
-        sbatch_args={"kill-on-invalid-dep": "yes", **launcher.sbatch},
+        sbatch_args={"kill-on-invalid-dep": "yes", **config.sbatch},
         logging_dir=str(folder),
         mail_type="NONE",
-        tasks_per_job=launcher.tasks_per_job,
+        tasks_per_job=config.tasks_per_job,
     )
     try:
         executor.run()
     except (OSError, subprocess.CalledProcessError) as error:
-        raise LaunchError(f"launcher=slurm: a job cannot be submitted: {error}; try sbatch by hand") from None
+        raise LaunchError(f"executor=slurm: a job cannot be submitted: {error}; try sbatch by hand") from None
     job = str(executor.job_id)  # "-1" where an earlier attempt has done everything
     while job != "-1" and _in_queue(job):
         if stop_requested():

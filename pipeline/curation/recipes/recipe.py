@@ -14,6 +14,7 @@ from pydantic import Field
 from pipeline.core.config import build, fingerprint, nearest
 from pipeline.core.domains import DOMAINS
 from pipeline.core.errors import ConfigError, RecipeError
+from pipeline.core.installation import locate, places
 from pipeline.curation.readers.source_files import check_source
 from pipeline.curation.readers.sources import SOURCES, DomainSource, Source, gives_pages
 from pipeline.curation.recipes.steps import STEPS, Step
@@ -89,13 +90,16 @@ def load_recipes(folder: Path, domains: tuple[str, ...] | None = None, recipe: s
     Returns:
         The recipes by name, those that read no other domain first.
 
+    Both paths are looked for in the working directory, then among the built-in recipes.
+
     Raises:
         RecipeError: for a folder without recipes, a recipe that cannot be used, or a missing source.
     """
     if recipe is not None and recipe.endswith(".yaml"):
-        recipes = {each.domain: each for each in [load_recipe(Path(recipe))]}
+        recipes = {each.domain: each for each in [load_recipe(locate(Path(recipe)))]}
         chosen = list(recipes.values())
     else:
+        folder = locate(folder)
         paths = _recipe_files(folder)
         for name in (recipe,) if recipe is not None else domains or ():
             if name not in paths:
@@ -123,7 +127,9 @@ def load_recipes(folder: Path, domains: tuple[str, ...] | None = None, recipe: s
 
 def _recipe_files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise RecipeError(f"recipes={folder}: no such folder, set recipes to a folder of YAML files")
+        raise RecipeError(
+            f"recipes={folder}: no such folder (looked for {places(folder)}), set recipes to a folder of YAML files"
+        )
     paths = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     if not paths:
         raise RecipeError(f"recipes={folder}: no *.yaml in this folder, set recipes to a folder of recipes")
@@ -146,7 +152,9 @@ def load_recipe(path: Path) -> Recipe:
     try:
         mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RecipeError(f"{path}: cannot be read ({error.strerror}), set the path of a recipe") from None
+        raise RecipeError(
+            f"{path}: cannot be read ({error.strerror}; looked for {places(path)}), set the path of a recipe"
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(mapping, dict):

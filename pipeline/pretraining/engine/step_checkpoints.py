@@ -186,7 +186,7 @@ def _convert_to_universal(checkpoint: Path) -> None:
         return
     shutil.rmtree(temporary, ignore_errors=True)
     command = [
-        sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal", "--input_folder", str(checkpoint / STATE),
+        sys.executable, "-P", "-m", "deepspeed.checkpoint.ds_to_universal", "--input_folder", str(checkpoint / STATE),
         "--output_folder", str(temporary), "--inject_missing_state",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -11,6 +11,7 @@ import yaml
 
 from pipeline.core.config import build, nearest
 from pipeline.core.errors import ConfigError, RecipeError
+from pipeline.core.installation import locate, places
 from pipeline.environments import ENVIRONMENT_NAMES
 
 SAMPLE_DOMAINS = ("synthetic", "long_cot", "language_instructions", "code_instructions")
@@ -205,12 +206,17 @@ PROMPT_TYPES: dict[str, type[Prompt]] = {
 def load_prompts(folder: Path, names: Iterable[str] | None = None) -> dict[str, Prompt]:
     """The prompts of a folder by name, in the order of their names; all, or those that are named.
 
+    The folder is looked for in the working directory, then among the built-in ones.
+
     Raises:
         RecipeError: for a folder without prompts, a name without a file, or a prompt that cannot be used.
     """
+    folder = locate(folder)
     paths = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     if not paths:
-        raise RecipeError(f"prompts={folder}: no *.yaml there, set prompts to a folder with them")
+        raise RecipeError(
+            f"prompts={folder}: no *.yaml there (looked in {places(folder)}), set prompts to a folder with them"
+        )
     for name in names or ():
         if name not in paths:
             raise RecipeError(f"names: no {folder}/{name}.yaml, {nearest(name, paths)}")

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for proce
 LONG = """
 import sys, time
 from pathlib import Path
-from pipeline.curation.config import LauncherConfig
+from pipeline.curation.config import ExecutorConfig
 from pipeline.curation.executors.run_tasks import run_tasks
 
 class Long:
@@ -25,7 +25,7 @@ class Long:
         time.sleep(600)
 
 if __name__ == "__main__":
-    run_tasks([Long(), Long()], Path(sys.argv[1]), LauncherConfig(kind="local"), 2)
+    run_tasks([Long(), Long()], Path(sys.argv[1]), ExecutorConfig(kind="local"), 2)
 """
 
 DEAD_BEFORE_TIED = """
