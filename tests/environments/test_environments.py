@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.environments import DOMAINS, Problem, ProblemConfig, problems, split_of, verify
+from tests.clock import assert_bounded_time
 
 LEVELS = (1, 2, 3)
 
@@ -73,8 +74,11 @@ def test_any_text_gets_a_score(domain: str, completion: str, place: int) -> None
 def test_nothing_and_too_much_score_zero(domain: str) -> None:
     problem = problems(domain, 1, 0, "held_out")[0]
     for completion in ("", " \n", "a " * 100_000, "[" * 60_000):
-        verdict = verify(problem, completion)
-        assert verdict.score == 0.0
+
+        def judge(completion: str = completion) -> None:
+            assert verify(problem, completion).score == 0.0
+
+        assert_bounded_time(judge)
     assert not verify(problem, "").in_format
 
 
