@@ -23,7 +23,7 @@ hypothesis.settings.load_profile("fivephase")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Ends the processes of a test that failed, or reached its time limit: none runs on, or is waited for at the end."""
+    """Ends the processes of a test that failed or reached its time limit: none runs on, or is waited for at the end."""
     report = yield
     if report.failed:
         expressions._stop()

@@ -192,6 +192,7 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, model_artifact: Artifa
     (tmp_path / "config.json").write_text((model_artifact.checkpoint / "config.json").read_text())
     with pytest.raises(CheckpointError, match="cannot be loaded") as caught:
         load_model(tmp_path, "fp32", "sdpa")
+    assert "\n" not in str(caught.value)
     weights = (model_artifact.checkpoint / "model.safetensors").read_bytes()
     (tmp_path / "model.safetensors").write_bytes(weights[:-100])
     with pytest.raises(CheckpointError, match="cannot be loaded") as caught:

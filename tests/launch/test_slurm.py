@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -19,6 +18,7 @@ from pipeline.core.artifact import Manifest, publish, read_manifest
 from pipeline.core.files import read_json
 from pipeline.tokenization.config import DOMAINS
 from tests import ROOT
+from tests.launch.slurm import needs_slurm
 
 SETTINGS = [
     "scale=smoke",
@@ -33,18 +33,6 @@ SETTINGS = [
 ]
 FINISHED = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL")
 DEADLINE_SECONDS = 300
-
-
-def controller_answers() -> bool:
-    if shutil.which("sinfo") is None:
-        return False
-    return subprocess.run(["sinfo"], capture_output=True, timeout=20).returncode == 0
-
-
-needs_slurm = [
-    pytest.mark.slurm,
-    pytest.mark.skipif(not controller_answers(), reason="no Slurm controller answers sinfo"),
-]
 
 
 def command(*arguments: str) -> str:
@@ -158,6 +146,7 @@ def test_a_wrong_argument_submits_nothing(arguments: list[str], message: str) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 class TestOnSlurm:
     """A chain of real stages: tokenizer, tokenize, and phase 1 on two nodes."""
 

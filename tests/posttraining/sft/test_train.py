@@ -18,7 +18,7 @@ from pipeline.posttraining.common.sampling import eval_problems, sample_replies
 from pipeline.posttraining.common.trainer_arguments import accumulation_steps, deepspeed_arguments
 from pipeline.posttraining.sft.config import SftConfig
 from tests.posttraining.tiny import PROBE, PROBLEMS, TRAINING, write_data, write_model
-from tests.runs import finished, freeze, start_worker
+from tests.runs import finished, freeze, outcome
 
 
 def settings(**changes: Any) -> dict[str, Any]:
@@ -88,9 +88,8 @@ def test_sampling_is_the_same_every_time_and_leaves_the_random_state(run: Path) 
 
 def test_sft_trains_every_weight_and_leaves_a_plain_checkpoint(run: Path) -> None:
     stage = freeze(run, "sft", "sft", settings(), {"model": "base", "data": "sft_data"})
-    worker = start_worker(stage)
-    said = worker.communicate(timeout=180)[1].decode()
-    assert worker.returncode == EXIT_DONE, said
+    code, said = outcome(stage)
+    assert code == EXIT_DONE, said
     manifest = load(stage).manifest
     assert manifest.before is not None
     assert manifest.after is not None
