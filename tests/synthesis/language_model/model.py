@@ -2,12 +2,13 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pipeline.environments import DOMAINS, ProblemConfig, problems
+from pipeline.environments import ProblemConfig, problems
 
 SUM = "Write a function add_{0} that adds {0} to a number."
 PAGES = [
@@ -70,13 +71,24 @@ def answer(prompt: str) -> str:
 
 
 def _solved(question: str) -> str:
-    for domain in DOMAINS:
-        for seed in range(40):
-            for problem in problems(domain, 30, seed, "train", ProblemConfig(difficulty=1)):
-                if problem.prompt == question:
-                    reasons = "Let us look at what is asked, one thing after the other, and then say it."
-                    return f"{reasons}\n{problem.solution}" if len(question) % 3 else f"{reasons}\n999"
-    return "I have been asked something that I cannot find anywhere in all my books."
+    solution = _solutions().get(question)
+    if solution is None:
+        return "I have been asked something that I cannot find anywhere in all my books."
+    reasons = "Let us look at what is asked, one thing after the other, and then say it."
+    return f"{reasons}\n{solution}" if len(question) % 3 else f"{reasons}\n999"
+
+
+@cache
+def _solutions() -> dict[str, str]:
+    """Solution by prompt of what the stage may ask: found at once, so that no reply is late on a busy machine."""
+    chosen = TEMPLATES["chain_of_thought"]
+    settings = ProblemConfig(difficulty=chosen["difficulty"])
+    return {
+        problem.prompt: problem.solution
+        for domain in chosen["environments"]
+        for seed in range(40)
+        for problem in problems(domain, 30, seed, "train", settings)
+    }
 
 
 def _program(number: int) -> str:
