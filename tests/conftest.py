@@ -1,8 +1,31 @@
-"""Settings that all tests share."""
+"""Settings that all tests share, and the end of what a failed test leaves running."""
 
 import os
+from collections.abc import Generator
+
+import hypothesis
+import pytest
+
+from pipeline.environments import expressions
+from tests.processes import end_children
 
 # Nothing is downloaded, and nothing is sent.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 os.environ.setdefault("WANDB_SILENT", "true")
+
+# How long an example takes, and how long it takes to draw one, depends on what else the machine does.
+hypothesis.settings.register_profile(
+    "fivephase", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("fivephase")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Ends the processes of a test that failed or reached its time limit: none runs on, or is waited for at the end."""
+    report = yield
+    if report.failed:
+        expressions._stop()
+        end_children()
+    return report

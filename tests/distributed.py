@@ -1,6 +1,8 @@
 """Runs a function on real gloo ranks, each its own process."""
 
+import contextlib
 import os
+import secrets
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +13,23 @@ from torch.multiprocessing.spawn import spawn
 
 from pipeline.worker import exit_rank
 
+PORTS = range(20_000, 32_000)
+"""Below those that Linux gives to whoever asks for any (32,768 and above): a connection cannot take one meanwhile."""
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on; random, so that tests side by side do not get the same one."""
+    while True:
+        # Not of `random`, which two workers of pytest may have with the same seed.
+        port = PORTS[secrets.randbelow(len(PORTS))]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
 
 def run_on_ranks(function: Callable[..., None], ranks: int, *arguments: Any) -> None:
     """Calls `function(*arguments)` on `ranks` processes with RANK and the like set; raises if one fails."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    spawn(_rank, args=(ranks, port, function, arguments), nprocs=ranks, join=True)
+    spawn(_rank, args=(ranks, free_port(), function, arguments), nprocs=ranks, join=True)
 
 
 def _rank(rank: int, ranks: int, port: int, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:

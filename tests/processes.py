@@ -1,23 +1,42 @@
-"""Which processes of a test are still there."""
+"""Which processes of a test are still there, and their end."""
 
 import contextlib
+import os
+import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 
 def survivors(variable: str, seconds: float = 30.0) -> list[str]:
     """Ids of processes that have a variable, `name=value`, in their environment and do not end within that time."""
     deadline = time.monotonic() + seconds
-    while (found := _having(variable.encode())) and time.monotonic() < deadline:
+    while (found := running(variable)) and time.monotonic() < deadline:
         time.sleep(0.05)
     return found
 
 
-def _having(variable: bytes) -> list[str]:
+def running(variable: str) -> list[str]:
+    """Ids of the processes that have a variable, `name=value`, in their environment now."""
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         # A process can end, or belong to someone else, between the listing and the reading.
         with contextlib.suppress(OSError):
-            if variable in path.read_bytes().split(b"\0"):
+            if variable.encode() in path.read_bytes().split(b"\0"):
                 found.append(path.parent.name)
     return found
+
+
+def end_children() -> None:
+    """Kills all processes that this one has started, and those that they have started; on Linux only."""
+    for process in list(_descendants(os.getpid())):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def _descendants(process: int) -> Iterator[int]:
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, path.read_text().split()):
+                yield child
+                yield from _descendants(child)

@@ -17,9 +17,12 @@ from pipeline.control.run import FROZEN, FrozenStage
 from pipeline.core.artifact import PARTIAL, Manifest, publish
 from pipeline.core.files import write_json
 from pipeline.tokenization.tokenizer import tokenizer_fingerprint
+from tests.settings import model_shape
 from tests.shards import END_OF_TEXT, write_shards
 
 VOCABULARY = 64
+PHASE_INPUTS = {"tokens": "tokens", "tokenizer": "tokenizer"}
+"""Role to stage of what `write_phase_inputs` makes, for `freeze`."""
 
 
 def finished(run: Path, stage: str, write: Callable[[Path], Any]) -> Path:
@@ -57,6 +60,35 @@ def write_counting_tokens(directory: Path) -> None:
     write_shards(directory / "tokens", documents, 10, VOCABULARY, fingerprint)
 
 
+def write_phase_inputs(run: Path) -> None:
+    """Finishes the stages `tokenizer` and `tokens`, which a phase of `phase_settings` reads."""
+    finished(run, "tokenizer", write_tokenizer)
+    finished(run, "tokens", write_counting_tokens)
+
+
+def phase_settings(**changes: Any) -> dict[str, Any]:
+    """Settings of a phase of 60 steps of eight sequences of 16 tokens, which learns to count in seconds."""
+    return {
+        "model": dataclasses.asdict(model_shape(
+            vocab_size=VOCABULARY, hidden_size=32, layers=2, attention_heads=4, key_value_heads=2,
+            mlp_hidden_size=48, base_width=32,
+        )),
+        "tokens": 60 * 8 * 16,
+        "context": 16,
+        "rope_theta": 10_000.0,
+        "sequences_per_step": 8,
+        "sequences_per_rank": 4,
+        "mixture": {"code": 2, "math": 1},
+        "max_epochs": 100,
+        "learning_rate": {"law": "linear", "start": 0.01},
+        "precision": "fp32",
+        "attention": "sdpa",
+        "save_every_steps": 10,
+        "deepspeed": {"zero_optimization": {"stage": 1}},
+        **changes,
+    }  # fmt: skip
+
+
 def freeze(run: Path, stage: str, kind: str, config: dict[str, Any], inputs: dict[str, str]) -> Path:
     """Writes a frozen stage as the control plane would; upstream stages are `finished`."""
     frozen = FrozenStage(
@@ -86,7 +118,14 @@ def start_worker(directory: Path, **environment: str) -> subprocess.Popen[bytes]
     )
 
 
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+def outcome(directory: Path) -> tuple[int, str]:
+    """Runs the worker of a frozen stage to its end: its exit code, and what it said."""
+    worker = start_worker(directory)
+    said = worker.communicate(timeout=300)[1].decode()
+    return worker.returncode, said
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 240) -> None:
     """Polls until a condition holds; fails if the process ends or time runs out first."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -13,6 +13,7 @@ PHASES = ("phase1", "phase2")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_folders_and_workers_leave_the_weights_as_they_are(tmp_path: Path) -> None:
     """From raw pages through two phases: all files of the phases have the same SHA-256."""
     found = []
@@ -28,7 +29,7 @@ def test_folders_and_workers_leave_the_weights_as_they_are(tmp_path: Path) -> No
             *(f"stages.{phase}.config.tokens=20_480" for phase in PHASES),
         ]
         command = [sys.executable, "-m", "pipeline", "run", "scale=smoke", *settings]
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=600)
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=1200)
         run = tmp_path / name / "first"
         manifests = {phase: read_manifest(run / phase) for phase in PHASES}
         found.append({phase: manifest.files for phase, manifest in manifests.items() if manifest})

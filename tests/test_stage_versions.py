@@ -21,7 +21,7 @@ from tests import ROOT
 GOLDEN = Path(__file__).with_name("stage_versions.json")
 LOADED_BY_NAME = ("pipeline.curation.filters", "pipeline.curation.readers.embedded")
 """Packages whose modules are named by strings in recipes: whoever imports the package may load all of them."""
-GRAPH = grimp.build_graph("pipeline")
+GRAPH = grimp.build_graph("pipeline", cache_dir=None)
 
 
 def code_of(source: str) -> str:

@@ -1,20 +1,19 @@
 """A worker process: what ends it, and how it says so."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from pipeline.core.errors import EXIT_USER_ERROR
 from pipeline.core.files import read_json
-from tests.pretraining.test_phase import INPUTS, outcome, settings
-from tests.runs import finished, freeze, start_worker, wait_until, write_counting_tokens, write_tokenizer
+from tests.runs import PHASE_INPUTS, freeze, outcome, phase_settings, start_worker, wait_until, write_phase_inputs
 
 
 def stage_of(tmp_path: Path) -> Path:
     run = tmp_path / "run"
-    finished(run, "tokenizer", write_tokenizer)
-    finished(run, "tokens", write_counting_tokens)
-    return freeze(run, "phase1", "pretrain", settings(), INPUTS)
+    write_phase_inputs(run)
+    return freeze(run, "phase1", "pretrain", phase_settings(), PHASE_INPUTS)
 
 
 def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
@@ -24,7 +23,7 @@ def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
     attempt.mkdir(parents=True)
     (attempt / "progress.tmp").symlink_to("/dev/full")
     worker = start_worker(stage, FIVEPHASE_ATTEMPT="1")
-    said = worker.communicate(timeout=120)[1].decode().splitlines()
+    said = worker.communicate(timeout=300)[1].decode().splitlines()
     assert worker.returncode == EXIT_USER_ERROR
     assert "no space left on the disk" in said[-1]
     assert "run again" in said[-1]
@@ -36,6 +35,8 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     first = start_worker(stage)
     try:
         wait_until(lambda: (stage / "attempts" / "1" / "progress.json").exists(), first)
+        # It is not to be done before the second looks.
+        first.send_signal(signal.SIGSTOP)
         code, said = outcome(stage)
         assert code == EXIT_USER_ERROR
         assert "another process works on this stage" in said

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from pipeline.core.progress import Progress, read_progress
 
 
@@ -32,7 +34,10 @@ def test_it_writes_at_most_twice_a_second_and_at_the_end(tmp_path: Path) -> None
     assert found["done"] == 10
 
 
-def test_other_ranks_write_nothing(tmp_path: Path) -> None:
-    Progress(None).advance()
+def test_other_ranks_write_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    progress = Progress(None)
+    progress.start(total=1, unit="steps")
+    progress.advance()
     assert not list(tmp_path.iterdir())
     assert read_progress(tmp_path / "progress.json") is None

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.core.config import build
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.environments import ENVIRONMENT_NAMES, Problem, ProblemConfig, problems, split_of, verify
+from tests.clock import assert_bounded_time
 from tests.settings import EASY
 
 LEVELS = (1, 2, 3)
@@ -76,8 +77,11 @@ def test_any_text_gets_a_score(environment: str, completion: str, place: int) ->
 def test_nothing_and_too_much_score_zero(environment: str) -> None:
     problem = problems(environment, 1, 0, "held_out", EASY)[0]
     for completion in ("", " \n", "a " * 100_000, "[" * 60_000):
-        verdict = verify(problem, completion)
-        assert verdict.score == 0.0
+
+        def judge(completion: str = completion) -> None:
+            assert verify(problem, completion).score == 0.0
+
+        assert_bounded_time(judge)
     assert not verify(problem, "").in_format
 
 

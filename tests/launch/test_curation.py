@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.curation.recipe_files import hashes, recipe, write_lines, write_recipe
-from tests.launch.test_slurm import ROOT, needs_slurm
+from tests.launch.slurm import needs_slurm
 
 STEPS = [
     {"step": "gopher_quality", "minimum_words": 8},
@@ -46,6 +47,7 @@ def made(recipes: Path, name: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 class TestOnSlurm:
     pytestmark = needs_slurm
 
@@ -63,6 +65,7 @@ class TestOnSlurm:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 def test_a_ray_cluster_makes_the_same(recipes: Path) -> None:
     assert curate(recipes, "here").returncode == 0

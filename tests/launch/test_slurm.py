@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -18,6 +17,7 @@ import pytest
 from pipeline.core.artifact import Manifest, publish, read_manifest
 from pipeline.core.files import read_json
 from tests import ROOT
+from tests.launch.slurm import needs_slurm
 from tests.settings import stage_settings
 
 SETTINGS = [
@@ -33,20 +33,6 @@ SETTINGS = [
 ]
 FINISHED = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL")
 DEADLINE_SECONDS = 300
-
-
-def controller_answers() -> bool:
-    if shutil.which("sinfo") is None:
-        return False
-    return subprocess.run(["sinfo"], capture_output=True, timeout=20).returncode == 0
-
-
-needs_slurm = [
-    pytest.mark.slurm,
-    # A test waits several times, each time up to the deadline.
-    pytest.mark.timeout(4 * DEADLINE_SECONDS),
-    pytest.mark.skipif(not controller_answers(), reason="no Slurm controller answers sinfo"),
-]
 
 
 def command(*arguments: str, folder: Path = ROOT) -> str:
@@ -169,6 +155,7 @@ def test_a_wrong_argument_submits_nothing(arguments: list[str], message: str) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 class TestOnSlurm:
     """A chain of real stages: tokenizer, tokenize, and phase 1 on two nodes."""
 

@@ -170,7 +170,7 @@ def test_a_killed_attempt_is_continued_to_the_same_bytes(
         target=_tokenize_until_killed, args=(tmp_path / "killed", source, tokenizer_artifact, files)
     )
     killed.start()
-    killed.join(60)
+    killed.join()
     assert killed.exitcode == -signal.SIGKILL
     again = context(tmp_path / "killed", source, tokenizer_artifact)
     tokenized = {path: path.stat().st_mtime_ns for path in again.state.glob("*/*")}

@@ -25,6 +25,7 @@ from pipeline.curation.filters import filter_of
 from pipeline.curation.recipes.steps.contamination import Benchmark, Decontaminate
 from pipeline.curation.text.documents import read_folder, read_rows
 from pipeline.curation.text.normalized_words import normalized_words
+from tests.clock import assert_linear_time
 from tests.curation.conftest import Curate
 from tests.curation.recipe_files import hashes, recipe, write_lines, write_recipe
 from tests.settings import stage_config
@@ -215,7 +216,7 @@ def test_after_cutting_nothing_matches(
                                   "name the capital of " * 50_000, f"{SHORT} " * 30_000, "\U000e0001" * 300_000],
                          ids=lambda text: repr(text[:4]))  # fmt: skip
 def test_hostile_text_takes_linear_time(farm: Benchmark, text: str) -> None:
-    judged(text, farm, remove="span")
+    assert_linear_time(lambda part: judged(part, farm, remove="span"), text, cpu_seconds=15)
 
 
 def test_files_are_read_or_named(tmp_path: Path) -> None:

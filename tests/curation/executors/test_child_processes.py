@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import survivors
+from tests.processes import running, survivors
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -29,10 +29,16 @@ if __name__ == "__main__":
 """
 
 DEAD_BEFORE_TIED = """
-import os, signal, time
+import os, signal, sys, time
+from pathlib import Path
 from pipeline.curation.executors.child_processes import kill_with_parent
 
-os.register_at_fork(after_in_child=lambda: time.sleep(0.5))
+def wait_for_the_parents_end(parent=os.getpid()):
+    while os.getppid() == parent:
+        time.sleep(0.01)
+    Path(sys.argv[1], "orphaned").touch()
+
+os.register_at_fork(after_in_child=wait_for_the_parents_end)
 kill_with_parent(os.getpid())
 if os.fork():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -52,11 +58,13 @@ def test_workers_do_not_finish_their_task_when_their_pool_is_killed(tmp_path: Pa
     while not (tmp_path / "begun").exists():
         assert process.poll() is None
         time.sleep(0.05)
+    assert len(running(f"ORPHANS_OF={tmp_path}")) > 1
     process.kill()
-    process.wait()
+    assert process.wait() == -signal.SIGKILL
     assert not survivors(f"CHILDREN_OF={tmp_path}")
 
 
 def test_a_child_that_was_not_yet_tied_ends_as_well(tmp_path: Path) -> None:
     assert start(tmp_path, DEAD_BEFORE_TIED).wait() == -signal.SIGKILL
     assert not survivors(f"CHILDREN_OF={tmp_path}")
+    assert (tmp_path / "orphaned").exists()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pipeline.curation.filters import filter_of
 from pipeline.curation.filters.credentials import entropy
 from pipeline.curation.recipes.steps.privacy import Secrets
+from tests.clock import assert_linear_time
 
 DRAW = random.Random(0)
 ALPHANUMERIC = string.ascii_letters + string.digits
@@ -177,4 +178,4 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:8]))
 def test_hostile_text_takes_linear_time(text: str) -> None:
-    judged(text)
+    assert_linear_time(judged, text, cpu_seconds=5)

@@ -88,7 +88,8 @@ def test_a_low_limit_refuses_documents_that_the_likelier_labels_probability_lets
     assert all(result.removal is None for result in judged[: len(GOOD)])
     refused = [result.removal for result in judged[len(GOOD) :] if result.removal is not None]
     assert len(refused) == len(BAD)
-    assert all(each.reason == "score_quality" and each.value < 0.03 == each.threshold for each in refused if each.value)
+    assert {(each.reason, each.threshold) for each in refused} == {("score_quality", 0.03)}
+    assert all(each.value is not None and each.value < 0.03 for each in refused)
     # The mistake this guards against: of two labels the likelier one is never below one half.
     model = fasttext.load_model(str(path))
     assert all(model.predict(text, k=1)[1][0] >= 0.5 for text in BAD)

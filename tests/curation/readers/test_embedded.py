@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from pipeline.curation.readers.embedded import mathematics, web_pages
-from pipeline.curation.readers.sources import Disclosure, EmbeddedSource
 from pipeline.environments import split_of
+from tests.curation.readers.embedded_sources import embedded_source
 
-DISCLOSURE = Disclosure(name="n", url="u", date_obtained="d", description="d", source="s", data_provenance="p")
 GENERATORS: list[tuple[str, dict[str, Any]]] = [
     ("source_files", {"packages": ("click",), "limit": 3}),
     ("docstrings", {"packages": ("click",), "limit": 3}),
@@ -29,14 +28,10 @@ GENERATORS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def source(generator: str, settings: dict[str, Any]) -> EmbeddedSource:
-    return EmbeddedSource(kind="embedded", generator=generator, disclosure=DISCLOSURE, **settings)  # pyright: ignore
-
-
 @pytest.mark.parametrize(("generator", "settings"), GENERATORS)
 def test_a_generator_gives_the_same_texts_in_any_division(generator: str, settings: dict[str, Any]) -> None:
     module = importlib.import_module(f"pipeline.curation.readers.embedded.{generator}")
-    chosen = source(generator, settings)
+    chosen = embedded_source(generator, **settings)
     names = module.list_items(chosen)
     assert names == module.list_items(chosen)
     assert len(set(names)) == len(names)
@@ -48,7 +43,7 @@ def test_a_generator_gives_the_same_texts_in_any_division(generator: str, settin
 
 
 def test_pages_hold_no_address_and_no_folder_of_this_machine() -> None:
-    chosen = source("web_pages", {"packages": ("python",)})
+    chosen = embedded_source("web_pages", packages=("python",))
     pages = list(web_pages.read(chosen, ["ftplib", "poplib", "doctest", "tempfile", "os"]))
     assert any("FTP" in page.text for page in pages)
     for page in pages:
@@ -59,9 +54,9 @@ def test_pages_hold_no_address_and_no_folder_of_this_machine() -> None:
 
 def test_sets_print_alike_whatever_the_hash_seed() -> None:
     program = (
-        "from tests.curation.readers.test_embedded import source\n"
+        "from tests.curation.readers.embedded_sources import embedded_source\n"
         "from pipeline.curation.readers.embedded import web_pages\n"
-        "chosen = source('web_pages', {'packages': ('python',)})\n"
+        "chosen = embedded_source('web_pages', packages=('python',))\n"
         "print([(page.origin, page.text) for page in web_pages.read(chosen, ['argparse', 'locale'])])\n"
     )
     runs = [
@@ -74,11 +69,14 @@ def test_sets_print_alike_whatever_the_hash_seed() -> None:
         for seed in ("1", "2")
     ]
     assert runs[0] == runs[1]
+    assert len(runs[0]) > 10_000
 
 
 def test_exercises_are_none_of_those_held_out() -> None:
-    chosen = source("mathematics", {"limit": 28})
-    for each in mathematics.read(chosen, mathematics.list_items(chosen)):
+    chosen = embedded_source("mathematics", limit=28)
+    found = list(mathematics.read(chosen, mathematics.list_items(chosen)))
+    assert found
+    for each in found:
         questions = [line.removeprefix("Question: ") for line in each.text.splitlines() if line.startswith("Question")]
         assert len(questions) == mathematics.PROBLEMS_PER_DOCUMENT
         assert all(split_of(question) == "train" for question in questions)

@@ -13,7 +13,7 @@ from pipeline.inference.chat import to_messages
 from pipeline.inference.loading import load_model
 from pipeline.posttraining.sft.held_out_loss import assistant_loss
 from tests.posttraining.tiny import EVAL_SAMPLING, PROBLEMS, TRAINING, write_data, write_model
-from tests.runs import finished, freeze, start_worker
+from tests.runs import finished, freeze, outcome
 from tests.settings import stage_config, stage_settings
 
 
@@ -70,9 +70,8 @@ def test_the_held_out_loss_is_a_mean_over_tokens(run: Path) -> None:
 
 def test_sft_trains_every_weight_and_leaves_a_plain_checkpoint(run: Path) -> None:
     stage = freeze(run, "sft", "sft", settings(), {"model": "base", "data": "sft_data"})
-    worker = start_worker(stage)
-    said = worker.communicate(timeout=180)[1].decode()
-    assert worker.returncode == EXIT_DONE, said
+    code, said = outcome(stage)
+    assert code == EXIT_DONE, said
     manifest = load(stage).manifest
     assert manifest.before is not None
     assert manifest.after is not None

@@ -69,6 +69,7 @@ def only_first(work: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2), (2, 2)])
 def test_another_number_of_ranks_goes_on_with_equal_losses(
     before: int, after: int, tokens: Path, tmp_path: Path
@@ -87,6 +88,7 @@ def test_another_number_of_ranks_goes_on_with_equal_losses(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on CPU")
 def test_compiled_blocks_train_alike(tokens: Path, tmp_path: Path) -> None:
     losses = []

@@ -176,14 +176,17 @@ def train_every_class(path: Path, classes: dict[str, tuple[int, int]]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_gradients_do_not_depend_on_how_a_step_is_divided(tmp_path: Path) -> None:
     """Plain AdamW's weights in fp32; in bf16 they are within its rounding of those of fp32, and of each other."""
     run_on_ranks(train_every_class, 1, tmp_path / "1.pt", CLASSES)
     run_on_ranks(train_every_class, 2, tmp_path / "2.pt", TWO_RANKS)
     _, expected = plain_adamw(STEPS)
     start = {f"master.{name}": value.detach() for name, value in model().named_parameters()}
-    for ranks in (1, 2):
-        for name, each in torch.load(tmp_path / f"{ranks}.pt", weights_only=True).items():
+    for ranks, classes in ((1, CLASSES), (2, TWO_RANKS)):
+        trained = torch.load(tmp_path / f"{ranks}.pt", weights_only=True)
+        assert len(trained) == 2 * 3 * len(classes)
+        for name, each in trained.items():
             for key, value in expected.items():
                 found = each["state"][key]
                 if name.startswith("fp32"):

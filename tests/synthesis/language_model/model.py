@@ -2,12 +2,13 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pipeline.environments import ENVIRONMENT_NAMES, problems
+from pipeline.environments import problems
 from tests.settings import EASY
 
 SUM = "Write a function add_{0} that adds {0} to a number."
@@ -70,14 +71,22 @@ def answer(prompt: str) -> str:
     raise AssertionError(prompt)
 
 
-def _solved(question: str) -> str:
-    for domain in ENVIRONMENT_NAMES:
+@cache
+def _solutions() -> dict[str, str]:
+    """Solutions by prompt, of more problems than a test asks; looked up once, as replies have a time limit."""
+    found: dict[str, str] = {}
+    for name in TEMPLATES["chain_of_thought"]["environments"]:
         for seed in range(40):
-            for problem in problems(domain, 30, seed, "train", EASY):
-                if problem.prompt == question:
-                    reasons = "Let us look at what is asked, one thing after the other, and then say it."
-                    return f"{reasons}\n{problem.solution}" if len(question) % 3 else f"{reasons}\n999"
-    return "I have been asked something that I cannot find anywhere in all my books."
+            for problem in problems(name, 30, seed, "train", EASY):
+                found.setdefault(problem.prompt, problem.solution)
+    return found
+
+
+def _solved(question: str) -> str:
+    if question not in _solutions():
+        return "I have been asked something that I cannot find anywhere in all my books."
+    reasons = "Let us look at what is asked, one thing after the other, and then say it."
+    return f"{reasons}\n{_solutions()[question]}" if len(question) % 3 else f"{reasons}\n999"
 
 
 def _program(number: int) -> str:

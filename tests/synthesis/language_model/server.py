@@ -26,7 +26,6 @@ class ChatServer(ThreadingHTTPServer):
         self.answer, self.behavior = answer, behavior
         self.tokens = 10
         """Tokens that each reply counts."""
-        self.slow_seconds = 4.0
         self.delay_seconds = 0.0
         self.finish_reason = "stop"
         self.key: str | None = None
@@ -100,8 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
             case "429":
                 self._send(429, b"{}", Retry_After="0")
             case "slow":
-                time.sleep(server.slow_seconds)
-                # The other side may have gone.
+                # Nothing, until the other side has waited enough and goes.
+                self.connection.recv(1)
                 self.close_connection = True
             case "cut":
                 self._send(200, good[: len(good) // 2], declared=len(good))

@@ -24,7 +24,7 @@ def ask(context_of: Context, server: ChatServer, prompts: Path, **changes: objec
 def test_what_may_pass_is_tried_again(tmp_path: Path, context_of: Context, wrong: str) -> None:
     prompts = write_prompts(tmp_path / "prompts", ONE)
     with serving(ChatServer(answer, lambda number: (wrong,) if number % 4 == 0 else ())) as server:
-        samples = ask(context_of, server, prompts, timeout_seconds=2.0 if wrong == "slow" else 60.0)
+        samples = ask(context_of, server, prompts, timeout_seconds=5.0 if wrong == "slow" else 60.0)
     assert [sample.failure for sample in samples] == [None] * 8
     assert sorted(server.attempts.values()) == [1] * 6 + [2] * 2
     assert server.answered == 8

@@ -19,6 +19,7 @@ from pipeline.synthesis import synthesize
 from pipeline.synthesis.config import LanguageModelConfig
 from pipeline.synthesis.language_model import generate
 from pipeline.synthesis.language_model.prompts import SAMPLE_DOMAINS
+from tests import ROOT
 from tests.curation.recipe_files import hashes
 from tests.settings import language_model_settings
 from tests.synthesis.language_model.conftest import Context
@@ -138,6 +139,7 @@ def test_a_stop_keeps_the_replies(tmp_path: Path, context_of: Context) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform != "linux", reason="kills a process")
 def test_killed_and_run_again_gives_the_same_bytes_and_pays_once(tmp_path: Path) -> None:
     prompts = write_prompts(tmp_path / "prompts")
@@ -153,7 +155,7 @@ def test_killed_and_run_again_gives_the_same_bytes_and_pays_once(tmp_path: Path)
     )
 
     def start(server: ChatServer, name: str) -> "subprocess.Popen[bytes]":
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path])}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
         command = [sys.executable, str(script), server.url, str(prompts), str(tmp_path / name)]
         return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
