@@ -112,7 +112,7 @@ class CurateConfig:
         }
 
     def load(self) -> "list[Recipe]":
-        """The recipes, checked.
+        """Reads and checks the recipes that these settings name.
 
         Raises:
             RecipeError: for a recipe that cannot be used.

@@ -101,7 +101,7 @@ class MergeConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseConfig:
-    """One phase of pretraining."""
+    """One phase of pretraining: its model, tokens, mixture, learning rate, and how its ranks train."""
 
     model: ModelConfig
     """Shape of the model; it must be that of the checkpoint continued from."""

@@ -34,7 +34,7 @@ class TokenizerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizeConfig:
-    """Documents to token shards."""
+    """Which data domains become token shards, which documents are held out, and how the work is divided."""
 
     vocab_size: PositiveInt
     """Ids of the tokenizer, checked against it. Up to 65,535 tokens are stored in 16 bits, else in 32."""

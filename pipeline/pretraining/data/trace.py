@@ -26,6 +26,7 @@ class Occurrence:
     position: int
     """Place in the sequence where the span begins, in tokens from 0."""
     domain: str
+    """Data domain of the mixture that the document belongs to."""
     source: str
     """Name of the dataset that the document came from."""
     document: str

@@ -50,8 +50,9 @@ class Length(Step):
     implementation: ClassVar[str] = "basic:length_filter"
     step: Literal["length"]
     minimum_characters: NonNegativeInt = 1
+    """Fewest characters of a document that stays."""
     maximum_characters: PositiveInt | None = None
-    """null sets no upper bound."""
+    """Most characters of a document that stays; null sets no upper bound."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,9 @@ class CodeRules(Step):
     data_suffixes: tuple[str, ...] = (".json", ".yaml", ".yml")
     """Endings of the names of data files, whose length must lie between the next two bounds."""
     minimum_data_characters: NonNegativeInt = 50
+    """Fewest characters of a data file that stays."""
     maximum_data_characters: NonNegativeInt = 5_000
+    """Most characters of a data file that stays."""
     page_suffixes: tuple[str, ...] = (".html", ".htm", ".xhtml")
     """Endings of the names of HTML pages, which must show a reader enough text."""
     minimum_visible_share: float = 0.20
@@ -109,9 +112,13 @@ class GopherQuality(PerLanguage):
     implementation: ClassVar[str] = "gopher_quality:gopher_quality_filter"
     step: Literal["gopher_quality"]
     minimum_words: NonNegativeInt = 50
+    """Fewest words of a document that stays, symbols not counted."""
     maximum_words: NonNegativeInt = 100_000
+    """Most words of a document that stays, symbols not counted."""
     minimum_mean_word_length: int = 3
+    """Least mean number of characters in a word."""
     maximum_mean_word_length: int = 10
+    """Greatest mean number of characters in a word."""
     maximum_symbols_per_word: float = 0.1
     """Most `#`, and most ellipses, per word."""
     maximum_bullet_lines: float = 0.9
@@ -140,6 +147,7 @@ class C4(Step):
     minimum_sentences: NonNegativeInt = 5
     """Least number of sentences in the lines that are left."""
     minimum_words_per_line: NonNegativeInt = 3
+    """Lines with fewer words than this are removed."""
     maximum_word_length: PositiveInt = 1_000
     """Lines with a longer word, in characters, are removed."""
     curly_bracket: bool = True
