@@ -123,12 +123,12 @@ def test_settings_of_a_language_model_are_held_to_their_limits(changes: dict[str
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kind": "slurm"}, "needs a partition, set launcher.partition to one that sinfo lists"),
-        ({"kind": "slurm", "partition": "any"}, "kind=slurm needs time, set launcher.time"),
-        ({"kind": "ray", "cpus_per_task": 1}, "kind=ray needs memory_gb_per_cpu, set launcher.memory_gb_per_cpu"),
+        ({"kind": "slurm"}, "needs a partition, set executor.partition to one that sinfo lists"),
+        ({"kind": "slurm", "partition": "any"}, "kind=slurm needs time, set executor.time"),
+        ({"kind": "ray", "cpus_per_task": 1}, "kind=ray needs memory_gb_per_cpu, set executor.memory_gb_per_cpu"),
         ({"kind": "ray", "cpus_per_task": -1}, "cpus_per_task=-1: set 0 or more"),
     ],
 )
 def test_a_cluster_needs_to_know_what_a_job_takes(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
-        build(ExecutorConfig, settings, "launcher")
+        build(ExecutorConfig, settings, "executor")

@@ -58,7 +58,7 @@ def test_workers_do_not_finish_their_task_when_their_pool_is_killed(tmp_path: Pa
     while not (tmp_path / "begun").exists():
         assert process.poll() is None
         time.sleep(0.05)
-    assert len(running(f"ORPHANS_OF={tmp_path}")) > 1
+    assert len(running(f"CHILDREN_OF={tmp_path}")) > 1
     process.kill()
     assert process.wait() == -signal.SIGKILL
     assert not survivors(f"CHILDREN_OF={tmp_path}")
