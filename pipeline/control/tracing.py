@@ -12,7 +12,7 @@ from pipeline.core.files import read_json
 from pipeline.pretraining.config import PhaseConfig
 from pipeline.pretraining.data.stream import TokenStream
 from pipeline.pretraining.data.trace import Occurrence, Trace
-from pipeline.tokenization.documents import DOCUMENT_ID
+from pipeline.tokenization.document_ids import DOCUMENT_ID
 
 HEADER = ("phase", "step", "row", "position", "domain", "source", "document", "tokens", "epoch", "skipped")
 """Columns. `skipped` says whether the step was skipped as harmful, so that the weights have nothing of it."""

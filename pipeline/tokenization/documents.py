@@ -1,7 +1,5 @@
-"""The documents that tokenization reads: which artifacts and files hold them, their ids, and hashes of these ids."""
+"""The documents that tokenization reads, and which artifacts and files hold them."""
 
-import hashlib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -10,9 +8,8 @@ from datatrove.data import Document
 from pipeline.core.artifact import Artifact
 from pipeline.core.documents import read_documents
 from pipeline.core.errors import DataError
+from pipeline.tokenization.document_ids import DOCUMENT_ID
 
-DOCUMENT_ID = re.compile("[0-9a-f]{64}")
-"""A document's id: SHA-256 of its content in hexadecimal, so that a document has the same one wherever it is stored."""
 DOCUMENT_ROLES = ("corpus", "synthetic")
 """Roles of a stage's inputs whose artifacts hold documents."""
 
@@ -46,12 +43,3 @@ def read_identified(path: Path) -> Iterator[Document]:
         if not isinstance(document.id, str) or not DOCUMENT_ID.fullmatch(document.id):
             raise DataError(f"{path}:{number}: id {str(document.id)[:80]!r} is no SHA-256 of a document's content")
         yield document
-
-
-def keyed_hash64(purpose: str, text: str) -> int:
-    """The 64-bit BLAKE2b hash of a text, keyed by a purpose of up to 16 bytes.
-
-    Hashes for different purposes are independent: which documents are held out says nothing about their order.
-    """
-    digest = hashlib.blake2b(text.encode(), digest_size=8, person=purpose.encode())
-    return int.from_bytes(digest.digest(), "big")

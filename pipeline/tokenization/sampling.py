@@ -6,7 +6,7 @@ from pathlib import Path
 
 from datatrove.data import Document
 
-from pipeline.tokenization.documents import keyed_hash64
+from pipeline.tokenization.document_ids import keyed_hash64
 
 
 def sample_documents(documents: Iterable[Document], byte_limit: int, seed: int) -> Iterator[str]:

@@ -14,7 +14,7 @@ from datatrove.utils.batching import batched
 from tokenizers import Tokenizer
 
 from pipeline.core.files import read_json, sync, write_json
-from pipeline.tokenization.documents import keyed_hash64
+from pipeline.tokenization.document_ids import keyed_hash64
 from pipeline.tokenization.shards import END_TYPE, SOURCE_TYPE, TOKEN_TYPES
 
 DESCRIPTION = "piece.json"

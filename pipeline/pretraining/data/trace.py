@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy
 
 from pipeline.pretraining.data.stream import TokenStream
-from pipeline.tokenization.documents import DOCUMENT_ID, keyed_hash64
+from pipeline.tokenization.document_ids import DOCUMENT_ID, keyed_hash64
 from pipeline.tokenization.shards import TokenShard, documents_of, read_index
 
 
