@@ -91,7 +91,7 @@ class Schedule:
 
 
 def schedule_of(phase: PhaseConfig, tokens_before: int, rate_before: float | None) -> Schedule:
-    """The schedule of a phase.
+    """The learning-rate schedule of a phase, which may continue the rate of the phase before.
 
     Args:
         phase: its settings.
