@@ -36,9 +36,11 @@ def stop_at_rename(chosen: Callable[[Path], bool], marker: Path, after: bool = F
 
 def kill_when_stopped(process: "subprocess.Popen[bytes]", marker: Path) -> None:
     """Waits until a process has stopped, then kills it, and asserts that the kill is what ended it."""
-    while not marker.exists():
-        assert process.poll() is None, f"ended with {process.returncode} before it was to be killed"
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
+    try:
+        while not marker.exists():
+            assert process.poll() is None, f"ended with {process.returncode} before it was to be killed"
+            time.sleep(0.01)
+    finally:
+        process.kill()
     assert process.wait() == -signal.SIGKILL
     marker.unlink()
