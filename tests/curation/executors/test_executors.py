@@ -2,12 +2,15 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.core.errors import ConfigError
 from pipeline.curation.config import ExecutorConfig
 from pipeline.curation.executors.run_tasks import EXECUTORS
+
+JOB: dict[str, Any] = {"time": "1:00:00", "cpus_per_task": 1, "memory_gb_per_cpu": 4, "tasks_per_job": 1}
 
 
 def refused(config: ExecutorConfig, folder: Path) -> str:
@@ -19,14 +22,14 @@ def refused(config: ExecutorConfig, folder: Path) -> str:
 def test_slurm_has_no_folder_with_a_space(tmp_path: Path) -> None:
     """datatrove writes paths into its scripts without quotes."""
     folder = tmp_path / "my runs"
-    said = refused(ExecutorConfig(kind="slurm", partition="any"), folder)
+    said = refused(ExecutorConfig(kind="slurm", partition="any", **JOB), folder)
     assert said == f"executor=slurm: {folder} has a space in its name, set root to a folder without one"
     assert not folder.exists()
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
 def test_ray_has_to_be_installed(tmp_path: Path) -> None:
-    assert "pip install 'fivephase[ray]'" in refused(ExecutorConfig(kind="ray"), tmp_path)
+    assert "pip install 'fivephase[ray]'" in refused(ExecutorConfig(kind="ray", **JOB), tmp_path)
 
 
 def test_slurm_needs_a_partition() -> None:

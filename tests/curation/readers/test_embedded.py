@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.curation.readers.embedded import mathematics, web_pages
+from pipeline.curation.readers.embedded import mathematics, render_pages, web_pages
 from pipeline.environments import split_of
 from tests.curation.readers.embedded_sources import embedded_source
 
@@ -50,6 +50,18 @@ def test_pages_hold_no_address_and_no_folder_of_this_machine() -> None:
         assert "0x7" not in page.text
         assert sysconfig.get_path("stdlib") not in page.text
         assert str(Path.home()) + "/" not in page.text
+
+
+def test_a_page_has_no_folder_with_a_space_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "my environment"
+    folder.mkdir()
+    code = f"def search(places=[{str(folder / 'lib')!r}]):\n    {'Look for it. ' * 30!r}\n"
+    (folder / "module_of_a_test.py").write_text(code)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(render_pages, "FOLDERS", [str(folder)])
+    ((_, page),) = render_pages.pages("module_of_a_test")
+    assert "/lib" in page
+    assert "environment" not in page
 
 
 def test_sets_print_alike_whatever_the_hash_seed() -> None:

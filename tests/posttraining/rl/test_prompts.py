@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from pipeline.core.config import build
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.posttraining.rl.config import RlConfig
 from pipeline.posttraining.rl.prompts import interleave_environments, training_problems
 from tests.curation.recipe_files import write_lines
 from tests.posttraining.tiny import PROBLEMS, TRAINING
+from tests.settings import stage_config
 
 
 def config(**changes: object) -> RlConfig:
-    base = {**TRAINING, "domain_weights": {"math": 1}, "prompts": 32, "problems": PROBLEMS}
-    return build(RlConfig, {**base, **changes}, "stages.rl.config")
+    base = {**TRAINING, "domain_weights": {"math": 1}, "prompts": 32, "prompts_per_step": 64, "problems": PROBLEMS}
+    return stage_config("rl_math", **{**base, "max_prompt_length": 2048, **changes})
 
 
 def test_every_stretch_of_prompts_holds_the_whole_mixture() -> None:

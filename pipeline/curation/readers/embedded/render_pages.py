@@ -76,7 +76,8 @@ def pages(name: str) -> Iterator[tuple[str, str]]:
             continue
         html = ADDRESS.sub("", renderer.page(f"{name}.{title}", body))
         for folder in FOLDERS:
-            html = html.replace(folder, "")
+            # In signatures pydoc writes a space as an entity.
+            html = html.replace(folder, "").replace(folder.replace(" ", "&nbsp;"), "")
         if len(html) <= MAXIMUM_PAGE:
             yield f"{name}.{title}", html
 
