@@ -55,11 +55,12 @@ def test_pages_hold_no_address_and_no_folder_of_this_machine() -> None:
 def test_a_page_has_no_folder_with_a_space_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "my environment"
     folder.mkdir()
-    code = f"def search(places=[{str(folder / 'lib')!r}]):\n    {'Look for it. ' * 30!r}\n"
+    places = [str(folder / "lib")]
+    code = f"class Search:\n    {'Look for it. ' * 30!r}\n    def __init__(self, places={places}):\n        pass\n"
     (folder / "module_of_a_test.py").write_text(code)
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setattr(render_pages, "FOLDERS", [str(folder)])
-    ((_, page),) = render_pages.pages("module_of_a_test")
+    _, page = next(render_pages.pages("module_of_a_test"))
     assert "/lib" in page
     assert "environment" not in page
 
