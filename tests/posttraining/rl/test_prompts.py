@@ -44,7 +44,8 @@ def test_prompts_of_a_benchmark_are_left_out_and_replaced(
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     before = [problem.prompt for problem in training_problems(config(), 0, tokenizer)]
     path = tmp_path / "benchmark.jsonl"
-    setting = {"benchmarks": [{"name": "planted", "path": str(path), "text_keys": ["text"]}]}
+    benchmark = {"name": "planted", "path": str(path), "text_keys": ["text"]}
+    setting = {"benchmarks": [benchmark], "n_grams": 8, "minimum_coverage": 0.5}
     write_lines(path, [before[0].lower()])
     after = [problem.prompt for problem in training_problems(config(decontamination=setting), 0, tokenizer)]
     kept = [prompt for prompt in before if prompt != before[0]]
