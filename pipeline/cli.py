@@ -1,4 +1,4 @@
-"""The command line: `fivephase run | stage | plan | status | report | trace [Hydra overrides]`."""
+"""The command line: `fivephase run | stage | remake | plan | status | report | trace [Hydra overrides]`."""
 
 import argparse
 import sys
@@ -11,16 +11,17 @@ from pipeline.control.compose import as_yaml, compose, typed
 from pipeline.control.local_launcher import launch
 from pipeline.control.planning import plan_table, with_token_budget
 from pipeline.control.report import details, stage_line, summary
-from pipeline.control.run import FrozenStage, check_upstream, freeze, next_attempt, prepare, select
+from pipeline.control.run import FrozenStage, check_upstream, freeze, next_attempt, prepare, select, set_aside
 from pipeline.control.tracing import trace_table
 from pipeline.core.artifact import git_revision, read_manifest
 from pipeline.core.config import RunConfig
-from pipeline.core.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR, UserError, as_user_error
+from pipeline.core.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR, ArtifactError, UserError, as_user_error
 from pipeline.core.files import read_json
 
 COMMANDS = {
     "run": "run all stages, or those between from=STAGE and to=STAGE; what is done is skipped",
     "stage": "run one stage: fivephase stage phase3 [overrides]",
+    "remake": "set a stage's folder aside, damaged or not, and make it anew: fivephase remake phase3 [overrides]",
     "plan": "print stages, tokens, steps and learning rates without running",
     "status": "the summary table, at any time",
     "report": "the summary table with every metric of every stage",
@@ -66,8 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
-        if name == "stage":
+        if name in ("stage", "remake"):
             command.add_argument("stage", help="name of the stage")
+        if name == "remake":
+            command.add_argument("--set-aside", action="store_true", help="only that, e.g. to submit it to a cluster")
         command.add_argument("overrides", nargs="*", help="Hydra overrides, e.g. scale=smoke run=first seed=1")
         command.add_argument(
             "--config-dir",
@@ -91,13 +94,15 @@ def _dispatch(options: argparse.Namespace) -> int:
         return EXIT_DONE
     config = typed(composed)
     stages = freeze(config)
-    if options.command in ("run", "stage", "plan"):
+    if options.command in ("run", "stage", "remake", "plan"):
         stages = with_token_budget(stages)
     match options.command:
         case "run":
             return _run(config, stages, select(stages, config.first, config.last))
         case "stage":
             return _run(config, stages, select(stages, options.stage, options.stage))
+        case "remake":
+            return _remake(config, stages, options)
         case "plan":
             return _plan(config, stages, select(stages, config.first, config.last), options)
         case "status":
@@ -131,12 +136,23 @@ def _run(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStag
         if code != EXIT_DONE:
             return _failed(directory, attempt, code)
         manifest = read_manifest(directory)
-        assert manifest is not None
+        if manifest is None or manifest.fingerprint != stage.fingerprint:
+            raise ArtifactError(f"{directory}: moved or replaced while {stage.stage} ran; run again")
         print(stage_line(manifest), flush=True)
     if not made:
         print(f"nothing to do: all {len(selected)} stages are done with this configuration")
     print(f"\n{summary(stages, config.root)}")
     return EXIT_DONE
+
+
+def _remake(config: RunConfig, stages: list[FrozenStage], options: argparse.Namespace) -> int:
+    """Sets the folder of one stage aside and runs the stage; what reads it is checked when it is next needed."""
+    selected = select(stages, options.stage, options.stage)
+    check_upstream(stages, selected, config.root)
+    place = set_aside(selected[0], config.root)
+    if place is not None:
+        print(f"{selected[0].directory(config.root)} is now {place}", flush=True)
+    return EXIT_DONE if options.set_aside else _run(config, stages, selected)
 
 
 def _failed(directory: Path, attempt: int, code: int) -> int:

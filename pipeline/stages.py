@@ -21,6 +21,8 @@ class StageType:
     """`module:function` that takes a `StageContext` and returns a `StageResult`."""
     report: str | None = None
     """`module:function` that takes a finished stage's folder and returns lines for `fivephase report`."""
+    keeps_outputs: bool = False
+    """Whether an attempt goes on with the outputs of the one before; otherwise it begins with an empty folder."""
     version: int = 1
     """To be raised when the same settings would give another result: stages of this kind are then made anew."""
 
@@ -30,6 +32,7 @@ STAGE_TYPES = {
         "pipeline.curation.config:CurateConfig",
         "pipeline.curation.curate:run",
         report="pipeline.curation.audit.funnel:report_lines",
+        keeps_outputs=True,
         version=3,
     ),
     "synthesize": StageType(

@@ -6,23 +6,39 @@ rank.
 """
 
 import datetime
-import fcntl
 import os
 import resource
+import shutil
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from pipeline.control.run import FROZEN, FrozenStage, is_done, next_attempt
-from pipeline.core.artifact import Manifest, finish_publishing, load, provenance, publish
+from pipeline.control.run import FrozenStage, is_done, is_done_or_publishing, next_attempt, read_frozen
+from pipeline.core.artifact import (
+    PARTIAL,
+    STATE,
+    Artifact,
+    Manifest,
+    finish_publishing,
+    load,
+    provenance,
+    publish,
+    remedy,
+    remove_temporaries,
+)
 from pipeline.core.config import TrackingConfig, build
-from pipeline.core.context import ATTEMPT_VARIABLE, PARENT_PIPE_VARIABLE, StageContext, StageResult, StopFlag
+from pipeline.core.context import (
+    ATTEMPT_VARIABLE,
+    FINGERPRINT_VARIABLE,
+    PARENT_PIPE_VARIABLE,
+    StageContext,
+    StageResult,
+    StopFlag,
+)
 from pipeline.core.errors import (
     EXIT_DONE,
     EXIT_REQUEUE,
@@ -33,6 +49,8 @@ from pipeline.core.errors import (
     as_user_error,
 )
 from pipeline.core.files import read_json, write_json
+from pipeline.core.installation import code_hash
+from pipeline.core.lock import StageLock, stage_lock
 from pipeline.core.progress import Progress
 from pipeline.core.tracking import Tracker
 from pipeline.stages import load_symbol, stage_type
@@ -89,26 +107,94 @@ def _run_unless_finished(directory: Path, attempt: Path, stop: StopFlag) -> None
     Rank 0 alone writes the manifest, so it alone holds the lock, and it first completes a publishing that a kill
     interrupted. The other ranks only look whether the stage is finished.
     """
-    if not (directory / FROZEN).exists():
-        raise ConfigError(f"{directory / FROZEN}: missing; `fivephase run` or `fivephase plan --freeze` writes it")
-    frozen = FrozenStage(**read_json(directory / FROZEN))
+    frozen = read_frozen(directory)
+    _check_launched(frozen, directory)
     rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    if rank == 0:
-        with _stage_lock(directory):
-            finish_publishing(directory)
-            if not is_done(frozen, directory.parent.parent):
-                _run_stage(frozen, directory, attempt, stop, rank, world_size)
-    elif not is_done(frozen, directory.parent.parent):
-        _run_stage(frozen, directory, attempt, stop, rank, world_size)
+    if rank != 0:
+        if not is_done_or_publishing(frozen, directory):
+            _run_stage(frozen, directory, attempt, stop, rank, world_size, None)
+        return
+    with stage_lock(directory, [each["stage"] for each in frozen.inputs.values()]) as lock:
+        finish_publishing(directory)
+        if not is_done(frozen, directory):
+            _empty_outputs(frozen, directory)
+            _run_stage(frozen, directory, attempt, stop, rank, world_size, lock)
 
 
-def _run_stage(frozen: FrozenStage, directory: Path, attempt: Path, stop: StopFlag, rank: int, world_size: int) -> None:
+def _check_launched(frozen: FrozenStage, directory: Path) -> None:
+    """Makes sure that the stage is the one that was launched, and of the kind that this code has; notes other code.
+
+    Raises:
+        ConfigError: if the stage was frozen anew between launch and start, or by a code with another version of it.
+    """
+    launched = os.environ.get(FINGERPRINT_VARIABLE, frozen.fingerprint)
+    if launched != frozen.fingerprint:
+        raise ConfigError(
+            f"{directory}: frozen with another configuration since this was launched (fingerprint "
+            f"{frozen.fingerprint[:8]}, launched {launched[:8]}); launch it again, or take another name with run="
+        )
+    version = stage_type(frozen.kind, frozen.stage).version
+    if frozen.version not in (None, version):
+        raise ConfigError(
+            f"{directory}: frozen for version {frozen.version} of {frozen.kind}, this code has version {version}; "
+            "launch it again, or with the code that froze it"
+        )
+    if frozen.code not in (None, code_hash()):
+        print(f"{directory.name}: the code changed since this stage was frozen (same version of it)", file=sys.stderr)
+
+
+def _empty_outputs(frozen: FrozenStage, directory: Path) -> None:
+    """Removes what an attempt before this one left in `partial/`, except finished outputs that the stage keeps."""
+    if stage_type(frozen.kind, frozen.stage).keeps_outputs:
+        remove_temporaries(directory / PARTIAL)
+    else:
+        shutil.rmtree(directory / PARTIAL, ignore_errors=True)
+
+
+def _check_inputs(directory: Path, inputs: dict[str, Artifact]) -> None:
+    """Remembers which files the stage reads, so that a later attempt continues with the same ones.
+
+    Raises:
+        ArtifactError: if an attempt before this one read others.
+    """
+    path = directory / STATE / "inputs.json"
+    contents = {role: artifact.manifest.content for role, artifact in inputs.items()}
+    if path.exists():
+        for role, content in read_json(path).items():
+            if contents.get(role) != content:
+                raise ArtifactError(
+                    f"{directory}: its unfinished state was made from other files of {inputs[role].directory.name} "
+                    f"than there are now; {remedy(directory)}"
+                )
+    else:
+        write_json(path, contents)
+
+
+def _run_stage(
+    frozen: FrozenStage,
+    directory: Path,
+    attempt: Path,
+    stop: StopFlag,
+    rank: int,
+    world_size: int,
+    lock: StageLock | None,
+) -> None:
     """Runs the function of the stage's kind in this rank and, on rank 0, publishes what it made.
 
     The kind names its function as a string; importing it here is what loads torch. All ranks check the sizes of the
-    inputs; hashing terabytes is left to rank 0. There is a manifest only after the function returned: a rank that
-    raises or is killed leaves `partial/` and `state/` for the next attempt. Rank 0 publishes as soon as its own call
-    returns, so a function whose other ranks write files must end with a collective.
+    inputs, and share the hashing: one that finds damage ends the stage before training begins. There is a manifest only
+    after the function returned: a rank that raises or is killed leaves `partial/` and `state/` for the next attempt.
+    Rank 0 publishes as soon as its own call returns, so a function whose other ranks write files must end with a
+    collective.
+
+    Args:
+        frozen: the stage.
+        directory: its folder.
+        attempt: folder of the attempt.
+        stop: the signals that came.
+        rank: of this process.
+        world_size: number of ranks.
+        lock: held by rank 0 alone, which publishes.
     """
     started, clock = _now(), time.monotonic()
     kind = stage_type(frozen.kind, frozen.stage)
@@ -117,13 +203,16 @@ def _run_stage(frozen: FrozenStage, directory: Path, attempt: Path, stop: StopFl
         role: load(
             directory.parent / each["stage"],
             each["fingerprint"],
-            # The other ranks wait for rank 0 at their first collective.
-            hashes=frozen.verify_hashes and rank == 0,
+            frozen.verify_hashes,
+            rank,
+            world_size,
         )
         for role, each in frozen.inputs.items()
     }
+    if rank == 0:
+        _check_inputs(directory, inputs)
     tracking = build(TrackingConfig, frozen.tracking, where="tracking") if rank == 0 else None
-    tracker = Tracker(tracking, frozen.run, frozen.stage, directory.parent, frozen.config)
+    tracker = Tracker(tracking, directory.parent.name, frozen.stage, directory.parent, frozen.config)
     context = StageContext(
         stage=frozen.stage,
         config=config,
@@ -142,13 +231,13 @@ def _run_stage(frozen: FrozenStage, directory: Path, attempt: Path, stop: StopFl
     except BaseException:
         tracker.fail()
         raise
-    if rank != 0:
+    if lock is None:
         return
     manifest = Manifest(
         stage=frozen.stage,
         kind=frozen.kind,
         fingerprint=frozen.fingerprint,
-        inputs=frozen.inputs,
+        inputs={role: {**each, "content": inputs[role].manifest.content} for role, each in frozen.inputs.items()},
         files={},
         metrics=result.metrics,
         measure=result.measure,
@@ -163,27 +252,12 @@ def _run_stage(frozen: FrozenStage, directory: Path, attempt: Path, stop: StopFl
         peak_memory_bytes=_peak_memory_bytes(),
         attempt=int(attempt.name),
         world_size=world_size,
+        code=code_hash(),
         **provenance(),
     )
+    lock.check()
     publish(directory, manifest)
     tracker.finish(result.metrics, directory / "manifest.json")
-
-
-@contextmanager
-def _stage_lock(directory: Path) -> Iterator[None]:
-    """Holds the lock of a stage's folder, which the system releases when the process ends, however it ends.
-
-    Raises:
-        ArtifactError: if another process works on the stage.
-    """
-    with (directory / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ArtifactError(
-                f"{directory}: another process works on this stage; wait for it, or stop it first"
-            ) from None
-        yield
 
 
 def _end_with_launcher() -> None:

@@ -13,9 +13,8 @@ from typing import Any
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.control.run import FROZEN, FrozenStage
+from pipeline.control.run import FrozenStage, write_frozen
 from pipeline.core.artifact import PARTIAL, Manifest, publish
-from pipeline.core.files import write_json
 from pipeline.tokenization.tokenizer import tokenizer_fingerprint
 from tests.settings import model_shape
 from tests.shards import END_OF_TEXT, write_shards
@@ -48,11 +47,11 @@ def write_tokenizer(directory: Path) -> None:
     ).save_pretrained(directory / "tokenizer")
 
 
-def write_counting_tokens(directory: Path) -> None:
-    """Documents that count upwards from different numbers: quickly learnt. In ids of `write_tokenizer`."""
+def write_counting_tokens(directory: Path, step: int = 1) -> None:
+    """Documents that count upwards in steps from different numbers: quickly learnt. In ids of `write_tokenizer`."""
     documents = {
-        domain: [[3 + (start + step * at) % 60 for at in range(50)] for start in range(60)]
-        for domain, step in (("code", 1), ("math", 2))
+        domain: [[3 + (start + each * at) % 60 for at in range(50)] for start in range(60)]
+        for domain, each in (("code", step), ("math", 2 * step))
     }
     with tempfile.TemporaryDirectory() as folder:
         write_tokenizer(Path(folder))
@@ -89,8 +88,17 @@ def phase_settings(**changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def freeze(run: Path, stage: str, kind: str, config: dict[str, Any], inputs: dict[str, str]) -> Path:
-    """Writes a frozen stage as the control plane would; upstream stages are `finished`."""
+def freeze(run: Path, stage: str, kind: str, config: dict[str, Any], inputs: dict[str, str], **changes: Any) -> Path:
+    """Writes a frozen stage as the control plane would; upstream stages are `finished`.
+
+    Args:
+        run: folder of the run.
+        stage: name of the stage.
+        kind: what kind of stage it is.
+        config: its settings.
+        inputs: role to stage.
+        changes: other fields of `FrozenStage`.
+    """
     frozen = FrozenStage(
         run=run.name,
         stage=stage,
@@ -103,7 +111,7 @@ def freeze(run: Path, stage: str, kind: str, config: dict[str, Any], inputs: dic
         tracking={"mode": "off"},
         resources={},
     )
-    write_json(run / stage / FROZEN, dataclasses.asdict(frozen))
+    write_frozen(run / stage, dataclasses.replace(frozen, **changes))
     return run / stage
 
 

@@ -1,13 +1,31 @@
 """A worker process: what ends it, and how it says so."""
 
+import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.core.errors import EXIT_USER_ERROR
-from pipeline.core.files import read_json
-from tests.runs import PHASE_INPUTS, freeze, outcome, phase_settings, start_worker, wait_until, write_phase_inputs
+import pytest
+
+from pipeline.control.run import FROZEN
+from pipeline.core.artifact import MANIFEST, PARTIAL, PUBLISHING, load
+from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR
+from pipeline.core.files import read_json, write_json
+from pipeline.core.installation import code_hash
+from tests.runs import (
+    PHASE_INPUTS,
+    finished,
+    freeze,
+    outcome,
+    phase_settings,
+    start_worker,
+    wait_until,
+    write_counting_tokens,
+    write_phase_inputs,
+)
 
 
 def stage_of(tmp_path: Path) -> Path:
@@ -39,10 +57,88 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
         first.send_signal(signal.SIGSTOP)
         code, said = outcome(stage)
         assert code == EXIT_USER_ERROR
-        assert "another process works on this stage" in said
+        assert f"process {first.pid} on {socket.gethostname()} works on this stage" in said
     finally:
         first.kill()
         first.communicate()
+
+
+def test_a_stage_frozen_anew_since_the_launch_is_refused(tmp_path: Path) -> None:
+    """Another run with other settings, between the launch of this one and its start, has the folder now."""
+    stage = stage_of(tmp_path)
+    worker = start_worker(stage, FIVEPHASE_FINGERPRINT="0" * 64)
+    said = worker.communicate(timeout=300)[1].decode()
+    assert worker.returncode == EXIT_USER_ERROR
+    assert "frozen with another configuration since this was launched" in said.splitlines()[-1]
+
+
+def test_an_edited_configuration_is_refused(tmp_path: Path) -> None:
+    stage = stage_of(tmp_path)
+    frozen = read_json(stage / FROZEN)
+    frozen["config"]["context"] = 8
+    write_json(stage / FROZEN, frozen)
+    code, said = outcome(stage)
+    assert code == EXIT_USER_ERROR
+    assert "config.json: edited since it was frozen; run `fivephase plan --freeze`" in said.splitlines()[-1]
+
+
+def test_changed_code_is_noticed(tmp_path: Path) -> None:
+    """Of the same version it is noted, of another one it is refused."""
+    run = tmp_path / "run"
+    write_phase_inputs(run)
+    settings = phase_settings(tokens=8 * 16)
+    same = freeze(run, "phase1", "pretrain", settings, PHASE_INPUTS, version=1, code="0" * 64)
+    code, said = outcome(same)
+    assert code == EXIT_DONE
+    assert "phase1: the code changed since this stage was frozen" in said
+    assert load(same).manifest.code == code_hash()
+    other = freeze(run, "phase2", "pretrain", settings, PHASE_INPUTS, version=99)
+    code, said = outcome(other)
+    assert code == EXIT_USER_ERROR
+    assert "frozen for version 99 of pretrain, this code has version" in said.splitlines()[-1]
+
+
+def test_inputs_replaced_between_two_attempts_are_refused(tmp_path: Path) -> None:
+    """Shards and their manifest, both of another making: all hashes are right."""
+    stage = stage_of(tmp_path)
+    worker = start_worker(stage)
+    wait_until(lambda: (stage / "state" / "steps" / "10").exists(), worker)
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.communicate()
+    tokens = stage.parent / "tokens"
+    shutil.rmtree(tokens)
+    finished(stage.parent, "tokens", lambda partial: write_counting_tokens(partial, step=5))
+    code, said = outcome(stage)
+    assert code == EXIT_USER_ERROR
+    assert "its unfinished state was made from other files of tokens" in said.splitlines()[-1]
+
+
+def test_what_a_killed_attempt_put_out_is_not_published(tmp_path: Path) -> None:
+    stage = stage_of(tmp_path)
+    left = [stage / PARTIAL / "training_state" / ".progress.json.17", stage / PARTIAL / "merge.json"]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{")
+    code, said = outcome(stage)
+    assert code == EXIT_DONE, said
+    assert {name.split("/")[0] for name in load(stage).manifest.files} == {"checkpoint", "training_state"}
+    assert not any("progress.json.17" in name for name in load(stage).manifest.files)
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_two_ranks_complete_a_publishing_that_was_killed(tmp_path: Path, renamed: bool) -> None:
+    """In a run that may have been renamed meanwhile. The second rank must not wait for the first to train."""
+    stage = stage_of(tmp_path)
+    assert outcome(stage)[0] == EXIT_DONE
+    whole = load(stage).manifest
+    (stage / MANIFEST).rename(stage / PUBLISHING)
+    (stage / PARTIAL).mkdir()
+    (stage / "training_state").rename(stage / PARTIAL / "training_state")
+    if renamed:
+        stage = stage.parent.rename(tmp_path / "renamed") / stage.name
+    ranks = [start_worker(stage, RANK=str(rank), WORLD_SIZE="2", FIVEPHASE_ATTEMPT="2") for rank in (1, 0)]
+    assert [rank.wait(60) for rank in ranks] == [EXIT_DONE, EXIT_DONE]
+    assert load(stage).manifest == whole
 
 
 def test_a_folder_that_was_not_frozen_is_refused(tmp_path: Path) -> None:

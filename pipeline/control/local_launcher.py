@@ -12,7 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline.control.run import FrozenStage
-from pipeline.core.context import ATTEMPT_VARIABLE, PARENT_PIPE_VARIABLE
+from pipeline.core.context import ATTEMPT_VARIABLE, FINGERPRINT_VARIABLE, PARENT_PIPE_VARIABLE
 from pipeline.core.errors import ConfigError
 from pipeline.core.installation import python_path
 from pipeline.core.progress import read_progress
@@ -81,6 +81,7 @@ def _environment(stage: FrozenStage, ranks: int, attempt: int) -> dict[str, str]
         "OMP_NUM_THREADS": str(threads),
         "TOKENIZERS_PARALLELISM": os.environ.get("TOKENIZERS_PARALLELISM", "true"),
         ATTEMPT_VARIABLE: str(attempt),
+        FINGERPRINT_VARIABLE: stage.fingerprint,
         PARENT_PIPE_VARIABLE: "1",
     }
 

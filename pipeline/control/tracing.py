@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.control.run import FROZEN, FrozenStage
-from pipeline.core.artifact import MANIFEST, load, read_manifest
+from pipeline.control.run import FrozenStage, read_frozen
+from pipeline.core.artifact import MANIFEST, check_sizes, read_manifest
 from pipeline.core.config import build, nearest
 from pipeline.core.context import derive_seed
 from pipeline.core.errors import ConfigError
@@ -61,7 +61,7 @@ def _line(phase: str, seen: Occurrence, skipped: bool) -> str:
 
 def _finished_phases(run: Path) -> dict[str, Trace]:
     """The finished pretraining phases of a run, in the order in which they ran."""
-    frozen = [FrozenStage(**read_json(path.with_name(FROZEN))) for path in run.glob(f"*/{MANIFEST}")]
+    frozen = [read_frozen(path.parent) for path in run.glob(f"*/{MANIFEST}")]
     phases = [stage for stage in frozen if stage.kind == "pretrain"]
     if not phases:
         raise ConfigError(f"{run}: no finished phase of pretraining to trace, set run and root")
@@ -75,7 +75,7 @@ def _finished_phases(run: Path) -> dict[str, Trace]:
 def _trace(run: Path, stage: FrozenStage) -> Trace:
     phase = build(PhaseConfig, stage.config, f"stages.{stage.stage}.config")
     read = stage.inputs["tokens"]
-    tokens = load(run / read["stage"], read["fingerprint"], hashes=False).directory / "tokens"
+    tokens = check_sizes(run / read["stage"], read["fingerprint"]).directory / "tokens"
     seed = derive_seed(stage.seed, stage.stage, "data order")
     stream = TokenStream(tokens, phase.mixture, phase.context, seed)
     return Trace(tokens, stream, phase.context, phase.sequences_per_step, phase.steps)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pipeline
+from pipeline.core.config import fingerprint as fingerprint_of
 from pipeline.core.errors import ArtifactError
-from pipeline.core.files import files_below, read_json, sha256_of, sync, write_json
+from pipeline.core.files import files_below, hashes_of, read_json, sha256_of, sync, write_json, xxh3_of
 from pipeline.core.installation import CHECKOUT
 
 MANIFEST = "manifest.json"
@@ -25,6 +26,8 @@ STATE = "state"
 """Folder of a stage with what an interrupted attempt continues from."""
 PUBLISHING = "publishing.json"
 """The complete manifest under another name, while outputs are moved into place."""
+TERABYTES = ("documents", "tokens")
+"""Folders of outputs that grow with the training data. All others, such as checkpoints, are hashed whenever read."""
 RECORDED_PACKAGES = (
     "torch", "deepspeed", "transformers", "trl", "accelerate", "datasets", "datatrove", "tokenizers",
     "hydra-core", "wandb", "numpy",
@@ -42,9 +45,9 @@ class Manifest:
     fingerprint: str
     """Hash of the resolved configuration, the fingerprints of the inputs and the kind's version."""
     inputs: dict[str, dict[str, str]]
-    """Role to `{"stage", "fingerprint"}` of the artifact read."""
+    """Role to `{"stage", "fingerprint", "content"}` of the artifact read; `content` is its manifest's."""
     files: dict[str, dict[str, Any]]
-    """Path in the stage's folder to `{"size", "sha256"}`."""
+    """Path in the stage's folder to `{"size", "sha256", "xxh3"}`."""
     metrics: dict[str, float] = field(default_factory=dict)
     measure: str = ""
     """What `before` and `after` measure, for the summary table."""
@@ -64,8 +67,15 @@ class Manifest:
     attempt: int = 1
     world_size: int = 1
     git_revision: str | None = None
+    code: str | None = None
+    """Hash of this package's sources (`pipeline.core.installation.code_hash`)."""
     packages: dict[str, str] = field(default_factory=dict)
     host: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def content(self) -> str:
+        """A hash of the names and SHA-256 of all files: equal for two artifacts of equal bytes, whenever made."""
+        return fingerprint_of({name: each["sha256"] for name, each in self.files.items()})
 
 
 @dataclass(frozen=True)
@@ -111,23 +121,59 @@ def read_manifest(directory: Path) -> Manifest | None:
     if not path.exists():
         return None
     try:
-        return Manifest(**read_json(path))
-    except (ValueError, TypeError) as error:
-        raise ArtifactError(f"{path}: not a manifest ({error}); delete it to make the stage again") from None
+        manifest = Manifest(**read_json(path))
+        for each in manifest.files.values():
+            _ = each["size"], each["sha256"]
+        return manifest
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ArtifactError(f"{path}: not a manifest ({error}); {remedy(directory)}") from None
 
 
-def load(directory: Path, fingerprint: str | None = None, hashes: bool = True) -> Artifact:
-    """Opens a finished stage's folder and checks its files against the manifest.
+def remedy(directory: Path) -> str:
+    """What a message tells the user to do about a stage whose folder is damaged."""
+    return f"`fivephase remake {directory.name}` sets it aside and makes it anew"
+
+
+def load(
+    directory: Path, fingerprint: str | None = None, hashes: bool = True, rank: int = 0, world_size: int = 1
+) -> Artifact:
+    """Opens a finished stage's folder and checks it against the manifest: all its files are there, and no others.
 
     Args:
         directory: the stage's folder.
         fingerprint: the configuration that it must have been made with; None takes any.
-        hashes: compare the SHA-256 of every file, which reads all of them; otherwise only their sizes.
+        hashes: compare the hash of every file, which reads all of them; otherwise of documents and tokens, which can be
+            terabytes, only the sizes.
+        rank: of the ranks that share the hashing; this one hashes every `world_size`-th file.
+        world_size: number of these ranks.
 
     Raises:
-        ArtifactError: if the stage is not finished or was made with another configuration, or if a file is missing, cut
-            short or changed.
+        ArtifactError: if the stage is not finished or was made with another configuration, if a file is missing, cut
+            short or changed, or if there is a file that was not published.
     """
+    manifest = _checked(directory, fingerprint)
+    names = [name for name in manifest.files if hashes or name.split("/")[0] not in TERABYTES]
+    for name in names[rank::world_size]:
+        expected = manifest.files[name]
+        # Manifests of earlier versions have SHA-256 alone.
+        found = xxh3_of(directory / name) if "xxh3" in expected else sha256_of(directory / name)
+        if found != expected.get("xxh3", expected["sha256"]):
+            raise ArtifactError(
+                f"{directory / name}: its content changed since it was made (hash differs); {remedy(directory)}"
+            )
+    return Artifact(directory, manifest)
+
+
+def check_sizes(directory: Path, fingerprint: str | None = None) -> Artifact:
+    """As `load`, but reads no file: content that changed without changing a size is not found.
+
+    Raises:
+        ArtifactError: as `load`.
+    """
+    return Artifact(directory, _checked(directory, fingerprint))
+
+
+def _checked(directory: Path, fingerprint: str | None) -> Manifest:
     manifest = read_manifest(directory)
     if manifest is None:
         raise ArtifactError(f"{directory}: not finished (no {MANIFEST}); run it with from={directory.name}")
@@ -136,38 +182,51 @@ def load(directory: Path, fingerprint: str | None = None, hashes: bool = True) -
             f"{directory}: made with another configuration (fingerprint {manifest.fingerprint[:8]}, "
             f"wanted {fingerprint[:8]}); run again with from={directory.name}"
         )
-    remedy = f"delete {directory / MANIFEST} and run again to make it anew"
     for name, expected in manifest.files.items():
         path = directory / name
         if not path.is_file():
-            raise ArtifactError(f"{path}: missing; {remedy}")
+            raise ArtifactError(f"{path}: missing; {remedy(directory)}")
         size = path.stat().st_size
         if size != expected["size"]:
-            raise ArtifactError(f"{path}: has {size} bytes, its manifest says {expected['size']}; {remedy}")
-        if hashes and sha256_of(path) != expected["sha256"]:
-            raise ArtifactError(f"{path}: its content changed since it was made (SHA-256 differs); {remedy}")
-    return Artifact(directory, manifest)
+            raise ArtifactError(f"{path}: has {size} bytes, its manifest says {expected['size']}; {remedy(directory)}")
+    # What reads a folder takes the files that it finds there.
+    for top in sorted({name.split("/")[0] for name in manifest.files if "/" in name}):
+        for path in files_below(directory / top):
+            if str(path.relative_to(directory)) not in manifest.files:
+                raise ArtifactError(
+                    f"{path}: not made by this stage (its manifest has no such file); move it elsewhere"
+                )
+    return manifest
 
 
 def publish(directory: Path, manifest: Manifest) -> Manifest:
     """Finishes a stage: moves its outputs from `partial/` into place, then writes the manifest. Rank 0 alone calls it.
 
     Hashes all outputs, writes the complete manifest under the name `publishing.json`, moves the outputs, and renames
-    the manifest. A process killed at any point in between leaves what `finish_publishing` completes.
+    the manifest. A process killed at any point in between leaves what `finish_publishing` completes. Files whose names
+    begin with a dot are what a kill left of a file half written: they are removed.
 
     Returns:
         The manifest with its field `files` filled in.
     """
     partial = directory / PARTIAL
     partial.mkdir(exist_ok=True)
+    remove_temporaries(partial)
     files: dict[str, dict[str, Any]] = {}
     for path in files_below(partial):
         sync(path)
-        files[str(path.relative_to(partial))] = {"size": path.stat().st_size, "sha256": sha256_of(path)}
+        files[str(path.relative_to(partial))] = {"size": path.stat().st_size, **hashes_of(path)}
     complete = dataclasses.replace(manifest, files=files)
     write_json(directory / PUBLISHING, dataclasses.asdict(complete))
     finish_publishing(directory)
     return complete
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Removes the files below a folder whose names begin with a dot: what a kill left of files half written."""
+    for path in files_below(folder):
+        if path.name.startswith("."):
+            path.unlink()
 
 
 def finish_publishing(directory: Path) -> None:
@@ -176,7 +235,11 @@ def finish_publishing(directory: Path) -> None:
         return
     partial = directory / PARTIAL
     for child in sorted(partial.iterdir()) if partial.exists() else []:
-        child.rename(directory / child.name)
+        place = directory / child.name
+        # Outputs of a manifest that somebody deleted: a folder cannot be renamed to one that has something in it.
+        if place.is_dir():
+            shutil.rmtree(place)
+        child.rename(place)
     sync(directory)
     (directory / PUBLISHING).rename(directory / MANIFEST)
     sync(directory)

@@ -17,6 +17,8 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 """What the launcher and a batch system before its time limit send to have a stage save and end."""
 ATTEMPT_VARIABLE = "FIVEPHASE_ATTEMPT"
 """Environment variable with the number of the attempt, which all ranks must agree on."""
+FINGERPRINT_VARIABLE = "FIVEPHASE_FINGERPRINT"
+"""Environment variable with the fingerprint of the stage that was launched, which its folder must still have."""
 PARENT_PIPE_VARIABLE = "FIVEPHASE_PARENT_PIPE"
 """Environment variable that is set if standard input is a pipe that closes when the launcher ends."""
 

@@ -30,6 +30,10 @@ class ArtifactError(UserError):
     """A stage's output that is missing, changed since it was made, or cut short."""
 
 
+class BusyError(ArtifactError):
+    """A stage's folder that another process works on or reads."""
+
+
 class CheckpointError(ArtifactError):
     """A checkpoint that is incomplete or belongs to another model."""
 

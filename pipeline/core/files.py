@@ -6,11 +6,35 @@ import os
 from pathlib import Path
 from typing import Any
 
+import xxhash
+
+CHUNK = 1 << 24
+"""Bytes that are read at a time for a hash."""
+
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hashes_of(path: Path) -> dict[str, str]:
+    """SHA-256 and XXH3-128 of a file's bytes, in hexadecimal, by their names `sha256` and `xxh3`; read once."""
+    digests = {"sha256": hashlib.sha256(), "xxh3": xxhash.xxh3_128()}
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            for digest in digests.values():
+                digest.update(chunk)
+    return {name: digest.hexdigest() for name, digest in digests.items()}
+
+
+def xxh3_of(path: Path) -> str:
+    """XXH3-128 of a file's bytes, in hexadecimal: against damage, not forgery, at many times the speed of SHA-256."""
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def sync(path: Path) -> None:
@@ -23,7 +47,10 @@ def sync(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a value as JSON with sorted keys, creating folders. The file appears when all of it is on the disk."""
+    """Writes a value as JSON with sorted keys, creating folders. The file appears when all of it is on the disk.
+
+    A kill may leave the temporary file beside it, whose name begins with a dot: `publish` takes no such file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("w") as file:

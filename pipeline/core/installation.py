@@ -3,7 +3,9 @@
 In a checkout both are folders beside `pipeline/`; a wheel carries them inside the package.
 """
 
+import hashlib
 import os
+from functools import cache
 from pathlib import Path
 
 import pipeline
@@ -15,6 +17,16 @@ BUILT_IN = CHECKOUT or PACKAGE
 """Folder of what comes with the package."""
 CONF = BUILT_IN / "conf"
 RECIPES = "data_recipes"
+
+
+@cache
+def code_hash() -> str:
+    """SHA-256 of the names and contents of this package's Python files, in hexadecimal."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        source = path.read_bytes()
+        digest.update(f"{path.relative_to(PACKAGE)} {len(source)}\n".encode() + source)
+    return digest.hexdigest()
 
 
 def locate(path: Path) -> Path:

@@ -11,22 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import xxhash
-
-from pipeline.core.files import files_below, read_json, sync, write_json
+from pipeline.core.files import files_below, read_json, sync, write_json, xxh3_of
 
 MANIFEST = "manifest.json"
-CHUNK = 1 << 24
-"""Bytes that are read at a time."""
-
-
-def content_hash(path: Path) -> str:
-    """XXH3-128 of a file's bytes, in hexadecimal."""
-    digest = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def describe_files(folder: Path, rank: int = 0, world_size: int = 1) -> dict[str, list[Any]]:
@@ -40,7 +27,7 @@ def describe_files(folder: Path, rank: int = 0, world_size: int = 1) -> dict[str
     described = {}
     for path in files_below(folder)[rank::world_size]:
         sync(path)
-        described[str(path.relative_to(folder))] = [path.stat().st_size, content_hash(path)]
+        described[str(path.relative_to(folder))] = [path.stat().st_size, xxh3_of(path)]
     return described
 
 
@@ -105,4 +92,4 @@ def newest_verified_step(
 
 
 def _is_damaged(path: Path, size: int, digest: str) -> bool:
-    return not path.is_file() or path.stat().st_size != size or content_hash(path) != digest
+    return not path.is_file() or path.stat().st_size != size or xxh3_of(path) != digest

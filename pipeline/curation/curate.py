@@ -47,9 +47,6 @@ def run(context: StageContext[CurateConfig]) -> StageResult:
         context.progress.note(documents=documents)
         context.progress.update(units)
 
-    # What a kill left half written beside its place.
-    for path in context.output.rglob(".*"):
-        path.unlink()
     for label, tasks in plan(workspaces, config, context.output):
         total = _source_units(workspaces) if label == READ_AND_FILTER else len(tasks)
         context.progress.start(total, "units", label)

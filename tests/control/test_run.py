@@ -1,15 +1,29 @@
 """Freezing, skipping and superseding stages of the real smoke configuration."""
 
 import dataclasses
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pipeline.control.compose import compose, typed
-from pipeline.control.run import FrozenStage, check_upstream, freeze, is_done, prepare, select
-from pipeline.core.artifact import PARTIAL, Manifest, publish
+from pipeline.control.run import (
+    FROZEN,
+    FrozenStage,
+    check_upstream,
+    freeze,
+    is_done,
+    prepare,
+    read_frozen,
+    select,
+    set_aside,
+)
+from pipeline.core.artifact import MANIFEST, PARTIAL, Manifest, load, publish
 from pipeline.core.config import RunConfig
-from pipeline.core.errors import ArtifactError, ConfigError
+from pipeline.core.errors import ArtifactError, BusyError, ConfigError
+from pipeline.core.files import read_json, write_json
+from pipeline.core.lock import stage_lock
 
 
 def configured(*overrides: str) -> RunConfig:
@@ -115,4 +129,93 @@ def test_a_part_of_a_run_needs_what_comes_before(tmp_path: Path) -> None:
         check_upstream(stages, part, tmp_path)
     finish(stages[0], tmp_path)
     check_upstream(stages, part, tmp_path)
-    assert is_done(stages[0], tmp_path)
+    assert is_done(stages[0], stages[0].directory(tmp_path))
+
+
+def test_a_running_stage_keeps_its_folder(tmp_path: Path) -> None:
+    """Another configuration, or the same one again, is refused with who runs and the keys that differ."""
+    original = freeze(configured())[0]
+    changed = dataclasses.replace(original, fingerprint="0" * 64, config={**original.config, "documents_per_file": 7})
+    assert not prepare(original, tmp_path)
+    with stage_lock(original.directory(tmp_path)):
+        there = original.config["documents_per_file"]
+        differing = rf"another configuration \(config\.documents_per_file: {there}, here 7\); wait for it"
+        with pytest.raises(BusyError, match=rf"process {os.getpid()} on .* works on this stage with {differing}"):
+            prepare(changed, tmp_path)
+        with pytest.raises(BusyError, match=r"works on this stage; wait for it, or stop it first"):
+            prepare(original, tmp_path)
+    assert not prepare(changed, tmp_path)
+
+
+def test_what_a_running_stage_reads_stays_where_it_is(tmp_path: Path) -> None:
+    stages = {stage.stage: stage for stage in freeze(configured())}
+    prepare(stages["tokenize"], tmp_path)
+    finish(stages["tokenize"], tmp_path)
+    with stage_lock(stages["phase1"].directory(tmp_path), ["tokenize"]):
+        assert prepare(stages["tokenize"], tmp_path)
+        with pytest.raises(BusyError, match=rf"tokenize: process {os.getpid()} on .* reads it"):
+            prepare(dataclasses.replace(stages["tokenize"], fingerprint="0" * 64), tmp_path)
+        with pytest.raises(BusyError, match="reads it"):
+            set_aside(stages["tokenize"], tmp_path)
+    assert load(stages["tokenize"].directory(tmp_path))
+
+
+def test_a_stage_set_aside_is_made_anew(tmp_path: Path) -> None:
+    stage = freeze(configured())[0]
+    assert set_aside(stage, tmp_path) is None
+    prepare(stage, tmp_path)
+    finish(stage, tmp_path)
+    (stage.directory(tmp_path) / MANIFEST).write_text("")
+    with pytest.raises(ArtifactError, match=r"manifest\.json: not a manifest .* `fivephase remake curate`"):
+        prepare(stage, tmp_path)
+    places = []
+    for _ in range(2):
+        places.append(set_aside(stage, tmp_path))
+        assert not prepare(stage, tmp_path)
+        finish(stage, tmp_path)
+        assert prepare(stage, tmp_path)
+    assert [place.name for place in places if place] == ["curate-remade", "curate-remade.1"]
+
+
+def test_a_copied_or_renamed_run_is_done(tmp_path: Path) -> None:
+    stage = freeze(configured())[0]
+    prepare(stage, tmp_path)
+    finish(stage, tmp_path)
+    (tmp_path / stage.run).rename(tmp_path / "renamed")
+    shutil.copytree(tmp_path / "renamed", tmp_path / "copied")
+    for name in ("renamed", "copied"):
+        assert prepare(freeze(configured(f"run={name}"))[0], tmp_path)
+        assert is_done(read_frozen(tmp_path / name / "curate"), tmp_path / name / "curate")
+
+
+def test_a_stage_made_from_files_that_were_replaced_is_not_done(tmp_path: Path) -> None:
+    """Data and manifest are replaced together, so that all hashes are right."""
+    stages = freeze(configured())
+    curate, tokenizer = stages[0], next(stage for stage in stages if stage.stage == "tokenizer")
+    finish(curate, tmp_path)
+    content = load(curate.directory(tmp_path)).manifest.content
+    read = {role: {**each, "content": content} for role, each in tokenizer.inputs.items() if each["stage"] == "curate"}
+    finish(dataclasses.replace(tokenizer, inputs=read), tmp_path)
+    directory = tokenizer.directory(tmp_path)
+    assert is_done(tokenizer, directory)
+    set_aside(curate, tmp_path)
+    assert is_done(tokenizer, directory)
+    finish(curate, tmp_path)
+    assert is_done(tokenizer, directory)
+    set_aside(curate, tmp_path)
+    finish(curate, tmp_path, "replaced")
+    with pytest.raises(ArtifactError, match=r"made from other files of curate .* `fivephase remake tokenizer`"):
+        is_done(tokenizer, directory)
+
+
+def test_a_frozen_configuration_is_known_again(tmp_path: Path) -> None:
+    stage = freeze(configured())[0]
+    prepare(stage, tmp_path)
+    directory = stage.directory(tmp_path)
+    assert read_frozen(directory) == stage
+    write_json(directory / FROZEN, {**read_json(directory / FROZEN), "seed": 5})
+    with pytest.raises(ConfigError, match=r"config\.json: edited since it was frozen"):
+        read_frozen(directory)
+    (directory / FROZEN).write_text("")
+    with pytest.raises(ConfigError, match=r"config\.json: not a frozen configuration"):
+        read_frozen(directory)

@@ -2,21 +2,34 @@
 
 import dataclasses
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from pipeline.core.artifact import MANIFEST, PARTIAL, PUBLISHING, Manifest, finish_publishing, load, publish
+from pipeline.core.artifact import (
+    MANIFEST,
+    PARTIAL,
+    PUBLISHING,
+    Manifest,
+    check_sizes,
+    finish_publishing,
+    load,
+    publish,
+)
 from pipeline.core.errors import ArtifactError
 from pipeline.core.files import read_json, write_json
 
 UNFINISHED = Manifest(stage="phase1", kind="pretrain", fingerprint="f" * 64, inputs={}, files={})
 
 
-def made(directory: Path) -> Path:
-    (directory / PARTIAL / "checkpoint").mkdir(parents=True)
-    (directory / PARTIAL / "checkpoint" / "model.safetensors").write_bytes(b"weights" * 100)
-    (directory / PARTIAL / "report.json").write_text("{}")
+OUTPUTS = {"checkpoint/model.safetensors": b"weights" * 100, "report.json": b"{}"}
+
+
+def made(directory: Path, outputs: Mapping[str, bytes] = OUTPUTS) -> Path:
+    for name, content in outputs.items():
+        (directory / PARTIAL / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / PARTIAL / name).write_bytes(content)
     publish(directory, UNFINISHED)
     return directory
 
@@ -38,21 +51,76 @@ def test_another_configuration_is_refused(tmp_path: Path) -> None:
         load(made(tmp_path / "phase1"), "0" * 64)
 
 
-def test_damage_is_found(tmp_path: Path) -> None:
+def test_damage_is_found_and_the_remedy_named(tmp_path: Path) -> None:
     weights = Path("checkpoint/model.safetensors")
     changed = made(tmp_path / "changed")
     (changed / weights).write_bytes(b"Weights" * 100)
-    with pytest.raises(ArtifactError, match="content changed since it was made"):
+    with pytest.raises(ArtifactError, match=r"content changed since it was made .* `fivephase remake changed`"):
         load(changed)
-    assert load(changed, hashes=False)
+    assert check_sizes(changed)
     short = made(tmp_path / "short")
     (short / weights).write_bytes(b"weights" * 99)
     with pytest.raises(ArtifactError, match="has 693 bytes, its manifest says 700"):
-        load(short, hashes=False)
+        check_sizes(short)
     missing = made(tmp_path / "missing")
     (missing / weights).unlink()
     with pytest.raises(ArtifactError, match=r"model\.safetensors: missing"):
-        load(missing)
+        check_sizes(missing)
+
+
+def test_a_flipped_byte_of_a_checkpoint_is_found_at_every_scale(tmp_path: Path) -> None:
+    """`hashes=False` spares terabytes of documents and tokens alone."""
+    stage = made(tmp_path / "stage", {"documents/code/00000.jsonl.gz": b"text", "training_state/state": b"moments"})
+    (stage / "documents/code/00000.jsonl.gz").write_bytes(b"Text")
+    assert load(stage, hashes=False)
+    with pytest.raises(ArtifactError, match=r"00000\.jsonl\.gz: its content changed"):
+        load(stage)
+    (stage / "training_state/state").write_bytes(b"Moments")
+    with pytest.raises(ArtifactError, match="training_state/state: its content changed"):
+        load(stage, hashes=False)
+
+
+def test_ranks_share_the_hashing(tmp_path: Path) -> None:
+    stage = made(tmp_path / "stage", {f"checkpoint/{number}": b"weights" for number in range(5)})
+    (stage / "checkpoint/3").write_bytes(b"Weights")
+    found = []
+    for rank in range(3):
+        try:
+            load(stage, rank=rank, world_size=3)
+        except ArtifactError:
+            found.append(rank)
+    assert found == [0]
+
+
+def test_a_file_that_was_not_published_is_refused(tmp_path: Path) -> None:
+    """Whoever reads a folder reads all that it finds there."""
+    stage = made(tmp_path / "stage", {"documents/code/00000.jsonl.gz": b"text"})
+    (stage / "documents/code/99999.jsonl.gz").write_bytes(b"more")
+    (stage / "attempts").mkdir()
+    with pytest.raises(ArtifactError, match=r"99999\.jsonl\.gz: not made by this stage"):
+        check_sizes(stage)
+    (stage / "documents/code/99999.jsonl.gz").unlink()
+    assert check_sizes(stage)
+
+
+def test_what_a_kill_left_half_written_is_not_published(tmp_path: Path) -> None:
+    stage = made(tmp_path / "stage", {"training_state/progress.json": b"{}", "training_state/.progress.json.17": b"{"})
+    assert list(load(stage).manifest.files) == ["training_state/progress.json"]
+    assert not (stage / "training_state/.progress.json.17").exists()
+
+
+def test_outputs_without_their_manifest_are_replaced(tmp_path: Path) -> None:
+    """Whoever deletes a manifest, and makes the stage again, gets an artifact."""
+    stage = made(tmp_path / "stage", {"documents/code/1": b"old", "report.json": b"old"})
+    (stage / MANIFEST).unlink()
+    made(stage, {"documents/code/2": b"new", "report.json": b"new"})
+    assert sorted(load(stage).manifest.files) == ["documents/code/2", "report.json"]
+
+
+def test_equal_bytes_are_equal_content(tmp_path: Path) -> None:
+    one, same, other = (made(tmp_path / name, {"a": text}) for name, text in [("1", b"x"), ("2", b"x"), ("3", b"y")])
+    content = [load(stage).manifest.content for stage in (one, same, other)]
+    assert content[0] == content[1] != content[2]
 
 
 @pytest.mark.parametrize("moved", [0, 1, 2])

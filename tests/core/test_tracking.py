@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 from wandb.proto import wandb_internal_pb2
 
-from pipeline.control.run import FROZEN
 from pipeline.core.artifact import load
 from pipeline.core.config import TrackingConfig
 from pipeline.core.errors import EXIT_DONE
-from pipeline.core.files import read_json, write_json
 from pipeline.core.tracking import Tracker
 from tests.runs import PHASE_INPUTS, freeze, outcome, phase_settings, write_phase_inputs
 
@@ -44,9 +42,7 @@ def test_a_stage_leaves_its_offline_record(tmp_path: Path) -> None:
     run = tmp_path / "run"
     write_phase_inputs(run)
     settings = phase_settings(tokens=10 * 8 * 16, log_every_steps=2)
-    stage = freeze(run, "phase1", "pretrain", settings, PHASE_INPUTS)
-    frozen = read_json(stage / FROZEN)
-    write_json(stage / FROZEN, {**frozen, "tracking": {"mode": "offline"}})
+    stage = freeze(run, "phase1", "pretrain", settings, PHASE_INPUTS, tracking={"mode": "offline"})
     code, said = outcome(stage)
     assert code == EXIT_DONE, said
 
