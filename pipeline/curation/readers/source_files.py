@@ -2,18 +2,23 @@
 
 import platform
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
+from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.core.config import nearest
 from pipeline.core.errors import RecipeError
+from pipeline.core.files import xxh3_of
 from pipeline.curation.readers.embedded.packages import STANDARD_LIBRARY, package_folder, version_of
 from pipeline.curation.readers.sources import EmbeddedSource, FileSource, Source
 
 CORPUS_VERSION = 1
 """Version of the embedded corpus, a part of the fingerprint: raise it when a generator gives other texts."""
+HASHED_BYTES = 1 << 24
+"""Largest file that is read to identify it."""
 
 
 def files_of(source: FileSource) -> list[str]:
@@ -69,11 +74,11 @@ def check_source(source: Source, where: str) -> None:
 
 
 def describe(source: Source) -> dict[str, Any]:
-    """Identifies a source's data for the stage's fingerprint: names and sizes of files, or versions of packages."""
+    """Identifies a source's data for the stage's fingerprint: what identifies its files, or versions of packages."""
     match source:
         case FileSource():
             system, _ = url_to_fs(source.path)
-            return {"files": [[path.rpartition("/")[2], system.size(path)] for path in files_of(source)]}
+            return {"files": [[path.rpartition("/")[2], *_identity(system, path)] for path in files_of(source)]}
         case EmbeddedSource():
             versions = {package: version_of(package) for package in source.packages}
             return {
@@ -82,3 +87,15 @@ def describe(source: Source) -> dict[str, Any]:
             }
         case _:
             return {}
+
+
+def _identity(system: AbstractFileSystem, path: str) -> tuple[Any, ...]:
+    """What changes when a file does, without reading terabytes: its size, and with it one of these.
+
+    The hash of a small local file, which is the same for every copy; the time of a large one's last change, so that a
+    copy counts as another file; what a remote file system has for the purpose, such as an ETag.
+    """
+    if not isinstance(system, LocalFileSystem):
+        return system.size(path), system.ukey(path)
+    about = Path(path).stat()
+    return about.st_size, xxh3_of(Path(path)) if about.st_size <= HASHED_BYTES else about.st_mtime_ns
