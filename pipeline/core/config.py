@@ -94,7 +94,7 @@ class RunConfig:
     recipe: str | None = None
     """Recipe that the stage `curate` takes alone, a domain or the path of a YAML file; null is all."""
     verify_hashes: bool = True
-    """Hash every input file before a stage reads it; false checks sizes only (for terabytes)."""
+    """Hash every input file before a stage reads it; false leaves out documents and tokens (for terabytes)."""
     model: dict[str, Any]
     """The model's shape, shared by the stages that need it."""
     deepspeed: dict[str, Any] = dataclasses.field(default_factory=dict)
