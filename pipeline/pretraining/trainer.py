@@ -10,6 +10,7 @@ import deepspeed
 import torch
 from torch import Tensor
 
+from pipeline.core.artifact import remedy
 from pipeline.core.context import StageContext
 from pipeline.core.errors import CheckpointError, Requeue
 from pipeline.pretraining.config import PhaseConfig
@@ -121,7 +122,9 @@ class Trainer:
         step, where = int(saved["step"]), f"{self.context.state}/steps/{saved['step']}"
         if saved["shards"] != self.stream.fingerprints:
             changed = sorted(k for k, v in self.stream.fingerprints.items() if saved["shards"].get(k) != v)
-            raise CheckpointError(f"{where}: tokens of {', '.join(changed)} changed since; delete it to begin again")
+            raise CheckpointError(
+                f"{where}: tokens of {', '.join(changed)} changed since; {remedy(self.context.directory)}"
+            )
         counts = self.stream.mixture.counts(step * self.context.config.sequences_per_step)
         if saved["samples"] != counts:
             raise CheckpointError(f"{where}: saved after {saved['samples']}, the mixture now gives {counts}")

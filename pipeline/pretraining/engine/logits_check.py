@@ -66,5 +66,5 @@ def check_logits(engine: deepspeed.DeepSpeedEngine, stored: Tensor, where: str) 
     if not difference <= limit:
         raise CheckpointError(
             f"{where}: the loaded model differs by {difference:.2g} from the one saved, more than {limit:g}; "
-            "delete it to go on from the one before"
+            "move it elsewhere and run again, which goes on from the one before"
         )

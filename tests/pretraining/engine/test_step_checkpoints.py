@@ -165,7 +165,7 @@ def test_what_does_not_belong_is_rejected(tokens: Path, tmp_path: Path) -> None:
             trained.train()
         trained.engine.destroy()
 
-    rejected({"shards": {**whole["shards"], "math": "other"}}, "tokens of math changed since; delete it")
+    rejected({"shards": {**whole["shards"], "math": "other"}}, "tokens of math changed since; `fivephase remake ")
     rejected({"samples": {"code": 1, "math": 47}}, r"saved after \{'code': 1, 'math': 47\}, the mixture now gives")
     other = [value + 0.1 for value in whole["logits"]]
     rejected({"logits": other}, "the loaded model differs by .* from the one saved")
