@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.artifact import MANIFEST, PUBLISHING, check_sizes, finish_publishing, read_manifest, remedy
+from pipeline.core.artifact import MANIFEST, PUBLISHING, check_sizes, finish_publishing, is_tidy, read_manifest, remedy
 from pipeline.core.config import RunConfig, StageConfig, build, canonical_json, fingerprint, nearest
 from pipeline.core.errors import ArtifactError, BusyError, ConfigError
 from pipeline.core.files import read_json, write_json
@@ -229,7 +229,7 @@ def prepare(stage: FrozenStage, root: str | Path) -> bool:
             and, if it works with another configuration, the first keys that differ.
     """
     directory = stage.directory(root)
-    if not (directory / PUBLISHING).exists() and is_done(stage, directory):
+    if is_tidy(directory) and is_done(stage, directory):
         return True
     try:
         with stage_lock(directory):

@@ -230,18 +230,28 @@ def remove_temporaries(folder: Path) -> None:
 
 
 def finish_publishing(directory: Path) -> None:
-    """Completes a `publish` that was interrupted; does nothing if none was, so it may be called at any time."""
-    if not (directory / PUBLISHING).exists():
-        return
+    """Completes a `publish` that was interrupted and removes what is left of the work; does nothing to other folders.
+
+    Whoever calls it holds the stage's lock.
+    """
     partial = directory / PARTIAL
-    for child in sorted(partial.iterdir()) if partial.exists() else []:
-        place = directory / child.name
-        # Outputs of a manifest that somebody deleted: a folder cannot be renamed to one that has something in it.
-        if place.is_dir():
-            shutil.rmtree(place)
-        child.rename(place)
-    sync(directory)
-    (directory / PUBLISHING).rename(directory / MANIFEST)
-    sync(directory)
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.rmtree(directory / STATE, ignore_errors=True)
+    if (directory / PUBLISHING).exists():
+        for child in sorted(partial.iterdir()) if partial.exists() else []:
+            place = directory / child.name
+            # Outputs of a manifest that somebody deleted: a folder cannot be renamed to one that has something in it.
+            if place.is_dir():
+                shutil.rmtree(place)
+            child.rename(place)
+        sync(directory)
+        (directory / PUBLISHING).rename(directory / MANIFEST)
+        sync(directory)
+    if (directory / MANIFEST).exists():
+        for left in (partial, directory / STATE):
+            shutil.rmtree(left, ignore_errors=True)
+        for temporary in directory.glob(".*.json.*"):
+            temporary.unlink()
+
+
+def is_tidy(directory: Path) -> bool:
+    """Whether `finish_publishing` would find nothing to do in a finished stage's folder."""
+    return not any((directory / name).exists() for name in (PUBLISHING, PARTIAL, STATE))
