@@ -7,9 +7,8 @@ writes `stage_versions.json` anew.
 
 import ast
 import hashlib
-import io
 import json
-import tokenize
+from functools import cache
 from pathlib import Path
 
 import grimp
@@ -21,51 +20,81 @@ from tests import ROOT
 GOLDEN = Path(__file__).with_name("stage_versions.json")
 LOADED_BY_NAME = ("pipeline.curation.filters", "pipeline.curation.readers.embedded")
 """Packages whose modules are named by strings in recipes: whoever imports the package may load all of them."""
+IN_NO_STAGE = {
+    # What starts stages: all that a stage gets of it is its frozen configuration.
+    "__init__.py", "__main__.py", "cli.py", "stages.py", "worker.py", "control/*",
+    # What shows a finished stage, and what a person calls.
+    "curation/audit/funnel.py", "pretraining/data/trace.py",
+    "curation/quality/train.py", "curation/recipes/steps/table.py",
+}  # fmt: skip
+"""Patterns of the package's files that no stage's result is made by."""
 GRAPH = grimp.build_graph("pipeline", cache_dir=None)
 
 
 def code_of(source: str) -> str:
-    """A module's source without docstrings, comments and white space: what can change a result."""
-    lines = source.splitlines(keepends=True)
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line))
-    cut = [
-        (starts[token.start[0] - 1] + token.start[1], starts[token.end[0] - 1] + token.end[1])
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type == tokenize.COMMENT
-    ]
-    cut += [
-        (starts[node.lineno - 1], starts[node.end_lineno or node.lineno])
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-    ]
-    for start, end in sorted(cut, reverse=True):
-        source = source[:start] + source[end:]
-    return "".join(source.split())
+    """A module's syntax tree without docstrings: comments and layout do not count, indentation and strings do.
+
+    It is written out here, as `ast.dump` and `ast.unparse` give another text in another version of Python.
+    """
+
+    def plain(node: object) -> object:
+        if isinstance(node, list):
+            return [plain(each) for each in node if not is_docstring(each)]
+        if not isinstance(node, ast.AST):
+            return repr(node)
+        fields = [(name, plain(value)) for name, value in ast.iter_fields(node) if value is not None]
+        return [type(node).__name__, *(each for each in fields if each[1] != [])]
+
+    return str(plain(ast.parse(source)))
+
+
+def is_docstring(node: object) -> bool:
+    """Whether a statement is a string alone: of a module, class, function or field."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def file_of(module: str) -> Path:
+    path = ROOT / module.replace(".", "/")
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+@cache
+def named_beside(path: Path) -> frozenset[Path]:
+    """Files in a module's folder that its source names: a program that it starts by path, a template that it reads."""
+    strings = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+    return frozenset(each for each in path.parent.iterdir() if each.is_file() and each.name in strings)
 
 
 def modules_of(stage: StageType) -> set[str]:
-    """The modules of this package that a stage of a kind can load."""
+    """The modules of this package that a stage of a kind can load or start, with the packages that they lie in."""
     found = {reference.partition(":")[0] for reference in (stage.config, stage.entry)}
     while True:
         more = found.union(*(GRAPH.find_upstream_modules(module) for module in found))
         more |= {module for package in LOADED_BY_NAME if package in more for module in GRAPH.find_descendants(package)}
+        more |= {
+            ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            for module in more
+            for path in named_beside(file_of(module))
+            if path.suffix == ".py"
+        }
+        # Importing a module runs its packages first; `pipeline` itself holds the version of the release alone.
+        more |= {package for module in more if (package := module.rpartition(".")[0]) not in ("pipeline", "")}
         if more == found:
             return found
         found = more
 
 
+def files_of(stage: StageType) -> set[Path]:
+    modules = {file_of(module) for module in modules_of(stage)}
+    return modules.union(*(named_beside(path) for path in modules))
+
+
 def hash_of(stage: StageType) -> str:
-    """SHA-256 over the code of a kind's modules, and over the other files in their folders."""
+    """SHA-256 over the code of a kind's modules, and over the other files that they read."""
     digest = hashlib.sha256()
-    paths = {path for module in modules_of(stage) for path in [ROOT / module.replace(".", "/")]}
-    files = {path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py" for path in paths}
-    other = {each for path in files for each in path.parent.iterdir() if each.suffix in (".jinja", ".json", ".yaml")}
-    for path in sorted(files):
-        digest.update(f"{path.relative_to(ROOT)} {code_of(path.read_text())}\n".encode())
-    for path in sorted(other):
-        digest.update(path.read_bytes())
+    for path in sorted(files_of(stage)):
+        content = code_of(path.read_text()) if path.suffix == ".py" else path.read_text()
+        digest.update(f"{path.relative_to(ROOT)} {content}\n".encode())
     return digest.hexdigest()
 
 
@@ -82,12 +111,41 @@ def test_changed_sources_have_another_version_or_the_same_result(name: str) -> N
     )
 
 
-def test_comments_and_docstrings_are_not_code() -> None:
-    plain = 'def f(x):\n    return x + "#"\n'
-    assert code_of('"""Doc."""\n# why\ndef f(x):\n    """Doc\n    more."""\n    return x + "#"  # why\n') == code_of(
-        plain
+def test_every_file_is_in_a_hash_or_makes_no_result() -> None:
+    package = ROOT / "pipeline"
+    files = {path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    hashed = set().union(*(files_of(stage) for stage in STAGE_TYPES.values()))
+    missing = {path.relative_to(package) for path in files - hashed}
+    assert {path for path in missing if not any(path.match(pattern) for pattern in IN_NO_STAGE)} == set()
+
+
+def test_comments_docstrings_and_layout_are_not_code() -> None:
+    plain = 'class C:\n    x: int = 1\n    def f(self):\n        return self.x + "#"\n'
+    told = (
+        '"""Doc."""\n# why\nclass C:\n    """Doc\n    more."""\n\n    x: int = 1\n    """Doc."""\n\n    def f(self):\n'
+        "        return (\n            self.x + '#'  # why\n        )\n"
     )
-    assert code_of(plain) != code_of(plain.replace("+", "-"))
+    assert code_of(told) == code_of(plain)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("x + 1", "x - 1"),
+        ("for x in y:\n    a += x\n    b += x", "for x in y:\n    a += x\nb += x"),
+        ("for x in y:\n    a += x\nreturn a", "for x in y:\n    a += x\n    return a"),
+        ("' '.join(x)", "''.join(x)"),
+        ("x = 'Work out '", "x = 'Workout '"),
+        ("f'{x} {y}'", "f'{x}{y}'"),
+        ("x = 1", "x = 1.0"),
+        ("x = True", "x = 1"),
+        ("x = None", "x = 'None'"),
+        ("not a in b", "not (a in (b,))"),
+        ("@f\ndef g(): ...", "def g(): ..."),
+    ],
+)
+def test_what_may_change_a_result_is_code(before: str, after: str) -> None:
+    assert code_of(before) != code_of(after)
 
 
 if __name__ == "__main__":
