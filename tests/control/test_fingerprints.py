@@ -14,21 +14,30 @@ from pipeline.control.run import freeze
 from pipeline.curation.readers import source_files
 
 GOLDEN = Path(__file__).with_name("fingerprints.json")
-SCALES = ("smoke", "smoke_gpu", "granite_4_1_3b", "granite_4_1_8b", "granite_4_1_30b")
+CASES = (
+    "scale=smoke",
+    "scale=smoke_gpu",
+    "scale=granite_4_1_3b",
+    "scale=granite_4_1_8b",
+    "scale=granite_4_1_30b",
+    "scale=smoke language_model=endpoint stages.synthesize.config.language_model.model=any",
+)
+"""Command lines whose fingerprints are held: each scale, and what is in fingerprints that no scale chooses."""
 
 
-def fingerprints(scale: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def fingerprints(case: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """By stage, as if every package of the embedded corpus had the same version on every machine."""
     monkeypatch.setattr(source_files, "version_of", lambda package: "any")
     monkeypatch.setattr(platform, "python_version", lambda: "any")
-    return {stage.stage: stage.fingerprint for stage in freeze(typed(compose([f"scale={scale}"])))}
+    return {stage.stage: stage.fingerprint for stage in freeze(typed(compose(case.split())))}
 
 
-@pytest.mark.parametrize("scale", SCALES)
-def test_fingerprints_are_what_they_were(scale: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fingerprints(scale, monkeypatch) == json.loads(GOLDEN.read_text())[scale]
+@pytest.mark.parametrize("case", CASES)
+def test_fingerprints_are_what_they_were(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fingerprints(case, monkeypatch) == json.loads(GOLDEN.read_text())[case.removeprefix("scale=")]
 
 
 if __name__ == "__main__":
     with pytest.MonkeyPatch.context() as patch:
-        GOLDEN.write_text(json.dumps({scale: fingerprints(scale, patch) for scale in SCALES}, indent=2) + "\n")
+        found = {case.removeprefix("scale="): fingerprints(case, patch) for case in CASES}
+        GOLDEN.write_text(json.dumps(found, indent=2) + "\n")
