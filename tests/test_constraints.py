@@ -1,4 +1,7 @@
-"""constraints.txt: exact versions that a package registry has, for all that pyproject.toml names."""
+"""constraints.txt: one exact public version for all that pyproject.toml names, within its range.
+
+That a registry has these versions no offline test can say: `make setup` in a fresh clone does.
+"""
 
 import tomllib
 
@@ -30,6 +33,7 @@ def test_every_pin_is_one_public_version() -> None:
     for name, pin in pins().items():
         (specifier,) = pin.specifier
         assert specifier.operator == "==", name
+        assert pin.marker is None, f"{pin}: pins nothing where the marker is false"
         assert Version(specifier.version).local is None, f"{name}: {specifier} is a local version, pin the public one"
 
 

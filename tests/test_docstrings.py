@@ -1,17 +1,18 @@
 """Every public name of the package has a docstring that says something, and every setting one under it.
 
 Private names, inner functions and special methods other than `__call__` need none. What is counted are the words before
-the first section such as `Raises:`.
+the first section such as `Raises:`. Settings are the fields of dataclasses called `*Config` and of recipes' steps; other
+dataclasses may describe their fields in the docstring of the class.
 """
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tests import ROOT
 
 MOST_WORDS_THAT_SAY_NOTHING = 4
-SECTION = re.compile(r"^\s*(Args|Attributes|Raises|Returns|Yields):\s*$", re.MULTILINE)
+SECTION = re.compile(r"^\s*[A-Z]\w*:\s*$", re.MULTILINE)
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -29,22 +30,24 @@ def says_too_little(docstring: str | None) -> bool:
     return len(SECTION.split(docstring or "")[0].split()) <= MOST_WORDS_THAT_SAY_NOTHING
 
 
-def definitions(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, Definition]]:
-    """Public classes, functions and methods of a module or class, also those below an `if` or `try`."""
+def definitions(body: Iterable[ast.stmt], prefix: str = "") -> Iterator[tuple[str, Definition]]:
+    """Public classes, functions and methods of a module or class, also those below an `if`, a `with` and the like."""
     for node in body:
-        if isinstance(node, ast.If | ast.Try):
+        if not isinstance(node, Definition):
             yield from definitions(statements_below(node), prefix)
-        elif isinstance(node, Definition) and is_public(node.name) and not decorators(node) & {"overload", "setter"}:
+        elif is_public(node.name) and not decorators(node) & {"overload", "setter"}:
             yield f"{prefix}{node.name}", node
             if isinstance(node, ast.ClassDef):
                 yield from definitions(node.body, f"{prefix}{node.name}.")
 
 
-def statements_below(node: ast.If | ast.Try) -> list[ast.stmt]:
-    if isinstance(node, ast.If):
-        return [*node.body, *node.orelse]
-    handled = [each for handler in node.handlers for each in handler.body]
-    return [*node.body, *handled, *node.orelse, *node.finalbody]
+def statements_below(node: ast.AST) -> Iterator[ast.stmt]:
+    """The statements directly inside a compound one: of its branches, handlers and cases."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield child
+        elif isinstance(child, ast.ExceptHandler | ast.match_case):
+            yield from statements_below(child)
 
 
 def is_configuration(node: Definition) -> bool:
@@ -64,8 +67,10 @@ def fields(node: ast.ClassDef) -> Iterator[tuple[str, int]]:
 
 
 def has_docstring_below(node: ast.ClassDef, place: int) -> bool:
+    """Whether the statement after a field is a string of more than one word."""
     below = node.body[place + 1] if place + 1 < len(node.body) else None
-    return isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
+    constant = below.value if isinstance(below, ast.Expr) else None
+    return isinstance(constant, ast.Constant) and isinstance(constant.value, str) and len(constant.value.split()) > 1
 
 
 def offenders(source: str) -> Iterator[tuple[int, str]]:
@@ -120,11 +125,27 @@ class TrainingConfig:
     steps: int = 1
     rate: float = 0.1
     """Learning rate."""
+    epochs: int = 1
+    """Epochs."""
+    seed: int = 0
+    """"""
 @dataclass
 class Length:
     """A step of recipes with a limit."""
     step: Literal["length"]
     minimum: int
+def main():
+    """Does its work.
+
+    Note:
+        These words are of a section and say nothing of the function.
+    """
+with suppress(ImportError):
+    for name in names:
+        def inside(): pass
+match name:
+    case "a":
+        class Inside: pass
 '''
     assert [complaint for _, complaint in offenders(module)] == [
         "the module's docstring is missing or says nothing",
@@ -132,5 +153,10 @@ class Length:
         "the docstring of Good.__call__ is missing or says nothing",
         "the docstring of Good.method is missing or says nothing",
         "the setting TrainingConfig.steps has no docstring under it",
+        "the setting TrainingConfig.epochs has no docstring under it",
+        "the setting TrainingConfig.seed has no docstring under it",
         "the setting Length.minimum has no docstring under it",
+        "the docstring of main is missing or says nothing",
+        "the docstring of inside is missing or says nothing",
+        "the docstring of Inside is missing or says nothing",
     ]
