@@ -1,8 +1,8 @@
 """Every public name of the package has a docstring that says something, and every setting one under it.
 
 Private names, inner functions and special methods other than `__call__` need none. What is counted are the words before
-the first section such as `Raises:`. Settings are the fields of dataclasses called `*Config` and of recipes' steps; other
-dataclasses may describe their fields in the docstring of the class.
+the first section such as `Raises:`. Settings are the fields of dataclasses called `*Config` and of recipes' steps;
+other dataclasses may describe their fields in the docstring of the class.
 """
 
 import ast

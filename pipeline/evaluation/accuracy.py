@@ -31,7 +31,7 @@ def accuracy_metrics(completions: Sequence[Completion]) -> dict[str, float]:
     """`accuracy/<environment>` and `in_format/<environment>`, each from 0 to 1, and the mean of either.
 
     A completion that was cut off at the limit of tokens can be accurate, as a reader would find the answer in it, but
-    it is not well formed. Reinforcement learning is stricter: see `Completion.reward`.
+    it is not well formed. Reinforcement learning is stricter: see `posttraining.common.rewards`.
     """
     metrics: dict[str, float] = {}
     groups = group_by_environment(completions)

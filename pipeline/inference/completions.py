@@ -33,11 +33,6 @@ class Completion:
         return verify(self.problem, self.text)
 
     @property
-    def reward(self) -> float:
-        """The score that reinforcement learning trains on: the verdict's, but 0 for a turn that did not end."""
-        return self.verdict.score if self.ended else 0.0
-
-    @property
     def well_formed(self) -> bool:
         """Whether the turn ended and has the form that its environment asks for, be the answer right or wrong."""
         return self.ended and self.verdict.in_format

@@ -17,11 +17,11 @@ from pipeline.pretraining.config import PhaseConfig
 from pipeline.pretraining.data.stream import IGNORE_INDEX, Batch, TokenStream
 from pipeline.pretraining.engine.distributed import any_rank, device, sum_over_ranks
 from pipeline.pretraining.engine.engine import update_norm
+from pipeline.pretraining.engine.learning_rate import set_learning_rate
 from pipeline.pretraining.engine.logits_check import check_logits, reference_logits
 from pipeline.pretraining.engine.optimizer_state import base_optimizer, wrapped_optimizer
 from pipeline.pretraining.engine.step_checkpoints import StepCheckpoints
 from pipeline.pretraining.engine.step_guard import GuardedAdamW
-from pipeline.pretraining.model.model import set_learning_rate
 from pipeline.pretraining.schedules import Schedule
 from pipeline.pretraining.throughput import StepTimes, rank_peak_flops
 from pipeline.pretraining.validation import HeldOutLoss

@@ -6,7 +6,7 @@ are the same every time, so that a difference comes from the model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -15,12 +15,10 @@ from pipeline.environments import Problem, ProblemConfig, problems
 from pipeline.inference.completions import Completion, complete_problems, group_by_environment
 from pipeline.inference.loading import load_model
 from pipeline.posttraining.common.config import EvalSamplingConfig
+from pipeline.posttraining.common.rewards import Scorer, rewards_of
 
 EVAL_SAMPLING_SEED = 20_260_429
 """Seed of the held-out problems and of sampling; no stage has another, so that all evaluate alike."""
-
-Scorer = Callable[[Sequence[Problem], Sequence[str]], list[float]]
-"""Problems and as many completions → a score from 0 to 1 for each: what may stand in for an environment's verifier."""
 
 
 def eval_problems(
@@ -34,21 +32,6 @@ def eval_problems(
             environment, eval_sampling.prompts_per_domain, EVAL_SAMPLING_SEED, "held_out", problem_config
         )
     ]
-
-
-def reward_of(completions: Sequence[Completion], scorer: Scorer | None = None) -> list[float]:
-    """The reward of each completion, from 0 to 1, in training and evaluation alike.
-
-    It is the verifier's score, or the scorer's if there is one; a completion that did not end has 0 in either case.
-
-    Args:
-        completions: of one environment's problems.
-        scorer: what stands in for the environment's verifier.
-    """
-    if scorer is None:
-        return [completion.reward for completion in completions]
-    scores = scorer([each.problem for each in completions], [each.text for each in completions])
-    return [score if each.ended else 0.0 for score, each in zip(scores, completions, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -111,7 +94,7 @@ def evaluate_by_sampling(
     )
     groups = group_by_environment(completions)
     return EvalResult(
-        {environment: fmean(reward_of(own, (scorers or {}).get(environment))) for environment, own in groups.items()},
+        {environment: fmean(rewards_of(own, (scorers or {}).get(environment))) for environment, own in groups.items()},
         {environment: fmean(each.well_formed for each in own) for environment, own in groups.items()},
         completions,
     )

@@ -12,13 +12,14 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import ConfigError
 from pipeline.posttraining.common.callbacks import StageCallback
-from pipeline.posttraining.common.eval_sampling import Scorer, eval_problems, evaluate_by_sampling
+from pipeline.posttraining.common.eval_sampling import eval_problems, evaluate_by_sampling
+from pipeline.posttraining.common.rewards import Scorer
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
 from pipeline.posttraining.common.training import baseline_metrics, export_model, tokens_seen, train
 from pipeline.posttraining.reward.scoring import RewardModel
 from pipeline.posttraining.rl.config import RlConfig
 from pipeline.posttraining.rl.prompts import dataset_rows, training_problems
-from pipeline.posttraining.rl.rewards import reward_function
+from pipeline.posttraining.rl.trl_reward_functions import reward_function
 
 
 def trainer_arguments(context: StageContext[RlConfig]) -> GRPOConfig:

@@ -12,8 +12,9 @@ from deepspeed import comm
 from pipeline.pretraining.config import PhaseConfig, accumulation_steps
 from pipeline.pretraining.engine import optimizer_state
 from pipeline.pretraining.engine.distributed import device, sum_over_ranks
+from pipeline.pretraining.engine.learning_rate import parameter_groups
 from pipeline.pretraining.engine.step_guard import GuardedAdamW, StepGuard
-from pipeline.pretraining.model.model import TrainingModel, parameter_groups
+from pipeline.pretraining.model.model import TrainingModel
 
 
 def deepspeed_config(phase: PhaseConfig, world_size: int, universal: bool = False) -> dict[str, Any]:

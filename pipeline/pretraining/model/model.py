@@ -1,7 +1,7 @@
-"""Granite under µP: configuration, initialization, parameter groups, and the loss that a training step needs."""
+"""Granite under µP: configuration, initialization, and the loss that a training step needs."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from transformers import GraniteConfig, GraniteForCausalLM, GraniteMoeConfig, Gr
 from transformers.models.granitemoe.modeling_granitemoe import load_balancing_loss_func
 
 from pipeline.core.errors import CheckpointError
-from pipeline.pretraining.config import OptimizerConfig, PhaseConfig
+from pipeline.pretraining.config import PhaseConfig
 from pipeline.pretraining.data.stream import IGNORE_INDEX
 from pipeline.pretraining.model.cross_entropy import LinearCrossEntropy
 from pipeline.pretraining.model.sequence_parallel import SequenceParallel
@@ -85,37 +85,6 @@ def initialize(model: Granite, shape: ModelConfig, seed: int) -> None:
             else:
                 std = shape.initializer_std if "embed_tokens" in name else matrix_std
                 parameter.normal_(0.0, std, generator=generator)
-
-
-def parameter_groups(model: nn.Module, shape: ModelConfig, optimizer: OptimizerConfig) -> list[dict[str, Any]]:
-    """AdamW's parameter groups: matrices, embeddings, norms.
-
-    Each carries `rate_multiplier`, which `set_learning_rate` multiplies the rate with: 1/m_width for matrices (µP,
-    Yang et al. 2022, arXiv 2203.03466), else 1. Norms have no weight decay.
-    """
-    matrices, embeddings, norms = [], [], []
-    for name, parameter in model.named_parameters():
-        if parameter.ndim == 1:
-            norms.append(parameter)
-        elif "embed_tokens" in name:
-            embeddings.append(parameter)
-        else:
-            matrices.append(parameter)
-    return [
-        {
-            "params": matrices,
-            "rate_multiplier": 1 / shape.width_multiplier,
-            "weight_decay": optimizer.weight_decay,
-        },
-        {"params": embeddings, "rate_multiplier": 1.0, "weight_decay": optimizer.weight_decay},
-        {"params": norms, "rate_multiplier": 1.0, "weight_decay": 0.0},
-    ]
-
-
-def set_learning_rate(groups: Iterable[dict[str, Any]], rate: float) -> None:
-    """Sets the learning rate of the next step: in each parameter group `rate` times its `rate_multiplier`."""
-    for group in groups:
-        group["lr"] = rate * group["rate_multiplier"]
 
 
 def check_shape(found: GraniteConfig | GraniteMoeConfig, shape: ModelConfig, where: str) -> None:

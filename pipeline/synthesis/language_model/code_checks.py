@@ -7,7 +7,7 @@ from datatrove.data import Document
 
 from pipeline.synthesis import sandbox
 from pipeline.synthesis.language_model.prompts import CodeWithTests
-from pipeline.synthesis.language_model.rollouts import Completion
+from pipeline.synthesis.language_model.rollouts import UncheckedReply
 from pipeline.synthesis.sample import Sample
 
 CODE_BLOCK = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)```", re.DOTALL)
@@ -37,7 +37,7 @@ class _Rejected(Exception):
 
 
 def check_code(
-    name: str, prompt: CodeWithTests, seed: Document, completion: Completion, cpu_seconds: int, memory_bytes: int
+    name: str, prompt: CodeWithTests, seed: Document, completion: UncheckedReply, cpu_seconds: int, memory_bytes: int
 ) -> Sample:
     """Turns a completion into a sample by running its tests twice, each time in a sandboxed process of its own.
 

@@ -22,7 +22,7 @@ from pipeline.synthesis.language_model.code_checks import check_code
 from pipeline.synthesis.language_model.endpoint import EndpointRunner
 from pipeline.synthesis.language_model.prompts import CodeWithTests, Prompt
 from pipeline.synthesis.language_model.response_cache import ResponseCache
-from pipeline.synthesis.language_model.rollouts import ChatClient, Completion, rollout_of
+from pipeline.synthesis.language_model.rollouts import ChatClient, UncheckedReply, rollout_of
 from pipeline.synthesis.language_model.seeds import seed_documents
 from pipeline.synthesis.sample import Sample
 
@@ -75,7 +75,7 @@ def _completions(
     prompt: Prompt,
     client: ChatClient,
     seeds: list[Document],
-) -> dict[str, list[Completion]]:
+) -> dict[str, list[UncheckedReply]]:
     """The completions of each seed document, by its id."""
     folder = context.state / ORIGIN / name
     # The replies of an attempt before this one are in the cache; its file may be cut short.
@@ -102,7 +102,7 @@ def _completions(
         raise _root_cause(error) from None
     # Each seed has one rollout. A document that the runner cannot write is logged and left out, so they are counted.
     found = {
-        str(document.id): [Completion(**completion) for completion in document.metadata[COMPLETIONS][0]]
+        str(document.id): [UncheckedReply(**completion) for completion in document.metadata[COMPLETIONS][0]]
         for document in read_documents(folder / FILE)
     }
     if len(found) < len(seeds):
@@ -129,7 +129,7 @@ def _check_completions(
     name: str,
     prompt: Prompt,
     seeds: list[Document],
-    completions: dict[str, list[Completion]],
+    completions: dict[str, list[UncheckedReply]],
 ) -> Iterator[Sample]:
     """A sample for each completion, in the order of the seeds; code runs in sandboxed processes side by side."""
     pairs = [(seed, completion) for seed in seeds for completion in completions[str(seed.id)]]

@@ -36,7 +36,7 @@ class NoUsableReply(Exception):
 
 
 @dataclass(frozen=True)
-class Completion:
+class UncheckedReply:
     """What the model wrote for one seed and still has to be checked, or why there is nothing to check."""
 
     text: str
@@ -165,7 +165,7 @@ def rollout_of(prompt: Prompt, client: ChatClient, done: Callable[[], None]) -> 
 
 async def _completions(
     prompt: Prompt, client: ChatClient, document: Document, generate: GenerateFunction
-) -> list[Completion]:
+) -> list[UncheckedReply]:
     match prompt:
         case Rephrase() | QuestionAnswers():
             text = prompt.prompt.format(page=document.text)
@@ -177,20 +177,20 @@ async def _completions(
         case _:
             raise AssertionError(prompt)
     try:
-        return [Completion(await client.ask(generate, prompt, text, str(document.id)))]
+        return [UncheckedReply(await client.ask(generate, prompt, text, str(document.id)))]
     except NoUsableReply as reason:
-        return [Completion(document.text, failure=str(reason))]
+        return [UncheckedReply(document.text, failure=str(reason))]
 
 
 async def _instructions_and_solutions(
     prompt: CodeWithTests, client: ChatClient, document: Document, generate: GenerateFunction
-) -> list[Completion]:
+) -> list[UncheckedReply]:
     """A chain of ever harder instructions, then a solution to each of them that is one.
 
     The first instruction is inspired by the snippet. Each round asks for a harder version of the last instruction that
     passed `_instruction_failure`; one that fails leaves a failed completion and the round is lost, not the chain.
     """
-    completions: list[Completion] = []
+    completions: list[UncheckedReply] = []
     accepted: list[str] = []
     for number in range(prompt.rounds + 1):
         if accepted:
@@ -200,7 +200,7 @@ async def _instructions_and_solutions(
         try:
             instruction = await client.ask(generate, prompt, text, f"{document.id}/instruction/{number}")
         except NoUsableReply as reason:
-            completions.append(Completion(document.text, failure=str(reason)))
+            completions.append(UncheckedReply(document.text, failure=str(reason)))
             continue
         failed = _instruction_failure(prompt, instruction, accepted)
         if failed is not None:
@@ -212,18 +212,18 @@ async def _instructions_and_solutions(
         try:
             reply = await client.ask(generate, prompt, text, f"{document.id}/solution/{number}")
         except NoUsableReply as reason:
-            completions.append(Completion(instruction, instruction, failure=str(reason)))
+            completions.append(UncheckedReply(instruction, instruction, failure=str(reason)))
         else:
-            completions.append(Completion(reply, instruction))
+            completions.append(UncheckedReply(reply, instruction))
     return completions
 
 
-def _instruction_failure(prompt: CodeWithTests, instruction: str, previous: list[str]) -> Completion | None:
+def _instruction_failure(prompt: CodeWithTests, instruction: str, previous: list[str]) -> UncheckedReply | None:
     """The failed completion of a text that is no new instruction, judged by its form alone; None for one that is."""
     if TASK_PHRASES.search(instruction):
-        return Completion(instruction, failure="speaks_of_the_task")
+        return UncheckedReply(instruction, failure="speaks_of_the_task")
     if " ".join(instruction.split()) in (" ".join(each.split()) for each in previous):
-        return Completion(instruction, failure="not_evolved")
+        return UncheckedReply(instruction, failure="not_evolved")
     words = len(instruction.split())
     removal = check_limits(
         (
@@ -233,4 +233,4 @@ def _instruction_failure(prompt: CodeWithTests, instruction: str, previous: list
     ).removal
     if removal is None:
         return None
-    return Completion(instruction, failure=removal.reason, value=removal.value, threshold=removal.threshold)
+    return UncheckedReply(instruction, failure=removal.reason, value=removal.value, threshold=removal.threshold)

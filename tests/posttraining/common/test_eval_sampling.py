@@ -6,7 +6,7 @@ import torch
 from pipeline.environments import ProblemConfig, problems
 from pipeline.inference.completions import Completion
 from pipeline.posttraining.common.config import EvalSamplingConfig
-from pipeline.posttraining.common.eval_sampling import EvalResult, eval_problems, evaluate_by_sampling, reward_of
+from pipeline.posttraining.common.eval_sampling import EvalResult, eval_problems, evaluate_by_sampling
 from tests.posttraining.tiny import EVAL_SAMPLING, PROBLEMS, write_model
 from tests.settings import EASY
 
@@ -21,13 +21,6 @@ def test_sampling_is_the_same_every_time_and_leaves_the_random_state(tmp_path: P
     torch.manual_seed(5)
     assert evaluate_by_sampling(tmp_path / "checkpoint", held_out, eval_sampling, 8) == first
     assert [each.problem for each in first.completions] == [problem for problem in held_out for _ in range(2)]
-
-
-def test_a_completion_that_did_not_end_has_no_reward() -> None:
-    problem = problems("math", 1, 0, "held_out", EASY)[0]
-    ended, cut = (Completion(problem, problem.solution, ended) for ended in (True, False))
-    assert reward_of([ended, cut]) == [1.0, 0.0]
-    assert reward_of([ended, cut], lambda asked, texts: [0.25] * len(texts)) == [0.25, 0.0]
 
 
 def test_metrics_are_means_over_environments() -> None:

@@ -14,13 +14,12 @@ from pipeline.pretraining.data.stream import IGNORE_INDEX
 from pipeline.pretraining.engine import optimizer_state
 from pipeline.pretraining.engine.distributed import sum_over_ranks
 from pipeline.pretraining.engine.engine import leave_process_group, start_engine
+from pipeline.pretraining.engine.learning_rate import parameter_groups, set_learning_rate
 from pipeline.pretraining.model.model import (
     TrainingModel,
     build_model,
     granite_config,
     initialize,
-    parameter_groups,
-    set_learning_rate,
 )
 from tests.distributed import run_on_ranks, save
 from tests.pretraining.training import SHAPE

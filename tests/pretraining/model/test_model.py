@@ -15,7 +15,6 @@ from transformers import AutoModelForCausalLM
 from pipeline.control.compose import compose, typed
 from pipeline.core.config import build
 from pipeline.core.errors import CheckpointError
-from pipeline.pretraining.config import OptimizerConfig
 from pipeline.pretraining.data.stream import IGNORE_INDEX
 from pipeline.pretraining.model.cross_entropy import LinearCrossEntropy
 from pipeline.pretraining.model.model import (
@@ -24,8 +23,6 @@ from pipeline.pretraining.model.model import (
     check_shape,
     granite_config,
     initialize,
-    parameter_groups,
-    set_learning_rate,
 )
 from pipeline.pretraining.model_config import ModelConfig
 from tests.settings import model_shape
@@ -125,14 +122,6 @@ def test_initialization_follows_mup() -> None:
         else:
             expected = 0.1 if "embed" in name else 0.1 / math.sqrt(4)
             assert parameter.std().item() == pytest.approx(expected, rel=0.1)
-
-
-def test_learning_rate_follows_mup() -> None:
-    model = training_model()
-    groups = parameter_groups(model, SHAPE, OptimizerConfig())
-    set_learning_rate(groups, 0.4)
-    assert [group["lr"] for group in groups] == [0.1, 0.4, 0.4]
-    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
 
 
 def test_attention_stays_inside_documents() -> None:

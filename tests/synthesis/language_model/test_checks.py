@@ -11,7 +11,7 @@ from datatrove.data import Document
 from pipeline.synthesis.language_model.checks import check
 from pipeline.synthesis.language_model.code_checks import check_code
 from pipeline.synthesis.language_model.prompts import CodeWithTests, Prompt, load_prompt
-from pipeline.synthesis.language_model.rollouts import Completion
+from pipeline.synthesis.language_model.rollouts import UncheckedReply
 from pipeline.synthesis.sample import Sample
 from tests.synthesis.language_model.model import write_prompts
 
@@ -30,7 +30,7 @@ def prompt(folder: Path, name: str, **changes: Any) -> Prompt:
 
 def judged(folder: Path, name: str, reply: str, **changes: Any) -> Sample:
     """What the check says of a reply about the page."""
-    return check(name, prompt(folder, name, **changes), Document(text=PAGE, id="0"), Completion(reply))
+    return check(name, prompt(folder, name, **changes), Document(text=PAGE, id="0"), UncheckedReply(reply))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def programmed(folder: Path, *blocks: str) -> Sample:
     assert isinstance(with_tests, CodeWithTests)
     reply = "So.\n" + "\nAnd:\n".join(f"```python\n{block}```" for block in blocks)
     return check_code(
-        "code_with_tests", with_tests, Document(text="", id="0"), Completion(reply, "Double x."), 2, 1024**3
+        "code_with_tests", with_tests, Document(text="", id="0"), UncheckedReply(reply, "Double x."), 2, 1024**3
     )  # fmt: skip
 
 

@@ -1,4 +1,7 @@
-"""TRL's reward functions: one for each environment, which rewards completions of its problems and no others."""
+"""TRL's reward functions: one for each environment, which rewards completions of its problems and no others.
+
+They only bring rewards into the form that TRL asks for: `common.rewards` computes them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 
 from pipeline.environments import Problem
 from pipeline.inference.completions import Completion
-from pipeline.posttraining.common.eval_sampling import Scorer, reward_of
+from pipeline.posttraining.common.rewards import Scorer, rewards_of
 
 RewardFunction = Callable[..., list[float | None]]
 """A batch of completions and the dataset's columns → a reward for each, or None where it rewards none."""
@@ -34,7 +37,7 @@ def reward_function(environment: str, end_token: int, scorer: Scorer | None = No
             for place in places
         ]
         rewards: list[float | None] = [None] * len(completions)
-        for place, value in zip(places, reward_of(sampled, scorer), strict=True):
+        for place, value in zip(places, rewards_of(sampled, scorer), strict=True):
             rewards[place] = value
         return rewards
 
