@@ -247,7 +247,7 @@ def compare(texts: list[str], workers: int) -> list[Row]:
 
 
 def spent(texts: list[str]) -> str:
-    """What this project's time goes to, in one process that has read and learnt nothing yet."""
+    """What this project's time goes to, in one process that has read and learned nothing yet."""
     rules = {name: ours(name) for name in FILTERS}
     seconds: dict[str, float] = dict.fromkeys(("words", *FILTERS), 0.0)
     for text in texts:

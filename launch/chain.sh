@@ -7,7 +7,7 @@
 #
 # --dry-run prints the sbatch commands and writes nothing; --gpus asks for one GPU per task. Runs, recipes and
 # configurations are those of the working directory, as for `fivephase`.
-# A job whose upstream fails is cancelled. Submitting again is safe: a finished stage ends at once.
+# A job whose upstream fails is canceled. Submitting again is safe: a finished stage ends at once.
 set -euo pipefail
 
 launch=$(cd "$(dirname "${BASH_SOURCE[0]}")" >/dev/null && pwd)

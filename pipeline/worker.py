@@ -267,7 +267,7 @@ def _end_with_launcher() -> None:
     after a SIGKILL, on every system. (`curation.executors.child_processes` ties forked children to their parent, which
     a pipe could not, as forks share its ends.)
     """
-    # Not sys.stdin: a forked child closes that, and would wait for ever for the lock that this thread holds.
+    # Not sys.stdin: a forked child closes that, and would wait forever for the lock that this thread holds.
     while os.read(0, 1):
         pass
     os.killpg(os.getpgid(0), signal.SIGKILL)

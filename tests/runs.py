@@ -48,7 +48,7 @@ def write_tokenizer(directory: Path) -> None:
 
 
 def write_counting_tokens(directory: Path, step: int = 1) -> None:
-    """Documents that count upwards in steps from different numbers: quickly learnt. In ids of `write_tokenizer`."""
+    """Documents that count upward in steps from different numbers: quickly learned. In ids of `write_tokenizer`."""
     documents = {
         domain: [[3 + (start + each * at) % 60 for at in range(50)] for start in range(60)]
         for domain, each in (("code", step), ("math", 2 * step))

@@ -80,7 +80,7 @@ class RunConfig:
     """All settings of a run: its name and seed, its stages in order, and what they share."""
 
     run: str
-    """Name of the run: `<root>/<run>` holds all it makes, for ever."""
+    """Name of the run: `<root>/<run>` holds all it makes, forever."""
     seed: int = 0
     """Seed that every named random stream is derived from."""
     root: str = "runs"

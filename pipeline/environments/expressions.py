@@ -1,6 +1,6 @@
 """Whether two mathematical expressions are equal, decided by math-verify in a child process that can be killed.
 
-`9**9**9**9` keeps a computer algebra system busy for ever, and math-verify's own time limit is an alarm signal, which
+`9**9**9**9` keeps a computer algebra system busy forever, and math-verify's own time limit is an alarm signal, which
 works in the main thread alone. So the comparison happens in a child with a memory limit and without time limits of its
 own; the parent kills it when DEADLINE_SECONDS have passed and starts another for the next comparison.
 """

@@ -28,7 +28,7 @@ def run_on_slurm(
     """Submits those of the tasks that datatrove has not marked done in `folder`, and waits until none is in the queue.
 
     The folder, this package and its interpreter must be on a file system that all nodes share. When `stop_requested`
-    turns true the job is cancelled.
+    turns true the job is canceled.
 
     Raises:
         LaunchError: if no job can be submitted, or a task did not end well.
@@ -50,7 +50,7 @@ def run_on_slurm(
         qos=config.qos or "",
         # The same interpreter and package on every node, which shares the file system with this one.
         env_command=f"export PATH={search_path}:$PATH PYTHONPATH={shlex.quote(python_path())}",
-        # datatrove's last job merges statistics after all others: without this it waits for ever when one fails.
+        # datatrove's last job merges statistics after all others: without this it waits forever when one fails.
         sbatch_args={"kill-on-invalid-dep": "yes", **config.sbatch},
         logging_dir=str(folder),
         mail_type="NONE",

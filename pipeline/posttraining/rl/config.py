@@ -39,7 +39,7 @@ class RlConfig(TrainingConfig):
     max_completion_length: PositiveInt
     """Tokens of a completion; one that does not end within them scores 0."""
     beta: NonNegativeFloat
-    """Weight of the KL penalty towards the model the stage starts from."""
+    """Weight of the KL penalty toward the model the stage starts from."""
     epsilon: NonNegativeFloat
     """Lower clip range of the probability ratio; without effect on-policy, where the ratio is 1."""
     epsilon_high: NonNegativeFloat

@@ -104,7 +104,7 @@ def run(context: StageContext[RlConfig]) -> StageResult:
         Requeue: after a stop signal, the trainer's state saved.
     """
     config = context.config
-    # On resuming, too, the trainer is built from the model that the stage started from: the KL penalty is towards it,
+    # On resuming, too, the trainer is built from the model that the stage started from: the KL penalty is toward it,
     # and TRL loads the reference model from the path that the policy came from.
     start = context.inputs["model"].checkpoint
     arguments = trainer_arguments(context)

@@ -58,7 +58,7 @@ class FeistelPermutation:
         return (left << self._half_bits) | right
 
     def _unpermute(self, values: numpy.ndarray) -> numpy.ndarray:
-        """The same pass backwards: its rounds undone, the last one first."""
+        """The same pass backward: its rounds undone, the last one first."""
         left, right = values >> self._half_bits, values & self._mask
         with numpy.errstate(over="ignore"):
             for key in self._keys[::-1]:

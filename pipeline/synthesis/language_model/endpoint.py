@@ -58,7 +58,7 @@ class Endpoint(InferenceServer):
         """Does nothing, as the server runs already; datatrove calls it."""
 
     async def monitor_health(self) -> None:
-        """Waits for ever: a server that is gone is noticed by the requests, which fail."""
+        """Waits forever: a server that is gone is noticed by the requests, which fail."""
         await asyncio.Event().wait()
 
     async def is_ready(self) -> bool:

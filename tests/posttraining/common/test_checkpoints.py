@@ -75,7 +75,7 @@ def _on_a_rank(folder: Path) -> None:
     own.write_bytes(b"state" * (1 + rank()))
     complete_checkpoint(folder, 4)
     assert newest_checkpoint(folder) == folder / "checkpoint-4"
-    # A collective on both ranks, or the second would wait for ever.
+    # A collective on both ranks, or the second would wait forever.
     assert baseline_metrics(folder / "before.json", lambda: {"loss": float(rank())})["loss"] == rank()
     distributed.barrier()
     assert baseline_metrics(folder / "before.json", lambda: {"loss": 9.0}) == {"loss": 0.0}
