@@ -57,7 +57,7 @@ def typed(config: DictConfig) -> RunConfig:
 
 
 def as_yaml(config: DictConfig) -> str:
-    """A composed configuration as YAML."""
+    """A composed configuration as YAML, with every `${…}` replaced by the value that it stands for."""
     return yaml.safe_dump(OmegaConf.to_container(config, resolve=True), sort_keys=False, allow_unicode=True)
 
 

@@ -86,14 +86,14 @@ class StageContext(Generic[ConfigT]):
 
     @property
     def output(self) -> Path:
-        """The folder for outputs; when the stage is finished, all in it moves into the stage's folder."""
+        """The folder for outputs, made if it is missing; at the end all in it moves into the stage's folder."""
         path = self.directory / PARTIAL
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     @property
     def state(self) -> Path:
-        """The folder for what an interrupted attempt continues from; it is removed when the stage is finished."""
+        """The folder for what an interrupted attempt continues from, made if it is missing and removed at the end."""
         path = self.directory / STATE
         path.mkdir(parents=True, exist_ok=True)
         return path

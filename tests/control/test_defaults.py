@@ -1,4 +1,9 @@
-"""A default stands in a stage's dataclass or in conf/stage, never in both: two copies come to differ."""
+"""A default stands in a stage's dataclass or in conf/stage, never in both: two copies come to differ.
+
+LEFT_OUT lists the exceptions: keys that some stages of a kind need and others do without, so that the dataclass says
+"none" and the file of a stage a value. Only conf/stage is looked at, with what its files choose from. The files of
+conf/scale override both, which is what they are for: their values are no second copies.
+"""
 
 import dataclasses
 from collections import defaultdict

@@ -75,7 +75,11 @@ def candidates(folder: Path) -> numpy.ndarray:
 
 
 def read_candidate_groups(folder: Path) -> Iterator[numpy.ndarray]:
-    """Yields the indices of one group after the other, of all buckets."""
+    """Yields the groups of all buckets one after the other: the indices of a group's documents, int64, ascending.
+
+    Args:
+        folder: where `write_candidate_groups` wrote them.
+    """
     for path in sorted(folder.glob("*.indices.npy")):
         indices = numpy.load(path, mmap_mode="r")
         sizes = numpy.load(path.with_name(path.name.replace(".indices.", ".sizes.")))

@@ -45,7 +45,7 @@ class DomainWorkspace:
         return self.folder / "exact_unique" / f"{shard:05d}.jsonl.gz"
 
     def signatures(self, shard: int) -> Path:
-        """File of the MinHash signatures of those documents, uint64 (buckets x documents)."""
+        """File of the MinHash signatures of a shard's documents in `exact_unique`, uint64 (buckets x documents)."""
         return self.folder / "signatures" / f"{shard:05d}.npy"
 
     @property

@@ -57,7 +57,7 @@ class EvalResult:
         return {f"reward/{when}": self.reward, f"in_format/{when}": well_formed, **named}
 
     def samples(self, count: int = 3) -> list[dict[str, str]]:
-        """Some completions with their prompts, spread evenly over all of them, for the report."""
+        """For the report, up to `count` completions with their prompts: every n-th, where n is all // count or 1."""
         shown = self.completions[:: max(1, len(self.completions) // count)][:count]
         return [{"prompt": completion.problem.prompt, "answer": completion.text} for completion in shown]
 

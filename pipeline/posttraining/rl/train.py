@@ -25,6 +25,8 @@ from pipeline.posttraining.rl.trl_reward_functions import reward_function
 def trainer_arguments(context: StageContext[RlConfig]) -> GRPOConfig:
     """TRL's arguments for the stage's settings: the DAPO loss (Yu et al. 2025, arXiv 2503.14476), on-policy.
 
+    Prints how many completions a step samples and how many prompts the stage takes.
+
     Raises:
         ConfigError: if the ranks cannot share a step's completions evenly.
     """

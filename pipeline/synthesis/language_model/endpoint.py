@@ -140,7 +140,7 @@ class Endpoint(InferenceServer):
 
 
 class EndpointRunner(InferenceRunner):
-    """datatrove's inference runner with `Endpoint` as its server."""
+    """datatrove's inference runner with `Endpoint` as its server, as `server_type` can only name datatrove's own."""
 
     def __init__(self, settings: LanguageModelConfig, **arguments: Any) -> None:
         """Passes everything but the settings on to datatrove's runner."""

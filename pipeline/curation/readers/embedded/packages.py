@@ -39,7 +39,9 @@ def distributions() -> dict[str, list[str]]:
 
 
 def version_of(package: str) -> str:
-    """The installed version of a package; several, joined by commas, if several distributions install it."""
+    """The installed version of a package, "" if no distribution installs it; several, joined by commas, if several
+    distributions install it. Python's own for the standard library.
+    """
     if package == STANDARD_LIBRARY:
         return platform.python_version()
     return ",".join(importlib.metadata.version(name) for name in distributions().get(package, []))
