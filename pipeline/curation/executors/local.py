@@ -1,4 +1,4 @@
-"""Tasks in processes of this machine, run as datatrove's local executor runs them, by workers whose death is noticed."""
+"""Tasks in processes of this machine, run as datatrove runs them, by workers whose death is noticed."""
 
 import contextlib
 import copy
@@ -132,7 +132,7 @@ class _Worker:
         else:
             how = f"its worker ended with exit code {code}"
         return LaunchError(
-            f"task {self._task} of {self._executor.tasks}: {how}, as by a limit of memory; set workers to fewer or give "
+            f"task {self._task} of {self._executor.tasks}: {how}, as by a limit of memory; set workers lower, or give "
             "the job more memory, then run again: what is done stays done"
         )
 

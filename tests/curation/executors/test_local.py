@@ -1,4 +1,4 @@
-"""A worker that dies, the server that it was forked from, and signals that reach all processes: nothing waits for ever."""
+"""Workers that are killed, the server that forks them, and signals to all processes: nothing waits for ever."""
 
 import os
 import signal
