@@ -51,7 +51,7 @@ def test_an_expression_that_never_ends_is_killed(monkeypatch: pytest.MonkeyPatch
     def judge() -> None:
         assert verify(problem_with("math", "x^2 + 1"), "9^{9^{9^{9^{9}}}} + x").score == 0.0
 
-    # A second of another process's time, on a busy machine, and what it takes to start a process each time but the first.
+    # A second of the time of another process, which on a busy machine also has to start, each time but the first.
     assert_bounded_time(judge, wall_seconds=120)
     assert expressions._child is None
     monkeypatch.undo()
