@@ -18,8 +18,8 @@ WORST_COST = 0.01
 class PeakMemory:
     """Watches this process and its children, and theirs, from a thread.
 
-    Linux tells of each child how much of its memory it has to itself, and its share of what it has in common with others
-    (PSS): workers that are forked from one process hold the same modules once. Without /proc, and for children that
+    Linux tells of each child how much memory it has to itself, and its share of what it has in common with others
+    (PSS): modules that workers have from the process that forked them count once. Without /proc, and for children that
     ended between two looks, the largest single process is what is known.
     """
 

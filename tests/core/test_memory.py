@@ -13,8 +13,7 @@ MEBIBYTE = 1 << 20
 HOLDS = "import sys; held = bytearray(b'x' * (96 << 20)); print('held', flush=True); sys.stdin.read()"
 """A program that holds 96 MiB until its input ends."""
 PARENT = (
-    f"import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', {HOLDS!r}]); "
-    "import time; time.sleep(600)"
+    f"import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', {HOLDS!r}]); import time; time.sleep(600)"
 )
 """As a fork server does: this process is never told that the child has ended."""
 

@@ -103,7 +103,7 @@ def test_words_are_the_same(pieces: list[str]) -> None:
 
 
 def words_without_neighbors(text: str) -> list[str]:
-    """spaCy's words; chunk by chunk where the last word of one and the first of the next could be an exception to it."""
+    """spaCy's words; chunk by chunk where the last word of one and the first of the next may be an exception."""
     of_chunks = words_of_chunks(text.split())
     if _simple_chunks()._merged.isdisjoint((one[-1], next[0]) for one, next in itertools.pairwise(of_chunks)):
         return TOKENIZER.word_tokenize(text)
