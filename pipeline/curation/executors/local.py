@@ -7,6 +7,7 @@ import pickle
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import multiprocess
 import multiprocess.forkserver
@@ -82,7 +83,7 @@ class _Worker:
     def __init__(self, executor: LocalPipelineExecutor, number: int, task: int) -> None:
         """Starts the process with its first task."""
         self._executor, self._task = executor, task
-        context = multiprocess.get_context("forkserver")
+        context: Any = multiprocess.get_context("forkserver")  # type: ignore[attr-defined]
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(executor, number, theirs), name=f"task {task}")
         try:

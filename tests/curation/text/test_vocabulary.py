@@ -22,7 +22,6 @@ from pipeline.curation.text.english_words import (
     PREFIXES,
     SEPARATOR,
     SUFFIXES,
-    _simple_chunks,
     words_of_chunks,
 )
 from pipeline.curation.text.vocabulary import Vocabulary
@@ -103,11 +102,11 @@ def test_words_are_the_same(pieces: list[str]) -> None:
 
 
 def words_without_neighbors(text: str) -> list[str]:
-    """spaCy's words; chunk by chunk where the last word of one and the first of the next may be an exception."""
-    of_chunks = words_of_chunks(text.split())
-    if _simple_chunks()._merged.isdisjoint((one[-1], next[0]) for one, next in itertools.pairwise(of_chunks)):
+    """spaCy's words; chunk by chunk where punctuation meets punctuation, which could be an exception to spaCy."""
+    chunks = text.split()
+    if all(one[-1].isalnum() or other[0].isalnum() for one, other in itertools.pairwise(chunks)):
         return TOKENIZER.word_tokenize(text)
-    return [word for chunk in text.split() for word in TOKENIZER.word_tokenize(chunk)]
+    return [word for chunk in chunks for word in TOKENIZER.word_tokenize(chunk)]
 
 
 def test_neighbors_do_not_change_the_words_of_a_chunk() -> None:
