@@ -36,9 +36,13 @@ class Kills:
     """A task in which a process gets SIGKILL, the first time that it is done: this worker, or its fork server."""
 
     parent: bool
+    after: Path
+    """File that another task leaves when it has begun."""
     marker: Path
 
     def __call__(self, progress: TaskProgress) -> None:
+        while not self.after.exists():
+            time.sleep(0.01)
         if not self.marker.exists():
             process = os.getppid() if self.parent else os.getpid()
             self.marker.write_text(str(process))
@@ -46,10 +50,15 @@ class Kills:
             time.sleep(600)
 
 
+@dataclass
 class Stuck:
-    """A task that does not end, and looks at no stop flag."""
+    """A task that does not end, and looks at no stop flag; it leaves the id of its process."""
+
+    path: Path
 
     def __call__(self, progress: TaskProgress) -> None:
+        self.path.with_suffix(".part").write_text(str(os.getpid()))
+        self.path.with_suffix(".part").rename(self.path)
         time.sleep(600)
 
 
@@ -79,24 +88,27 @@ def run(tasks: list[Task], folder: Path) -> None:
 @pytest.mark.parametrize(
     ("parent", "said"),
     [
-        (False, "task 1 of 3: its worker was killed by signal 9"),
+        (False, "task 2 of 3: its worker was killed by signal 9"),
         # All workers are lost with it; one of them is named.
         (True, r"task \d of 3: the process that starts the workers was killed"),
     ],
 )
 def test_a_process_that_is_killed_fails_the_task(tmp_path: Path, parent: bool, said: str) -> None:
-    tasks: list[Task] = [Leaves(tmp_path / "first"), Kills(parent, tmp_path / "killed"), Stuck()]
+    killed, stuck = tmp_path / "killed", tmp_path / "stuck"
+    tasks: list[Task] = [Leaves(tmp_path / "first"), Stuck(stuck), Kills(parent, stuck, killed)]
     with pytest.raises(LaunchError, match=said) as caught:
         run(tasks, tmp_path / "tasks")
     assert "run again: what is done stays done" in str(caught.value)
-    _wait_for_end((tmp_path / "killed").read_text())
-    tasks[2] = Leaves(tmp_path / "last")
+    # Nothing of this attempt writes on beside the next one.
+    _wait_for_end(stuck.read_text())
+    _wait_for_end(killed.read_text())
+    tasks[1] = Leaves(tmp_path / "last")
     run(tasks, tmp_path / "tasks")
     assert (tmp_path / "last").exists()
 
 
 def _wait_for_end(process: str) -> None:
-    """Until then it can still be taken for one that forks workers, in this process alone."""
+    """Fails if a process runs on."""
     deadline = time.monotonic() + 60
     state = Path("/proc", process, "stat")
     while state.exists() and ") Z " not in state.read_text():
@@ -106,14 +118,21 @@ def _wait_for_end(process: str) -> None:
 
 def test_what_a_task_raises_is_raised(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cut short"):
-        run([Raises("user"), Stuck()], tmp_path / "user")
+        run([Raises("user"), Stuck(tmp_path / "stuck")], tmp_path / "user")
     with pytest.raises(RuntimeError, match="Unpicklable: this and that"):
-        run([Raises("program"), Stuck()], tmp_path / "program")
+        run([Raises("program"), Stuck(tmp_path / "stuck")], tmp_path / "program")
 
 
 def test_a_stop_does_not_wait_for_a_task_that_does_not_look(tmp_path: Path) -> None:
+    tasks = [Stuck(tmp_path / name) for name in ("one", "other")]
+    begun = [task.path for task in tasks]
     with pytest.raises(Requeue):
-        run_tasks([Stuck(), Stuck()], tmp_path, ExecutorConfig(kind="local"), 2, stop_requested=lambda: True)
+        run_tasks(
+            tasks, tmp_path / "tasks", ExecutorConfig(kind="local"), 2,
+            stop_requested=lambda: all(path.exists() for path in begun),
+        )  # fmt: skip
+    for path in begun:
+        _wait_for_end(path.read_text())
 
 
 SIGNALLED = """
