@@ -29,7 +29,7 @@ class PeakMemory:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def peak_bytes(self) -> int:
-        """The peak until now."""
+        """The most bytes that were held until now."""
         usage = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         return max(self._seen, *(each * (1 if sys.platform == "darwin" else 1024) for each in usage))
 
