@@ -39,7 +39,7 @@ STAGE_TYPES = {
         "pipeline.synthesis.config:SynthesizeConfig",
         "pipeline.synthesis.synthesize:run",
         report="pipeline.curation.audit.funnel:report_lines",
-        version=3,
+        version=4,
     ),
     "tokenizer": StageType("pipeline.tokenization.config:TokenizerConfig", "pipeline.tokenization.train_tokenizer:run"),
     "tokenize": StageType(

@@ -7,7 +7,6 @@ rank.
 
 import datetime
 import os
-import resource
 import shutil
 import signal
 import sys
@@ -51,6 +50,7 @@ from pipeline.core.errors import (
 from pipeline.core.files import read_json, write_json
 from pipeline.core.installation import code_hash
 from pipeline.core.lock import StageLock, stage_lock
+from pipeline.core.memory import PeakMemory
 from pipeline.core.progress import Progress
 from pipeline.core.tracking import Tracker
 from pipeline.stages import load_symbol, stage_type
@@ -196,7 +196,7 @@ def _run_stage(
         world_size: number of ranks.
         lock: held by rank 0 alone, which publishes.
     """
-    started, clock = _now(), time.monotonic()
+    started, clock, memory = _now(), time.monotonic(), PeakMemory()
     kind = stage_type(frozen.kind, frozen.stage)
     config = build(load_symbol(kind.config), frozen.config, where=f"stages.{frozen.stage}.config")
     inputs = {
@@ -249,7 +249,7 @@ def _run_stage(
         started=started,
         finished=_now(),
         seconds=time.monotonic() - clock,
-        peak_memory_bytes=_peak_memory_bytes(),
+        peak_memory_bytes=memory.peak_bytes(),
         attempt=int(attempt.name),
         world_size=world_size,
         code=code_hash(),
@@ -275,11 +275,6 @@ def _end_with_launcher() -> None:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _peak_memory_bytes() -> int:
-    usage = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return max(usage) * (1 if sys.platform == "darwin" else 1024)
 
 
 def exit_rank(code: int) -> NoReturn:

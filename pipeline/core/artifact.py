@@ -63,7 +63,7 @@ class Manifest:
     seconds: float = 0.0
     """Wall-clock time of the attempt that finished."""
     peak_memory_bytes: int = 0
-    """Largest resident memory of a rank or of one of its child processes."""
+    """Most resident memory that rank 0 and its child processes held together (`pipeline.core.memory`)."""
     attempt: int = 1
     world_size: int = 1
     git_revision: str | None = None

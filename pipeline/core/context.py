@@ -10,11 +10,10 @@ from typing import Any, Generic, TypeVar
 
 from pipeline.core.artifact import PARTIAL, STATE, Artifact, load
 from pipeline.core.progress import Progress
+from pipeline.core.stop_signals import STOP_SIGNALS
 from pipeline.core.tracking import Tracker
 
 ConfigT = TypeVar("ConfigT")
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-"""What the launcher and a batch system before its time limit send to have a stage save and end."""
 ATTEMPT_VARIABLE = "FIVEPHASE_ATTEMPT"
 """Environment variable with the number of the attempt, which all ranks must agree on."""
 FINGERPRINT_VARIABLE = "FIVEPHASE_FINGERPRINT"

@@ -40,7 +40,7 @@ def run(context: StageContext[CurateConfig]) -> StageResult:
     """
     config = context.config
     # Which tasks are done is known by their numbers, so another division of the work starts afresh.
-    state = context.state / f"tasks-{config.tasks}"
+    state = context.state / f"shards-{config.tasks}"
     workspaces = [DomainWorkspace(state / "domains" / recipe.domain, recipe, config.tasks) for recipe in config.load()]
 
     def show(units: int, documents: int) -> None:
@@ -74,7 +74,7 @@ def plan(workspaces: list[DomainWorkspace], config: CurateConfig, output: Path) 
     return [
         # The largest domain must not be the last to start: parts of all domains take turns.
         (READ_AND_FILTER, [ReadAndFilter(each, task) for task in shards for each in curated]),
-        ("exact duplicates", [MergeExact(each) for each in curated]),
+        ("exact duplicates", [MergeExact(each, shard) for each in curated for shard in shards]),
         ("signatures", [MinHashSignatures(each, shard) for each, _ in with_minhash for shard in shards]),
         ("buckets", [LshBuckets(each, bucket) for each, step in with_minhash for bucket in range(step.buckets)]),
         ("near duplicates", [FilterNearDuplicates(each) for each, _ in with_substrings]),

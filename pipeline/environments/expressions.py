@@ -1,8 +1,8 @@
 """Whether two mathematical expressions are equal, decided by math-verify in a child process that can be killed.
 
 `9**9**9**9` keeps a computer algebra system busy forever, and math-verify's own time limit is an alarm signal, which
-works in the main thread alone. So the comparison happens in a child with a memory limit and without time limits of its
-own; the parent kills it when DEADLINE_SECONDS have passed and starts another for the next comparison.
+works in the main thread alone. So the comparison happens in a child with limits of memory and CPU time, and when it has
+died of one the parent starts another for the next comparison.
 """
 
 from __future__ import annotations
@@ -13,15 +13,20 @@ import logging
 import os
 import resource
 import selectors
+import signal
 import subprocess
 import sys
 import threading
 
 from pipeline.core.installation import python_path
+from pipeline.core.stop_signals import stop_signals_blocked
 
 MAX_EXPRESSION_CHARACTERS = 200
-DEADLINE_SECONDS = 5.0
-START_SECONDS = 60.0
+CPU_SECONDS = 5.0
+"""CPU time of one comparison. A limit by the clock would make verdicts depend on what else the machine does."""
+DEADLINE_SECONDS = 300.0
+"""Time by the clock, for a child that hangs or whose machine is very busy."""
+START_SECONDS = 600.0
 """Importing the algebra system takes seconds, far longer on a busy machine; only the first call waits."""
 MEMORY_BYTES = 2 << 30
 
@@ -49,15 +54,17 @@ atexit.register(_stop)
 
 
 def _start() -> subprocess.Popen[str]:
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "pipeline.environments.expressions"],
-        env={**os.environ, "PYTHONPATH": python_path()},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        bufsize=1,
-    )
+    # A signal to all processes of the stage must not look like a comparison that took too long.
+    with stop_signals_blocked():
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "pipeline.environments.expressions"],
+            env={**os.environ, "PYTHONPATH": python_path()},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            bufsize=1,
+        )
     if not _read_line(child, START_SECONDS):
         child.kill()
         child.communicate()
@@ -66,7 +73,7 @@ def _start() -> subprocess.Popen[str]:
 
 
 def equivalent(reference: str, expression: str) -> bool | None:
-    """Whether two expressions are equal; None if the comparison took more than DEADLINE_SECONDS or MEMORY_BYTES.
+    """Whether two expressions are equal; None if the comparison took more than CPU_SECONDS or MEMORY_BYTES.
 
     An expression of more than MAX_EXPRESSION_CHARACTERS equals nothing. Calls from several threads take turns.
 
@@ -81,7 +88,7 @@ def equivalent(reference: str, expression: str) -> bool | None:
             _child = _start()
         assert _child.stdin is not None
         try:
-            _child.stdin.write(json.dumps([reference, expression]) + "\n")
+            _child.stdin.write(json.dumps([reference, expression, CPU_SECONDS]) + "\n")
             line = _read_line(_child, DEADLINE_SECONDS)
         except BrokenPipeError:
             line = ""
@@ -100,11 +107,15 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     print("ready", flush=True)
     for line in sys.stdin:
-        # 0 means no time limit: the parent keeps the time.
-        reference, expression = json.loads(line)
+        reference, expression, cpu_seconds = json.loads(line)
+        # When the time is used up, the system ends this process by a signal.
+        signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+        # 0 means no time limit.
         gold = parse(f"${reference}$", parsing_timeout=0)
         answer = parse(f"${expression}$", parsing_timeout=0)
-        print(json.dumps(bool(verify(gold, answer, timeout_seconds=0))), flush=True)
+        same = bool(verify(gold, answer, timeout_seconds=0))
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        print(json.dumps(same), flush=True)
 
 
 if __name__ == "__main__":

@@ -30,15 +30,17 @@ WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 """Flags of `open` of which none may be set."""
 MAXIMUM_OUTPUT_CHARACTERS = 20_000
 """Most characters that one example or program may print."""
+MAXIMUM_RESULT_BYTES = 1 << 26
+"""Most bytes of a result, and of what is written to standard error."""
 
 
 def restrict_process(cpu_seconds: int, memory_bytes: int, reads_files: bool) -> None:
     """Takes from this process, for the rest of its life, what computing does not need.
 
-    Resource limits bound CPU time and address space, and the size of written files to 0. An audit hook, which cannot be
-    taken off again, raises PermissionError for every blocked event. It sees what goes through Python; an extension
-    module could go past it, which is why the imports of a model's program are checked before it comes here
-    (`language_model.code_checks`).
+    Resource limits bound CPU time, address space, and what is written to the files of result and errors. An audit hook,
+    which cannot be taken off again, raises PermissionError for every blocked event. It sees what goes through Python;
+    an extension module could go past it, which is why a model's program is checked before it comes here
+    (`language_model.restricted_code`).
 
     Args:
         cpu_seconds: most CPU time, in seconds.
@@ -47,7 +49,7 @@ def restrict_process(cpu_seconds: int, memory_bytes: int, reads_files: bool) -> 
     """
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAXIMUM_RESULT_BYTES, MAXIMUM_RESULT_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     roots = tuple(f"{os.path.realpath(root)}{os.sep}" for root in {sys.prefix, sys.base_prefix})
@@ -86,9 +88,9 @@ def run_example(source: str, scope: dict[str, Any]) -> tuple[str, str]:
 def doctests(module_name: str) -> list[dict[str, Any]]:
     """Executes a module's doctests; a row for each example that states an output, or raises without saying so.
 
-    A row has the example's source, the statements before it, what it printed, and under `failure` why it failed: it
-    raised, or it printed something else than it states. After a failure the rest of that docstring is left out, as it
-    depends on what failed.
+    A row has the example's source, the statements before it, what it printed, what it states with the flags of that
+    comparison, and under `failure` why it failed: it raised, or it printed something else. After a failure the rest of
+    that docstring is left out, as it depends on what failed.
     """
     module = importlib.import_module(module_name)
     checker = doctest.OutputChecker()
@@ -105,7 +107,8 @@ def doctests(module_name: str) -> list[dict[str, Any]]:
                 break
             if example.want and example.exc_msg is None:
                 agrees = checker.check_output(example.want, printed, flags)
-                rows.append({**row, "failure": None if agrees else "output_differs"})
+                failure = None if agrees else "output_differs"
+                rows.append({**row, "want": example.want, "flags": flags, "failure": failure})
                 if not agrees:
                     break
             before.append(example.source)
@@ -150,10 +153,26 @@ def run_program(code: str) -> tuple[str, str]:
     return output.getvalue(), ""
 
 
+def values(code: str, calls: list[str]) -> dict[str, Any]:
+    """Executes a program, then gives the values of expressions that use it, or how one of all these failed.
+
+    Only what JSON can hold is a value.
+    """
+    scope: dict[str, Any] = {"__name__": "__main__"}
+    try:
+        with contextlib.redirect_stdout(_BoundedOutput()):
+            exec(compile(code, "<program>", "exec"), scope)
+            found = [json.dumps(eval(compile(call, "<call>", "eval"), scope), allow_nan=False) for call in calls]
+    except BaseException as error:
+        return {"failure": f"{type(error).__name__}: {error}".splitlines()[0]}
+    return {"values": list(map(json.loads, found))}
+
+
 def main() -> None:
     """Reads a job from standard input, executes it, and writes its result to standard output.
 
-    Standard output is set aside for the result first, so that nothing that an example prints can be taken for one.
+    Standard output is set aside for the result first, so that nothing that an example prints is taken for one by
+    accident. Code that means to can still write there: a result is what was computed, never a verdict on it.
     """
     job = json.load(sys.stdin)
     warnings.simplefilter("ignore")
@@ -162,6 +181,8 @@ def main() -> None:
     restrict_process(job["cpu_seconds"], job["memory_bytes"], reads_files="module" in job)
     if "module" in job:
         result: Any = {"doctests": doctests(job["module"]), "signatures": signatures(job["module"])}
+    elif "calls" in job:
+        result = values(job["code"], job["calls"])
     else:
         result = programs(job["programs"])
     json.dump(result, channel)

@@ -73,12 +73,24 @@ def test_no_question_is_held_out(tmp_path: Path) -> None:
 
 def test_the_audit_does_not_depend_on_what_a_failed_example_prints() -> None:
     def ids(printed: str, failure: str | None) -> list[str]:
-        row = {"name": "m", "before": [], "source": "token()\n", "printed": printed, "failure": failure}
+        row = {
+            "name": "m", "before": [], "source": "token()\n", "printed": printed, "failure": failure,
+            "want": printed, "flags": 0,
+        }  # fmt: skip
         found = doctests.samples({"module": "m", "failure": None, "result": {"doctests": [row], "signatures": []}})
         return [str(sample.document().id) for sample in found]
 
     assert ids("a1\n", "output_differs") == ids("b2\n", "output_differs")
     assert ids("a1\n", None) != ids("b2\n", None)
+
+
+def test_an_example_is_not_right_because_its_process_says_so() -> None:
+    row = {
+        "name": "m", "before": [], "source": "double(1)\n", "printed": "3\n", "failure": None,
+        "want": "2\n", "flags": 0,
+    }  # fmt: skip
+    found = doctests.samples({"module": "m", "failure": None, "result": {"doctests": [row], "signatures": []}})
+    assert [sample.failure for sample in found] == ["output_differs"]
 
 
 def test_a_wrong_program_fails_its_check() -> None:
@@ -106,6 +118,9 @@ def test_a_wrong_program_fails_its_check() -> None:
         ("print('x' * 10**6)", "MemoryError"),
         ("raise SystemExit(0)", "SystemExit"),
         ("print(1 + 1)", "2"),
+        # As a batch system sends it to all processes of a stage.
+        ("import signal; signal.raise_signal(signal.SIGUSR1); print('done')", "done"),
+        ("import signal; signal.raise_signal(signal.SIGTERM); print('done')", "done"),
     ],
 )
 def test_a_program_can_harm_nothing(code: str, end: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy
 
 from pipeline.core.arrays import write_array
-from pipeline.curation.dedup.minhash import NO_SHINGLES
+from pipeline.curation.dedup.minhash import NO_SHINGLES, signature_count
 
 MAX_DOCUMENTS_SORTED = 50_000_000
 """Documents that are sorted together, in 24 bytes each: with more, ranges of hashes are taken one after the other."""
@@ -34,18 +34,19 @@ def candidate_groups(signatures: Sequence[Path], bucket: int) -> tuple[numpy.nda
 
     Memory: 24 bytes for each document of the domain, at most 1.2 GB at a time; the result.
     """
-    columns = [numpy.load(path, mmap_mode="r")[bucket] for path in signatures]
-    total = sum(map(len, columns))
-    rounds = max(1, -(-total // MAX_DOCUMENTS_SORTED))
-    found = [_groups_of_range(columns, number, rounds) for number in range(rounds)]
+    rounds = max(1, -(-sum(map(signature_count, signatures)) // MAX_DOCUMENTS_SORTED))
+    found = [_groups_of_range(signatures, bucket, number, rounds) for number in range(rounds)]
     return numpy.concatenate([indices for indices, _ in found]), numpy.concatenate([sizes for _, sizes in found])
 
 
-def _groups_of_range(columns: Sequence[numpy.ndarray], number: int, ranges: int) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """The groups of those hashes that lie in one of so many equal ranges of the 64-bit numbers."""
+def _groups_of_range(
+    signatures: Sequence[Path], bucket: int, number: int, ranges: int
+) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """The groups of those hashes of a bucket that lie in one of so many equal ranges of the 64-bit numbers."""
     hashes, indices, offset = [], [], 0
-    for column in columns:
-        values = numpy.asarray(column)
+    for path in signatures:
+        # A mapped file counts as an open one: one at a time.
+        values = numpy.asarray(numpy.load(path, mmap_mode="r")[bucket])
         # The upper half of the hash times the number of ranges, divided by 2^32: the range that the hash lies in.
         inside = (values >> numpy.uint64(32)) * numpy.uint64(ranges) >> numpy.uint64(32) == number
         chosen = numpy.flatnonzero(inside & (values != NO_SHINGLES))

@@ -63,6 +63,11 @@ class MinHasher:
         return numpy.where(hashes == NO_SHINGLES, numpy.uint64(1), hashes)
 
 
+def signature_count(path: Path) -> int:
+    """How many documents' signatures a file of `write_signatures` has."""
+    return int(numpy.load(path, mmap_mode="r").shape[1])
+
+
 def write_signatures(documents: Iterable[Document], step: MinHash, path: Path) -> None:
     """Writes the signatures of some documents, in their order, as uint64 (buckets x documents).
 

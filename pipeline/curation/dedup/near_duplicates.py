@@ -25,7 +25,13 @@ CACHED_SHINGLES = 512
 
 
 def remove_near_duplicates(
-    shards: Sequence[Path], previous: Sequence[Path], groups: Path, work: Path, step: MinHash, audit: AuditLog
+    shards: Sequence[Path],
+    own: int,
+    previous: Sequence[Path],
+    groups: Path,
+    work: Path,
+    step: MinHash,
+    audit: AuditLog,
 ) -> Iterator[Document]:
     """Yields the documents of a domain that stay, in the order of their ids, and writes down those that go.
 
@@ -36,6 +42,7 @@ def remove_near_duplicates(
 
     Args:
         shards: files of the domain's documents, in the order of their ids.
+        own: how many those are.
         previous: files of previous runs' documents, whose indices follow those of the shards.
         groups: folder of the candidate groups of all buckets.
         work: folder for the candidates' texts, on a local disk if there is one.
@@ -47,8 +54,6 @@ def remove_near_duplicates(
     """
     indices = candidates(groups)
     texts = TextStore(work, indices, enumerate_documents([*shards, *previous]))
-    # Documents of this run; without previous runs there are no others, and none need be counted.
-    own = sum(1 for _ in enumerate_documents(shards)) if previous else int(indices[-1]) + 1 if len(indices) else 0
     # Stable: of equal length the smallest id is first, which is the order of indices.
     by_preference = numpy.lexsort((-texts.characters, indices < own))
     preference = numpy.empty_like(by_preference)

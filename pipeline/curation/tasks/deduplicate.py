@@ -22,36 +22,35 @@ from pipeline.curation.dedup.text_units import unit_splitter
 from pipeline.curation.executors.run_tasks import TaskProgress
 from pipeline.curation.recipes.steps.duplicates import SubstringDedup
 from pipeline.curation.tasks.packing import pack_repositories
+from pipeline.curation.tasks.ranged_parts import read_range
 from pipeline.curation.tasks.workspace import DomainWorkspace, write_domain
 from pipeline.curation.text import documents
 
 
 @dataclass(frozen=True)
 class MergeExact:
-    """Merges a domain's filtered parts in the order of ids, and drops exact duplicates if the recipe says so.
+    """Merges one shard's range of a domain's filtered parts, and drops exact duplicates if the recipe says so.
 
-    Parts are sorted, so one document of each is in memory, and documents with equal content, which have equal ids, come
-    one after the other. Without `exact_dedup` all stay.
+    Parts are sorted, so documents with equal content, which have equal ids, come one after the other. Without
+    `exact_dedup` all stay.
     """
 
     workspace: DomainWorkspace
+    shard: int
 
     def __call__(self, progress: TaskProgress) -> None:
-        """Writes the shards, and an audit log."""
+        """Writes the shard, and an audit log.
+
+        Memory: the range as it lies compressed in the parts, of which none stays open.
+        """
         workspace = self.workspace
         audit = workspace.new_audit_log()
-        parts = [documents.read_documents(workspace.filtered_part(task)) for task in range(workspace.tasks)]
+        parts = [read_range(workspace.filtered_part(task), self.shard) for task in range(workspace.tasks)]
         stream: Iterator[Document] = heapq.merge(*parts, key=documents.order)
         if (step := workspace.exact_dedup) is not None:
             stream = self._unique(stream, PreviousIds(step.against, workspace.recipe.domain), audit, progress)
-        following = next(stream, None)
-        for shard in range(workspace.tasks):
-            chosen: list[Document] = []
-            while following is not None and workspace.shard_of(str(following.id)) == shard:
-                chosen.append(following)
-                following = next(stream, None)
-            documents.write_documents(workspace.exact_unique(shard), chosen)
-        workspace.write_audit_log("merge_exact", audit)
+        documents.write_documents(workspace.exact_unique(self.shard), stream)
+        workspace.write_audit_log(f"merge_exact-{self.shard:05d}", audit)
         progress.unit_done()
 
     @staticmethod
@@ -116,15 +115,17 @@ class FilterNearDuplicates:
     workspace: DomainWorkspace
 
     def __call__(self, progress: TaskProgress) -> None:
-        """Writes the shards, empty ones too, and an audit log."""
+        """Writes the shards, empty ones too, how many documents each has, and an audit log."""
         workspace = self.workspace
         audit = workspace.new_audit_log()
         stream = _without_near_duplicates(workspace, audit)
-        for shard, own in itertools.groupby(stream, key=lambda document: workspace.shard_of(str(document.id))):
-            documents.write_documents(workspace.near_unique(shard), own)
-        for shard in range(workspace.tasks):
-            if not workspace.near_unique(shard).exists():
+        counts = [0] * workspace.tasks
+        for shard, own in itertools.groupby(stream, key=workspace.shard_of):
+            counts[shard] = documents.write_documents(workspace.near_unique(shard), own)
+        for shard, count in enumerate(counts):
+            if not count:
                 documents.write_documents(workspace.near_unique(shard), [])
+        write_json(workspace.near_unique_counts, counts)
         workspace.write_audit_log("filter_near_duplicates", audit)
         progress.unit_done()
 
@@ -141,8 +142,7 @@ class HashNgrams:
         workspace, step = self.workspace, self.workspace.substring_dedup
         assert step is not None
         offset = sum(each.count for each in previous_ngrams(step, workspace.recipe.domain))
-        before = [workspace.near_unique(shard) for shard in range(self.shard)]
-        offset += sum(1 for _ in enumerate_documents(before))
+        offset += sum(read_json(workspace.near_unique_counts)[: self.shard])
         split = unit_splitter(step)
         own = enumerate_documents([workspace.near_unique(self.shard)], offset)
         units = ((index, split(document.text)) for index, document in own)
@@ -218,4 +218,5 @@ def _without_near_duplicates(workspace: DomainWorkspace, audit: AuditLog) -> Ite
         return itertools.chain.from_iterable(map(documents.read_documents, shards))
     work = workspace.scratch("candidates", os.getpid())
     previous = [path for each in previous_signatures(step, workspace.recipe.domain) for path in each.documents]
-    return near_duplicates.remove_near_duplicates(shards, previous, workspace.candidate_groups, work, step, audit)
+    own = sum(minhash.signature_count(workspace.signatures(shard)) for shard in range(workspace.tasks))
+    return near_duplicates.remove_near_duplicates(shards, own, previous, workspace.candidate_groups, work, step, audit)

@@ -14,6 +14,7 @@ from pipeline.curation.filters.filter_step import FilterStep
 from pipeline.curation.readers import readers
 from pipeline.curation.readers.bad_records import REJECTED_KEY, pop_location, quarantine_row
 from pipeline.curation.recipes.steps.pages import Extractor
+from pipeline.curation.tasks.ranged_parts import write_part
 from pipeline.curation.tasks.workspace import READ, DomainWorkspace
 from pipeline.curation.text import documents
 
@@ -45,7 +46,8 @@ class ReadAndFilter:
                 stream = self._with_new_ids(Extraction(step, audit).run(stream))
             elif step.scope != "domain":
                 stream = FilterStep(step.step, filter_of(step), audit).run(stream)
-        documents.write_documents(self.workspace.filtered_part(self.task), sorted(stream, key=documents.order))
+        chosen = sorted(stream, key=documents.order)
+        write_part(self.workspace.filtered_part(self.task), chosen, self.workspace.tasks, self.workspace.shard_of)
         self.workspace.write_audit_log(f"{AUDIT_LOG}-{self.task:05d}", audit)
 
     def _read(self, audit: AuditLog, progress: TaskProgress) -> Iterator[Document]:

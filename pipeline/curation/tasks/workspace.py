@@ -37,7 +37,8 @@ class DomainWorkspace:
     tasks: int
 
     def filtered_part(self, task: int) -> Path:
-        """File of the documents that one task read and filtered, in the order of their ids."""
+        """File of the documents that one task read and filtered, in the order of their ids, with a range for each shard
+        (`ranged_parts`)."""
         return self.folder / "filtered" / f"{task:05d}.jsonl.gz"
 
     def exact_unique(self, shard: int) -> Path:
@@ -56,6 +57,11 @@ class DomainWorkspace:
     def near_unique(self, shard: int) -> Path:
         """File of a shard's documents without near duplicates; only for a domain with `substring_dedup`."""
         return self.folder / "near_unique" / f"{shard:05d}.jsonl.gz"
+
+    @property
+    def near_unique_counts(self) -> Path:
+        """File of the numbers of those documents, by shard."""
+        return self.folder / "near_unique" / "counts.json"
 
     @property
     def ngrams(self) -> Path:
@@ -111,9 +117,10 @@ class DomainWorkspace:
         """Writes what a task counted and removed, for the task that writes the domain."""
         write_json(self.audit_logs / f"{task}.json", audit.as_json())
 
-    def shard_of(self, document_id: str) -> int:
-        """The number of the shard whose range an id lies in: its leading bits as a fraction, times the shards."""
-        return int(document_id[: SHARD_BITS // 4], 16) * self.tasks >> SHARD_BITS
+    def shard_of(self, document: Document) -> int:
+        """The number of the shard whose range a document's id lies in: its leading bits as a fraction, times the
+        shards."""
+        return int(str(document.id)[: SHARD_BITS // 4], 16) * self.tasks >> SHARD_BITS
 
 
 def write_domain(

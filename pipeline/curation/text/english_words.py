@@ -3,6 +3,9 @@
 spaCy takes prefixes and suffixes off both ends of a chunk, one at a time, and splits the rest at infixes, unless the
 chunk or what is left of it is an exception such as "don't". Most chunks have simple ends: they are divided here with
 two calls of `str.strip` and a search for infixes. spaCy's own tokenizer, with faster searches, does the others.
+
+One thing is different: the words of a chunk never depend on its neighbors. spaCy looks for exceptions such as `''`
+across white space too, and where one overlaps another, as in `' ''1`, it divides the second chunk into `'`, `'`, `1`.
 """
 
 import re

@@ -1,48 +1,49 @@
-"""The check of code with tests: the tests pass with the solution, and fail when its functions do nothing."""
+"""The check of code with tests: calls give the values that the tests state, and others when its functions do nothing.
+
+What a process says of the code that it runs can be forged by that code, and so can equality, by `__eq__`. So the tests
+are taken apart: the sandboxed process is given the calls alone and answers with values, and this process compares them,
+as JSON, with the literals that the tests state.
+"""
 
 import ast
+import json
 import re
+from dataclasses import dataclass
+from typing import Any
 
 from datatrove.data import Document
 
 from pipeline.synthesis import sandbox
 from pipeline.synthesis.language_model.prompts import CodeWithTests
+from pipeline.synthesis.language_model.restricted_code import Rejected, parse_restricted
 from pipeline.synthesis.language_model.rollouts import UncheckedReply
 from pipeline.synthesis.sample import Sample
 
 CODE_BLOCK = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)```", re.DOTALL)
-ALLOWED_IMPORTS = frozenset(
-    {
-        "abc", "bisect", "cmath", "collections", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions",
-        "functools", "heapq", "itertools", "json", "math", "numbers", "re", "statistics", "string", "textwrap",
-        "typing", "unicodedata",
-    }
-)  # fmt: skip
-"""Modules that a program may import: none of them reads files, starts processes or opens connections."""
-FORBIDDEN_NAMES = frozenset(
-    {
-        "__import__", "breakpoint", "compile", "delattr", "eval", "exec", "exit", "getattr", "globals", "help",
-        "input", "locals", "memoryview", "open", "quit", "setattr", "vars",
-    }
-)  # fmt: skip
-"""Built-in names that a program may not use, as they lead out of it."""
-ALLOWED_SPECIAL_ATTRIBUTES = frozenset(
-    {"__init__", "__name__", "__post_init__", "__eq__", "__hash__", "__repr__", "__str__"}
+CONVERSIONS = frozenset(
+    {"abs", "bool", "dict", "float", "int", "len", "list", "max", "min", "round", "sorted", "str", "sum", "tuple"}
 )
-"""Attributes that begin with two underscores and that a program may use; the others lead into the interpreter."""
+"""Built-in functions that a test may put around a call of the solution. None of them asks whether values are equal."""
 
 
-class _Rejected(Exception):
-    """A program that is not run at all; the message is the reason in the removal row."""
+@dataclass(frozen=True)
+class Expectation:
+    """One test: an expression that calls the solution, and the value that it must have."""
+
+    call: str
+    """Source of the expression. All else in it are literals."""
+    value: Any
+    """Of JSON."""
 
 
 def check_code(
     name: str, prompt: CodeWithTests, seed: Document, completion: UncheckedReply, cpu_seconds: int, memory_bytes: int
 ) -> Sample:
-    """Turns a completion into a sample by running its tests twice, each time in a sandboxed process of its own.
+    """Turns a completion into a sample by running its code three times, each time in a sandboxed process of its own.
 
-    The first run has the solution, and must end well. In the second the solution's functions are empty, and the tests
-    must fail: tests that pass without the solution test nothing.
+    The first run is the program with its tests as it stands, and must end well. In the second the calls in the tests
+    must give the values that these state. In the third the solution's functions are empty, and the calls must give
+    others: tests that hold without the solution test nothing.
 
     Args:
         name: the prompt's name, for the sample's origin.
@@ -64,15 +65,18 @@ def check_code(
         return failed("not_two_blocks", len(blocks), 2)
     solution, tests = blocks
     try:
-        emptied = _without_bodies(_parse_restricted(solution))
-        assertions = sum(isinstance(node, ast.Assert) for node in ast.walk(_parse_restricted(tests)))
-    except _Rejected as rejected:
+        tree = parse_restricted(solution)
+        emptied = _without_bodies(tree)
+        expected = _expectations(parse_restricted(tests), tree)
+    except Rejected as rejected:
         return failed(str(rejected))
-    if assertions < prompt.minimum_assertions:
-        return failed("too_few_assertions", assertions, prompt.minimum_assertions)
+    if len(expected) < prompt.minimum_assertions:
+        return failed("too_few_assertions", len(expected), prompt.minimum_assertions)
     if (failure := _failure(f"{solution}\n{tests}", cpu_seconds, memory_bytes)) is not None:
         return failed(failure)
-    if _failure(f"{emptied}\n{tests}", cpu_seconds, memory_bytes) is None:
+    if not _gives(solution, expected, cpu_seconds, memory_bytes):
+        return failed("other_values")
+    if _gives(emptied, expected, cpu_seconds, memory_bytes):
         return failed("tests_pass_without_the_solution")
     text = f"Instruction: {completion.instruction}\n\nAnswer:\n{solution}\nTests:\n{tests}"
     return Sample(prompt.domain, origin, text, "executed", prompts=(completion.instruction,))
@@ -81,53 +85,99 @@ def check_code(
 def _failure(code: str, cpu_seconds: int, memory_bytes: int) -> str | None:
     """The reason for which a program failed in the sandbox, or None if it ended well."""
     result, broken = sandbox.execute({"programs": [{"code": code}]}, cpu_seconds, memory_bytes)
-    if broken is not None:
-        return broken.partition(":")[0]
-    failure = result[0]["failure"]
-    return f"raised_{failure.partition(':')[0]}" if failure else None
+    match result:
+        case [{"failure": ""}]:
+            return None
+        case [{"failure": str(failure)}]:
+            return f"raised_{failure.partition(':')[0]}"
+    return (broken or "no_result").partition(":")[0]
 
 
-def _parse_restricted(code: str) -> ast.Module:
-    """The syntax tree of a program that imports and names only what computing needs.
+def _gives(code: str, expected: list[Expectation], cpu_seconds: int, memory_bytes: int) -> bool:
+    """Whether each expression has its value with some code, as JSON. The sandboxed process is not told the values."""
+    job = {"code": code, "calls": [each.call for each in expected]}
+    result, _ = sandbox.execute(job, cpu_seconds, memory_bytes)
+    match result:
+        case {"values": list(values)}:
+            return _same_json(values, [each.value for each in expected])
+    return False
 
-    This rejects what would reach out of the program before it is run; the sandbox is the second wall.
+
+def _same_json(one: Any, other: Any) -> bool:
+    """Whether two values of JSON are equal. Python alone would take true for 1."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same_json, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same_json(one[key], other[key]) for key in one)
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return bool(one == other)
+
+
+def _expectations(tests: ast.Module, solution: ast.Module) -> list[Expectation]:
+    """What the tests expect of the solution.
 
     Raises:
-        _Rejected: for one that does not parse, or uses something else.
+        Rejected: if they are something else than assertions, each that a call has a certain value of JSON.
     """
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    defined = frozenset(node.name for node in solution.body if isinstance(node, functions))
+    found = []
+    for statement in tests.body:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            continue
+        if not isinstance(statement, ast.Assert):
+            raise Rejected("tests_are_not_assertions_alone")
+        match statement.test:
+            case ast.Compare(left=call, ops=[ast.Eq() | ast.Is()], comparators=[literal]):
+                pass
+            case ast.UnaryOp(op=ast.Not(), operand=call):
+                literal = ast.Constant(False)
+            case call:
+                literal = ast.Constant(True)
+        names = {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}
+        if not _is_call(call, defined) or not names & defined:
+            raise Rejected("asserts_something_else_than_a_value")
+        try:
+            value = json.loads(json.dumps(ast.literal_eval(literal), allow_nan=False))
+        except (TypeError, ValueError, RecursionError, MemoryError):
+            raise Rejected("asserts_something_else_than_a_value") from None
+        found.append(Expectation(ast.unparse(call), value))
+    return found
+
+
+def _is_call(node: ast.AST, defined: frozenset[str]) -> bool:
+    """Whether an expression consists of calls of the solution, and literals: it compares nothing by itself."""
+    match node:
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
+            called = name in defined or name in CONVERSIONS
+        case ast.Call(func=ast.Attribute(value=base), args=arguments, keywords=keywords):
+            called = _is_call(base, defined)
+        case ast.Attribute(value=base) | ast.Subscript(value=base, slice=ast.Constant()):
+            return _is_call(base, defined)
+        case _:
+            return False
+    values = [*arguments, *(keyword.value for keyword in keywords)]
+    return called and all(_is_literal(value) or _is_call(value, defined) for value in values)
+
+
+def _is_literal(node: ast.expr) -> bool:
     try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise _Rejected("does_not_parse") from None
-    for node in ast.walk(tree):
-        modules: list[str] = []
-        if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            modules = [node.module or "." * node.level]
-        for module in modules:
-            if module.partition(".")[0] not in ALLOWED_IMPORTS:
-                raise _Rejected("imports_what_it_may_not")
-        if isinstance(node, ast.Name) and node.id in FORBIDDEN_NAMES:
-            raise _Rejected(f"uses_{node.id}")
-        if (
-            isinstance(node, ast.Attribute)
-            and node.attr.startswith("__")
-            and node.attr not in ALLOWED_SPECIAL_ATTRIBUTES
-        ):
-            raise _Rejected("reaches_into_the_interpreter")
-    return tree
+        ast.literal_eval(node)
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def _without_bodies(tree: ast.Module) -> str:
     """The source of the program with `pass` as the body of each function. Changes the tree.
 
     Raises:
-        _Rejected: if it has no function.
+        Rejected: if it has no function.
     """
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     if not functions:
-        raise _Rejected("no_function")
+        raise Rejected("no_function")
     for node in functions:
         node.body = [ast.Pass()]
     return ast.unparse(tree)

@@ -109,7 +109,9 @@ def test_among_many_pages_of_one_template_in_a_bucket_only_copies_go(tmp_path: P
     write_array(tmp_path / "groups" / "000.indices.npy", numpy.arange(len(texts)))
     write_array(tmp_path / "groups" / "000.sizes.npy", numpy.array([len(texts)]))
     audit, step = AuditLog(["minhash"]), MinHash(step="minhash")
-    kept = list(remove_near_duplicates([tmp_path / "all"], [], tmp_path / "groups", tmp_path / "work", step, audit))
+    kept = list(
+        remove_near_duplicates([tmp_path / "all"], len(texts), [], tmp_path / "groups", tmp_path / "work", step, audit)
+    )
     assert {" ".join(document.text.split()[:-8]) for document in kept} == {" ".join(page[:-8]) for page in pages}
     assert len(kept) == len(pages) > 2 * COMPARE_ALL_BELOW
     assert audit.counts["minhash"].reasons == {"near_duplicate": len(copies)}

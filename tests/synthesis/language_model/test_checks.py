@@ -1,5 +1,6 @@
 """Every check, with a reply that just passes and one that just does not."""
 
+import ast
 import json
 import textwrap
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from datatrove.data import Document
 
+from pipeline.synthesis.language_model import code_checks
 from pipeline.synthesis.language_model.checks import check
 from pipeline.synthesis.language_model.code_checks import check_code
 from pipeline.synthesis.language_model.prompts import CodeWithTests, Prompt, load_prompt
@@ -20,6 +22,7 @@ PAGE = (
     "the duke of Atholl paid most of it. For 70 years people had to pay a toll, which they hated, until it was ended."
 )
 SOLUTION = "def double(x):\n    return 2 * x\n"
+TWO = "class Two:\n    size = 2\n"
 TESTS = "assert double(1) == 2\nassert double(2) == 4\nassert double(5) == 10\n"
 
 
@@ -114,9 +117,9 @@ def test_what_is_not_the_wanted_json(tmp_path: Path, reply: str) -> None:
     assert judged(tmp_path, "question_answers", reply).failure == "not_the_wanted_json"
 
 
-def programmed(folder: Path, *blocks: str) -> Sample:
+def programmed(folder: Path, *blocks: str, **changes: Any) -> Sample:
     """What the check says of blocks of Python."""
-    with_tests = prompt(folder, "code_with_tests")
+    with_tests = prompt(folder, "code_with_tests", **changes)
     assert isinstance(with_tests, CodeWithTests)
     reply = "So.\n" + "\nAnd:\n".join(f"```python\n{block}```" for block in blocks)
     return check_code(
@@ -136,9 +139,10 @@ def programmed(folder: Path, *blocks: str) -> Sample:
         ((SOLUTION.replace("2", "y"), TESTS), "raised_NameError"),
         (("def double(x):\n    while True:\n        pass\n", TESTS), "exit_-9"),
         ((SOLUTION, "\n".join(TESTS.splitlines()[:2]) + "\n"), "too_few_assertions"),
-        ((SOLUTION, "assert True\n" * 3), "tests_pass_without_the_solution"),
-        ((SOLUTION, f"if double(1) is not None:\n{textwrap.indent(TESTS, '    ')}"),
-         "tests_pass_without_the_solution"),
+        ((SOLUTION, "assert True\n" * 3), "asserts_something_else_than_a_value"),
+        ((SOLUTION, f"if double(1) is not None:\n{textwrap.indent(TESTS, '    ')}"), "tests_are_not_assertions_alone"),
+        ((SOLUTION + TWO, "assert Two.size == 2\n" * 3), "asserts_something_else_than_a_value"),
+        ((SOLUTION + TWO, "assert Two().size == 2\n" * 3), "tests_pass_without_the_solution"),
         (("def double(x:\n", TESTS), "does_not_parse"),
         (("double = (2).__mul__\n", TESTS), "reaches_into_the_interpreter"),
         (("double = lambda x: 2 * x\n", TESTS), "no_function"),
@@ -147,7 +151,16 @@ def programmed(folder: Path, *blocks: str) -> Sample:
         ((SOLUTION, "import subprocess\n" + TESTS), "imports_what_it_may_not"),
         (("open('/etc/passwd')\n" + SOLUTION, TESTS), "uses_open"),
         ((SOLUTION, "exit()\n" + TESTS), "uses_exit"),
-        ((SOLUTION, "raise SystemExit\n" + TESTS), "raised_SystemExit"),
+        ((SOLUTION, "raise SystemExit\n" + TESTS), "tests_are_not_assertions_alone"),
+        (("import sys\n" + SOLUTION, TESTS), "imports_what_it_may_not"),
+        (("import statistics\n" + SOLUTION + "statistics.sys.exit()\n", TESTS), "reaches_into_the_interpreter"),
+        (("import statistics as s\nother = s\n" + SOLUTION, TESTS), "reaches_into_the_interpreter"),
+        (("from statistics import sys as math\n" + SOLUTION, TESTS), "reaches_into_the_interpreter"),
+        (("import re\n" + SOLUTION + "re.enum.sys\n", TESTS), "reaches_into_the_interpreter"),
+        ((SOLUTION + "__builtins__\n", TESTS), "reaches_into_the_interpreter"),
+        ((SOLUTION + "(x for x in ()).gi_frame\n", TESTS), "reaches_into_the_interpreter"),
+        (("import json.decoder, collections.abc\nfrom json import decoder\n" + SOLUTION
+          + "json.decoder.JSONDecodeError, decoder.JSONDecoder, collections.abc.Sized\n", TESTS), None),
     ],
 )  # fmt: skip
 def test_code_runs_and_its_tests_can_fail(tmp_path: Path, blocks: tuple[str, ...], failure: str | None) -> None:
@@ -156,3 +169,64 @@ def test_code_runs_and_its_tests_can_fail(tmp_path: Path, blocks: tuple[str, ...
     if failure is None:
         assert sample.text.startswith("Instruction: Double x.\n\nAnswer:\n")
         assert sample.text.endswith(TESTS)
+
+
+@pytest.mark.parametrize(
+    ("solution", "tests", "failure"),
+    [
+        ("def pair(x):\n    return x, [x / 2]\n", "assert pair(2) == (2, [1.0])\n", None),
+        ("def pair(x):\n    return [x, [x]]\n", "assert pair(2) == (2, [2])\n", "raised_AssertionError"),
+        ("def even(x):\n    return x % 2 == 0\n", "assert even(2)\nassert not even(3)\nassert even(4) is True\n", None),
+        ("def one(x):\n    return x // x\n", "assert one(2) == True\n", "other_values"),
+        ("def none(x):\n    return None\n", "assert none(2) is None\n", "tests_pass_without_the_solution"),
+        ("class Pile:\n    def __init__(self, items):\n        self.items = items\n\n"
+         "    def top(self):\n        return self.items[-1]\n", "assert Pile([1, 2]).top() == 2\n", None),
+        ("def count(words):\n    return {word: len(word) for word in words}\n",
+         "assert count(words=('ab', 'c')) == {'ab': 2, 'c': 1}, 'lengths'\n", None),
+        ("def root(x):\n    return x**0.5\n", "assert round(root(2), 3) == 1.414\n", None),
+        ("def code(x):\n    return x[::-1]\n", "assert code(code('ab')[0]) == 'b'\n", None),
+        ("def large(x):\n    return x * 1e999\n", "assert large(2) == 1e999\n", "asserts_something_else_than_a_value"),
+        ("def words(x):\n    return {x}\n", "assert words(2) == {2}\n", "asserts_something_else_than_a_value"),
+        ("def double(x):\n    return 2 * x\n", "assert double(2) > 3\n", "asserts_something_else_than_a_value"),
+        ("def double(x):\n    return 2 * x\n", "assert (double(2) == 4) is True\n",
+         "asserts_something_else_than_a_value"),
+        ("def double(x):\n    return 2 * x\n", "assert [4].count(double(2)) == 1\n",
+         "asserts_something_else_than_a_value"),
+    ],
+)  # fmt: skip
+def test_a_test_states_the_value_of_a_call(tmp_path: Path, solution: str, tests: str, failure: str | None) -> None:
+    assert programmed(tmp_path, solution, tests + "# nothing\n", minimum_assertions=1).failure == failure
+
+
+EQUAL_TO_ALL = """class Any:
+    def __eq__(self, other):
+        return True
+
+
+def double(x):
+    return Any()
+"""
+WRITES_THE_RESULT = """def double(x):
+    import statistics
+
+    system = statistics.sys.modules["os"]
+    for channel in range(3, 10):
+        try:
+            system.write(channel, {result})
+        except OSError:
+            pass
+    system._exit(0)
+"""
+RESULTS = (b'[{"printed": "", "failure": ""}]', b'{"values": true}', b'{"values": []}', b"{}", b"[" * 10**5)
+
+
+def test_nothing_that_the_code_says_of_itself_makes_it_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert programmed(tmp_path, EQUAL_TO_ALL, TESTS).failure == "other_values"
+    looped = f"for x in (1, 2, 5):\n    assert double(x) == 2 * x\n{TESTS}"
+    assert programmed(tmp_path, EQUAL_TO_ALL, looped).failure == "tests_are_not_assertions_alone"
+    # Also where the first wall does not hold.
+    assert programmed(tmp_path, WRITES_THE_RESULT.format(result=RESULTS[0]), TESTS).failure is not None
+    monkeypatch.setattr(code_checks, "parse_restricted", ast.parse)
+    for result in RESULTS:
+        sample = programmed(tmp_path, WRITES_THE_RESULT.format(result=result), TESTS)
+        assert sample.failure in ("other_values", "no_result")

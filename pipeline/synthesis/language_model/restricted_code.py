@@ -1,0 +1,122 @@
+"""Programs that import and name only what computing needs, told by their syntax before anything of them is run.
+
+It keeps out what has no place in a text to learn from, and most of what could harm. It is no proof: the sandbox is the
+second wall, and no verdict is left to the code itself (`code_checks`).
+"""
+
+import ast
+import importlib
+from types import ModuleType
+
+ALLOWED_IMPORTS = frozenset(
+    {
+        "abc", "bisect", "cmath", "collections", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions",
+        "functools", "heapq", "itertools", "json", "math", "numbers", "re", "statistics", "string", "textwrap",
+        "typing", "unicodedata",
+    }
+)  # fmt: skip
+"""Modules that a program may import: none of them reads files, starts processes or opens connections."""
+FORBIDDEN_NAMES = frozenset(
+    {
+        "__import__", "breakpoint", "compile", "delattr", "eval", "exec", "exit", "getattr", "globals", "help",
+        "input", "locals", "memoryview", "open", "quit", "setattr", "vars",
+    }
+)  # fmt: skip
+"""Built-in names that a program may not use, as they lead out of it."""
+ALLOWED_SPECIAL_NAMES = frozenset(
+    {"__init__", "__name__", "__post_init__", "__eq__", "__hash__", "__repr__", "__str__"}
+)
+"""Names and attributes that begin with two underscores and that a program may use; others lead into the interpreter."""
+FORBIDDEN_ATTRIBUTES = frozenset(
+    {
+        "gi_frame", "gi_code", "cr_frame", "cr_code", "ag_frame", "ag_code", "tb_frame", "f_back", "f_builtins",
+        "f_globals", "f_locals", "Formatter", "ForwardRef", "get_type_hints",
+    }
+)  # fmt: skip
+"""Attributes that lead to the code that called the program, take attributes by their names, or evaluate texts."""
+
+
+class Rejected(Exception):
+    """A program that is not run at all; the message is the reason in the removal row."""
+
+
+def parse_restricted(code: str) -> ast.Module:
+    """The syntax tree of a program that imports and names only what computing needs.
+
+    Raises:
+        Rejected: for one that does not parse, or uses something else.
+    """
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise Rejected("does_not_parse") from None
+    for node in ast.walk(tree):
+        modules: list[str] = []
+        attributes: list[str] = []
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules = [node.module or "." * node.level]
+            attributes = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            attributes = [node.attr]
+        elif isinstance(node, ast.MatchClass):
+            attributes = node.kwd_attrs
+        elif isinstance(node, ast.Name):
+            if node.id in FORBIDDEN_NAMES:
+                raise Rejected(f"uses_{node.id}")
+            attributes = [node.id] if node.id.startswith("__") else []
+        for module in modules:
+            if module.partition(".")[0] not in ALLOWED_IMPORTS:
+                raise Rejected("imports_what_it_may_not")
+        for attribute in attributes:
+            if attribute in FORBIDDEN_ATTRIBUTES or (
+                attribute.startswith("__") and attribute not in ALLOWED_SPECIAL_NAMES
+            ):
+                raise Rejected("reaches_into_the_interpreter")
+    if _uses_module_of_module(tree):
+        raise Rejected("reaches_into_the_interpreter")
+    return tree
+
+
+def _uses_module_of_module(tree: ast.Module) -> bool:
+    """Whether a program takes from a module another that it may not import, as `statistics.sys` is.
+
+    A module may only stand before a dot: given another name, it could no longer be told what is taken from it.
+    """
+    imported: dict[str, ModuleType] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                name = alias.name if alias.asname else alias.name.partition(".")[0]
+                imported[alias.asname or name] = _module(alias.name if alias.asname else name)
+        elif isinstance(node, ast.ImportFrom):
+            module = _module(str(node.module))
+            names = {alias.asname or alias.name: alias.name for alias in node.names}
+            if "*" in names:
+                names = {name: name for name in getattr(module, "__all__", vars(module))}
+            found = {own: getattr(module, name, None) for own, name in names.items()}
+            imported |= {own: value for own, value in found.items() if isinstance(value, ModuleType)}
+
+    def module_of(node: ast.AST) -> ModuleType | None:
+        if isinstance(node, ast.Name):
+            return imported.get(node.id)
+        if isinstance(node, ast.Attribute) and (module := module_of(node.value)) is not None:
+            value = getattr(module, node.attr, None)
+            return value if isinstance(value, ModuleType) else None
+        return None
+
+    before_a_dot = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used = [(id(node), module) for node in ast.walk(tree) if (module := module_of(node)) is not None]
+    modules = [*imported.values(), *(module for _, module in used)]
+    return any(node not in before_a_dot for node, _ in used) or any(
+        module.__name__.partition(".")[0] not in ALLOWED_IMPORTS for module in modules
+    )
+
+
+def _module(name: str) -> ModuleType:
+    """An allowed module; an empty one for a name that does not exist, which the program will find out."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return ModuleType(name)
