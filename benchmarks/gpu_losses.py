@@ -18,7 +18,7 @@ from torch.nn import functional
 from pipeline.pretraining.data.stream import IGNORE_INDEX, TokenStream
 from pipeline.pretraining.engine.distributed import device
 from pipeline.pretraining.model.cross_entropy import LinearCrossEntropy
-from pipeline.pretraining.model.model import Granite, TrainingModel, build_model, granite_config, initialize
+from pipeline.pretraining.model.model import TrainingModel, build_model, granite_config, initialize
 
 SHAPE = dataclasses.replace(
     GRANITE["8b"], vocab_size=8192, hidden_size=512, layers=4, attention_heads=8, key_value_heads=2,
@@ -43,10 +43,10 @@ def losses(dry: bool, work: Path, packed: Path | None) -> Iterator[dict[str, Any
     batch = TokenStream(work / "tokens", {"code": 1.0}, context, seed=0).read(0, ROWS)
     inputs = [torch.from_numpy(each).to(device()) for each in (batch.tokens, batch.positions, batch.labels)]
 
-    def model(kernel: str, dtype: torch.dtype) -> Granite:
+    def model(kernel: str, dtype: torch.dtype) -> Any:
         config = granite_config(shape, context, THETA)
         config._attn_implementation = kernel
-        made = build_model(config)
+        made: Any = build_model(config)
         initialize(made, shape, seed=1)
         return made.to(device(), dtype)
 
@@ -93,8 +93,8 @@ def _cross_entropy(tokens: int, width: int, vocabulary: int) -> Iterator[dict[st
         expected = functional.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="sum") + penalty
         loss.backward()
         expected.backward()
-        pairs = [(mine.grad, theirs.grad) for mine, theirs in zip(ours, exact, strict=True)]
-        errors = [float((mine.double() - theirs).norm() / theirs.norm()) for mine, theirs in pairs if mine is not None]
+        pairs: list[Any] = [(mine.grad, theirs.grad) for mine, theirs in zip(ours, exact, strict=True)]
+        errors = [float((mine.double() - theirs).norm() / theirs.norm()) for mine, theirs in pairs]
         error = abs(loss.item() / expected.item() - 1)
         yield {
             "what": f"LinearCrossEntropy, {tokens:,} × {vocabulary:,}",

@@ -26,11 +26,11 @@ def results(folder: Path) -> dict[str, Any]:
     return {each["part"]: each for each in parts}
 
 
-def test_the_parts_fill_ten_minutes() -> None:
+def test_the_parts_take_ten_minutes() -> None:
     done = session("list")
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert [name for name, _, _ in rows] == NAMES
-    assert sum(int(limit.removesuffix(" s")) for _, limit, _ in rows) == 600
+    assert sum(int(limit.removesuffix(" s")) for _, limit, _ in rows) <= 600
 
 
 def test_what_travels_has_the_versions_of_the_constraints() -> None:
