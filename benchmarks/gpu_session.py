@@ -61,19 +61,19 @@ class Part:
 
 PARTS = (
     Part(
-        "losses", "gpu_losses:losses", 40, "flex, sdpa and eager attention on packed rows, and our loss, against fp64"
+        "losses", "gpu_losses:losses", 55, "flex, sdpa and eager attention on packed rows, and our loss, against fp64"
     ),
     Part(
-        "zero", "gpu_training:zero", 70, "ZeRO 1, 2, 3 on one NCCL rank: 20 steps against AdamW, resumed, handed over"
+        "zero", "gpu_training:zero", 80, "ZeRO 1, 2, 3 on one NCCL rank: 20 steps against AdamW, resumed, handed over"
     ),
     Part(
-        "steps", "gpu_training:steps", 90, "step time: the logits check first and last, loss chunks, foreach and fused"
+        "steps", "gpu_training:steps", 95, "step time: the logits check first and last, loss chunks, foreach and fused"
     ),
-    Part("speed", "gpu_tables:speed", 150, "tokens/s, MFU and memory at the 1b and 3b shapes, eager and compiled"),
+    Part("speed", "gpu_tables:speed", 140, "tokens/s, MFU and memory at the 1b and 3b shapes, eager and compiled"),
     Part(
-        "longest", "gpu_tables:longest_context", 100, "the longest context of the 8b shape, recomputed, MLPs in 8 parts"
+        "longest", "gpu_tables:longest_context", 95, "the longest context of the 8b shape, recomputed, MLPs in 8 parts"
     ),
-    Part("phases", "gpu_stages:phases", 80, "phases 1 and 2 of smoke_gpu through the worker"),
+    Part("phases", "gpu_stages:phases", 70, "phases 1 and 2 of smoke_gpu through the worker"),
     Part("rl", "gpu_stages:rl", 40, "one step of GRPO through the worker"),
 )
 """In their order: with the start of the machine and the unpacking, ten minutes together."""
