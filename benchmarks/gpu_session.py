@@ -117,8 +117,10 @@ def pack(folder: Path) -> None:
         settings += [f"stages.{stage}.config.tokens={tokens}" for stage, tokens in PACKED_TOKENS.items()]
         _fivephase("run", *settings, "to=tokenize")
         _fivephase("plan", "--freeze", *settings, "from=phase1", "to=phase2")
+        shutil.rmtree(folder / "run", ignore_errors=True)
+        without = shutil.ignore_patterns("attempts", "lock")
         for stage in ("tokenizer", "tokenize", "phase1", "phase2"):
-            shutil.copytree(Path(root) / PACKED_RUN / stage, folder / "run" / PACKED_RUN / stage, dirs_exist_ok=True)
+            shutil.copytree(Path(root) / PACKED_RUN / stage, folder / "run" / PACKED_RUN / stage, ignore=without)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{folder}: {size / 2**20:.1f} MiB")
 
