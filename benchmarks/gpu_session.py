@@ -109,6 +109,7 @@ def pack(folder: Path) -> None:
     """Writes `folder`/wheels, and `folder`/run with the tokens of smoke_gpu: minutes on two cores."""
     wheels = str(folder / "wheels")
     platforms = [each for name in PLATFORMS for each in ("--platform", f"{name}_x86_64")]
+    shutil.rmtree(wheels, ignore_errors=True)  # two versions of a package would stop its installation
     for_target = ["--only-binary=:all:", "--implementation=cp", f"--python-version={TARGET_PYTHON}", *platforms]
     _pip("download", "--no-deps", *for_target, "-d", wheels, *pinned(WHEELS))
     _pip("wheel", "--no-deps", "--no-build-isolation", "-w", wheels, *pinned(BUILT_WHEELS))
@@ -127,18 +128,8 @@ def pack(folder: Path) -> None:
 
 def install(folder: Path, site: Path) -> None:
     """Unpacks the wheels of `folder` into `site`, for PYTHONPATH, without asking anybody."""
-    wheels = sorted(map(str, (folder / "wheels").glob("*.whl")))
-    _pip(
-        "install",
-        "--no-index",
-        "--no-deps",
-        "--no-compile",
-        "--no-cache-dir",
-        "--upgrade",
-        "--target",
-        str(site),
-        *wheels,
-    )
+    alone = ["--no-index", "--no-deps", "--no-compile", "--no-cache-dir", "--upgrade", "--target", str(site)]
+    _pip("install", *alone, *sorted(map(str, (folder / "wheels").glob("*.whl"))))
 
 
 def _pip(*arguments: str) -> None:
