@@ -181,6 +181,9 @@ def run_part(part: Part, seconds: float, options: argparse.Namespace, log: Any) 
                 outcome.notes.append(each)
             else:
                 outcome.rows.append(each)
+    said = Path(log.name).read_text(errors="replace").rpartition(f"\n== {part.name}\n")[2].split("\n")
+    if outcome.result != "done" and (lines := [line for line in said if line.strip()]):
+        outcome.notes.append(f"It said last: `{lines[-1][:500]}`")
     outcome.seconds = time.monotonic() - started
     return outcome
 

@@ -4,6 +4,7 @@ The phases train on the run that `gpu_session.py pack` made. Without it, and for
 text are problems of the environments with their solutions, its tokenizer is trained on them, its policy is random.
 """
 
+import dataclasses
 import itertools
 import os
 import random
@@ -21,14 +22,15 @@ from pretraining import write_shard
 from transformers import AutoTokenizer
 
 from pipeline.control.compose import compose, typed
-from pipeline.control.run import FrozenStage, freeze, prepare
+from pipeline.control.run import FrozenStage, write_frozen
 from pipeline.core.artifact import PARTIAL, Manifest, load, publish
-from pipeline.core.config import build
+from pipeline.core.config import RunConfig, build, fingerprint
 from pipeline.core.files import write_json
 from pipeline.environments import ENVIRONMENT_NAMES, ProblemConfig, problems
 from pipeline.pretraining.engine.checkpoints import save_model
 from pipeline.pretraining.model.model import build_model, granite_config, initialize
 from pipeline.pretraining.model_config import ModelConfig
+from pipeline.stages import stage_type
 from pipeline.tokenization.shards import token_type
 from pipeline.tokenization.tokenizer import save_tokenizer, tokenizer_fingerprint, train_tokenizer
 
@@ -80,7 +82,6 @@ def made_run(dry: bool, root: Path, changes: dict[str, Any], wanted: tuple[str, 
         "model.vocab_size": VOCABULARY, **changes,
     }.items()]  # fmt: skip
     config = typed(compose(overrides))
-    stages = {stage.stage: stage for stage in freeze(config)}
     texts = [
         f"{each.prompt}\n{each.solution}"
         for environment in ENVIRONMENT_NAMES
@@ -103,13 +104,34 @@ def made_run(dry: bool, root: Path, changes: dict[str, Any], wanted: tuple[str, 
         "tokenizer": lambda output: shutil.copytree(tokenizer, output / "tokenizer"),
         "tokenize": lambda output: write_domains(output / "tokens", texts, tokenizer, domains),
     }
-    domains = {name for each in wanted for name in stages[each].config.get("mixture", ())}
-    for stage in wanted:
-        for upstream in stages[stage].inputs.values():
+    stages = [frozen(config, name) for name in wanted]
+    domains = {name for stage in stages for name in stage.config.get("mixture", ())}
+    for stage in stages:
+        for upstream in stage.inputs.values():
             name = upstream["stage"]
             if name not in wanted and not (root / PACKED_RUN / name).exists():
-                finish(stages[name], root, writers.get(name, write_policy))
-        prepare(stages[stage], root)
+                finish(frozen(config, name), root, writers.get(name, write_policy))
+        write_frozen(stage.directory(root), stage)
+
+
+def frozen(config: RunConfig, name: str) -> FrozenStage:
+    """A stage as `pipeline.control.run.freeze` gives it, but for the fingerprint, which would need the packages that
+    the corpus is made of."""
+    stage = config.stages[name]
+    assert stage is not None
+    return FrozenStage(
+        run=config.run,
+        stage=name,
+        kind=stage.kind,
+        version=stage_type(stage.kind, name).version,
+        fingerprint=fingerprint(name),
+        seed=config.seed,
+        verify_hashes=config.verify_hashes,
+        inputs={role: {"stage": each, "fingerprint": fingerprint(each)} for role, each in stage.inputs.items()},
+        config=stage.config,
+        tracking=dataclasses.asdict(config.tracking),
+        resources=dataclasses.asdict(stage.resources),
+    )
 
 
 def finish(stage: FrozenStage, root: Path, write: Callable[[Path], Any]) -> None:
