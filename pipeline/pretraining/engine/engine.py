@@ -102,9 +102,10 @@ def prepare_process_group() -> None:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             os.environ["MASTER_PORT"] = str(listener.getsockname()[1])
-    # DeepSpeed would compile a shared-memory all-reduce that only inference uses: half a minute, and a compiler
-    # that a newcomer may not have.
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    # On CPUs DeepSpeed would compile a shared-memory all-reduce that only inference uses: half a minute, and a compiler
+    # that a newcomer may not have. On GPUs it has none, and the table of what it could compile starts compilers.
+    if not torch.cuda.is_available():
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
 
 def join_process_group() -> None:
