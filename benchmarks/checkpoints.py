@@ -39,7 +39,7 @@ def main() -> None:
     options = parser.parse_args()
     settings = argparse.Namespace(
         shape=options.shape, layers=None, context=512, sequences=4, rounds=1, steps=STEPS, precision="fp32",
-        recompute=False,
+        recompute=False, mlp_tiles=1,
     )  # fmt: skip
     phase = phase_of(settings, compiled=False)
     join_process_group()

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from pipeline.core.context import StageContext
 from pipeline.core.files import write_json
 from pipeline.pretraining.config import PhaseConfig
 from pipeline.pretraining.data.stream import TokenStream
+from pipeline.pretraining.engine.distributed import device
 from pipeline.pretraining.engine.engine import (
     join_process_group,
     leave_process_group,
@@ -63,13 +65,27 @@ SHAPES = {
     **GRANITE,
 }  # fmt: skip
 """A small one for CPU, and Granite's (4.0-1B with half its layers, 4.1-3B, 4.1-8B)."""
-SYSTEMS = ("bare torch loop", "Hugging Face Trainer, DeepSpeed ZeRO-1", "this engine", "this engine, compiled")
+HUGGING_FACE, OURS, COMPILED = "Hugging Face Trainer, DeepSpeed ZeRO-1", "this engine", "this engine, compiled"
+SYSTEMS = (HUGGING_FACE, "bare torch loop", OURS, COMPILED)
+"""Hugging Face first: the others are held against it."""
 RATE, WARM = 1e-4, 3
 NO_MEMORY = ("OutOfMemoryError", "can't allocate memory")
 """What torch says on a GPU and on a CPU."""
 CELLS = "tokens/s | model GFLOP/s | share of the matrix product | MFU | peak memory, GiB"
 DOCUMENT = 600
 """Tokens of a document on average."""
+
+
+def write_shard(directory: Path, ids: numpy.ndarray, ends: numpy.ndarray) -> dict[str, dict[str, Any]]:
+    """The tokens of one domain, the same for training and held out: what `index.json` says of them."""
+    directory.mkdir(parents=True)
+    described = {}
+    for split in ("train", "validation"):
+        ids.tofile(directory / f"{split}.ds")
+        ends.tofile(directory / f"{split}.ds.index")
+        digest = hashlib.sha256(ids.tobytes()).hexdigest()
+        described[split] = {"tokens": len(ids), "documents": len(ends), "sha256": digest}
+    return described
 
 
 def write_tokens(directory: Path, vocabulary: int, tokens: int) -> None:
@@ -80,15 +96,8 @@ def write_tokens(directory: Path, vocabulary: int, tokens: int) -> None:
     ends = numpy.cumsum(generator.integers(1, 2 * DOCUMENT, 4 * tokens // DOCUMENT)).astype("<u8")
     ends = numpy.append(ends[ends < tokens], numpy.uint64(tokens)).astype("<u8")
     ids[ends.astype(numpy.int64) - 1] = 0
-    (directory / "code").mkdir(parents=True)
-    described = {}
-    for split in ("train", "validation"):
-        ids.tofile(directory / "code" / f"{split}.ds")
-        ends.tofile(directory / "code" / f"{split}.ds.index")
-        digest = hashlib.sha256(ids.tobytes()).hexdigest()
-        described[split] = {"tokens": tokens, "documents": len(ends), "sha256": digest}
     write_json(directory / "index.json", {"dtype": kind.replace("<u2", "uint16").replace("<u4", "uint32"),
-                                          "domains": {"code": described}})  # fmt: skip
+                                          "domains": {"code": write_shard(directory / "code", ids, ends)}})  # fmt: skip
 
 
 def phase_of(options: argparse.Namespace, compiled: bool) -> PhaseConfig:
@@ -97,7 +106,7 @@ def phase_of(options: argparse.Namespace, compiled: bool) -> PhaseConfig:
     step = options.sequences * options.rounds
     return build(PhaseConfig, {
         "model": dataclasses.asdict(shape), "tokens": options.steps * step * options.context,
-        "context": options.context, "rope_theta": 10_000.0,
+        "context": options.context, "rope_theta": 10_000_000.0,
         "sequences_per_step": step, "sequences_per_rank": options.sequences,
         "mixture": {"code": 1}, "max_epochs": 1e9, "learning_rate": {"law": "constant", "start": RATE},
         "precision": options.precision, "attention": "flex_attention" if torch.cuda.is_available() else "sdpa",
@@ -108,18 +117,18 @@ def phase_of(options: argparse.Namespace, compiled: bool) -> PhaseConfig:
 
 
 def model_of(phase: PhaseConfig) -> Any:
-    """The same weights for all."""
+    """The same weights for all, made on the GPU if there is one: a CPU takes a minute for billions."""
     config = granite_config(phase.model, phase.context, phase.rope_theta)
     config._attn_implementation = phase.attention
-    model = build_model(config)
+    with device():
+        model = build_model(config)
     initialize(model, phase.model, seed=1)
     return model
 
 
-def ours(phase: PhaseConfig, tokens: Path, work: Path) -> list[float]:
-    """Seconds of each step of this engine's trainer."""
+def trainer_of(phase: PhaseConfig, tokens: Path, work: Path) -> Trainer:
+    """This engine's trainer, in a process group that was joined; `work` has its step checkpoints, if it saves any."""
     context = StageContext.for_test("phase", phase, {}, work)
-    join_process_group()
     checkpoints = StepCheckpoints(work / "state" / "steps", phase, 0)
     engine = start_engine(build_training_model(model_of(phase), phase), phase, 1)
     stream = TokenStream(tokens, phase.mixture, phase.context, seed=0)
@@ -127,11 +136,16 @@ def ours(phase: PhaseConfig, tokens: Path, work: Path) -> list[float]:
     def held_out() -> Any:
         raise AssertionError("no validation inside")
 
-    trainer = Trainer(context, engine, stream, schedule_of(phase, 0, None), checkpoints, held_out, 0)
+    return Trainer(context, engine, stream, schedule_of(phase, 0, None), checkpoints, held_out, 0)
+
+
+def ours(phase: PhaseConfig, tokens: Path, work: Path) -> list[float]:
+    """Seconds of each step of this engine's trainer."""
+    join_process_group()
+    trainer = trainer_of(phase, tokens, work)
     trainer.train()
-    seconds = trainer.times.seconds
     leave_process_group()
-    return seconds
+    return trainer.times.seconds
 
 
 def batches(phase: PhaseConfig, tokens: Path) -> Any:
@@ -146,8 +160,7 @@ def batches(phase: PhaseConfig, tokens: Path) -> Any:
 
 def bare(phase: PhaseConfig, tokens: Path, work: Path) -> list[float]:
     """Seconds of each step of a loop without any library: full logits, torch's AdamW."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = model_of(phase).to(device)
+    model = model_of(phase)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.1)
     rows, seconds = batches(phase, tokens), []
     rounds = phase.sequences_per_step // phase.sequences_per_rank
@@ -155,8 +168,10 @@ def bare(phase: PhaseConfig, tokens: Path, work: Path) -> list[float]:
         start = time.perf_counter()
         for _ in range(rounds):
             chosen = [next(rows) for _ in range(phase.sequences_per_rank)]
-            inputs = {key: torch.from_numpy(numpy.stack([row[key] for row in chosen])).to(device) for key in chosen[0]}
-            with torch.autocast(device.type, torch.bfloat16, enabled=phase.precision == "bf16"):
+            inputs = {
+                key: torch.from_numpy(numpy.stack([row[key] for row in chosen])).to(device()) for key in chosen[0]
+            }
+            with torch.autocast(device().type, torch.bfloat16, enabled=phase.precision == "bf16"):
                 loss = model(**inputs, use_cache=False).loss
             (loss / rounds).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0).item()
@@ -198,9 +213,8 @@ def hugging_face(phase: PhaseConfig, tokens: Path, work: Path) -> list[float]:
 
 def matmul_rate(precision: str) -> float:
     """FLOP/s of the product of two square matrices, the best of some."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    size = 8192 if device.type == "cuda" else 2048
-    one = torch.randn(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    size = 8192 if device().type == "cuda" else 2048
+    one = torch.randn(size, size, device=device(), dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
     best = float("inf")
     for _ in range(12):
         start = time.perf_counter()
@@ -210,23 +224,27 @@ def matmul_rate(precision: str) -> float:
     return 2 * size**3 / best
 
 
+def typical(seconds: Sequence[float]) -> float:
+    """The median without the first steps, which compile, allocate and warm caches; of few steps, the last."""
+    return statistics.median(seconds[min(WARM, len(seconds) - 1) :])
+
+
 def measure(system: str, options: argparse.Namespace) -> dict[str, float]:
     """One system, in this process: tokens per second and peak memory, of the device or of the process."""
     phase = phase_of(options, compiled=system.endswith("compiled"))
-    run = {"bare torch loop": bare, "this engine": ours, "this engine, compiled": ours}.get(system, hugging_face)
+    run = {HUGGING_FACE: hugging_face, OURS: ours, COMPILED: ours}.get(system, bare)
     with tempfile.TemporaryDirectory() as name:
         write_tokens(Path(name) / "tokens", phase.model.vocab_size, max(4 * phase.tokens_per_step, 200_000))
         seconds = run(phase, Path(name) / "tokens", Path(name) / "work")
-    # The median: the first steps compile, allocate and warm caches.
-    rate = phase.tokens_per_step / statistics.median(seconds[WARM:])
+    rate = phase.tokens_per_step / typical(seconds)
     of_process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else of_process
     return {"tokens_per_second": rate, "memory": float(peak)}
 
 
-def measure_apart(system: str, *arguments: str) -> dict[str, float] | None:
-    """One system in a process of its own, with this run's options and more; None where memory did not suffice."""
-    command = [sys.executable, __file__, *sys.argv[1:], *arguments, "--only", system]
+def measure_apart(system: str, options: argparse.Namespace, *arguments: str) -> dict[str, float] | None:
+    """One system in a process of its own, with these options and more; None where memory did not suffice."""
+    command = [sys.executable, __file__, *options.arguments, *arguments, "--only", system]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == -signal.SIGKILL or (done.returncode and any(each in done.stderr for each in NO_MEMORY)):
         return None
@@ -240,12 +258,12 @@ def measure_apart(system: str, *arguments: str) -> dict[str, float] | None:
 def described(phase: PhaseConfig, options: argparse.Namespace, rate: float) -> str:
     """The model, the machine and the versions."""
     cpu = f"{platform.machine()}, {options.threads} threads"
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "deepspeed"))
     peak = rank_peak_flops(phase)
     return (
         f"{phase.model.parameters / 1e6:,.1f}M parameters, {phase.precision}, micro-batches of "
-        f"{phase.sequences_per_rank} in steps of {phase.sequences_per_step}; {device}, Python "
+        f"{phase.sequences_per_rank} in steps of {phase.sequences_per_step}; {name}, Python "
         f"{platform.python_version()}, {packages}. A matrix product runs at {rate / 1e9:,.0f} GFLOP/s"
         + (f", the peak is {peak / 1e9:,.0f}." if peak else ".")
     )
@@ -260,44 +278,41 @@ def cells(phase: PhaseConfig, found: dict[str, float], rate: float) -> str:
     return f"{rates} | {share} | {found['memory'] / 2**30:.1f}"
 
 
-def compare(options: argparse.Namespace) -> list[str]:
-    """A table of all systems at one context."""
+def compare(options: argparse.Namespace) -> Iterator[str]:
+    """A table of all systems at one context, line by line as they are measured."""
     phase = phase_of(options, compiled=False)
-    found = {system: measure_apart(system) for system in options.systems}
-    rate = matmul_rate(options.precision)
-    base = (found.get(SYSTEMS[1]) or {}).get("tokens_per_second")
-    lines = [
-        f"Context {phase.context:,}: {described(phase, options, rate)}", "",
-        f"| system | to Hugging Face | {CELLS} |", "|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
-    for name, values in found.items():
-        if values is None:
-            lines.append(f"| {name} | memory does not suffice | | | | | |")
-        else:
-            ratio = f"{values['tokens_per_second'] / base:.2f}" if base else ""
-            lines.append(f"| {name} | {ratio} | {cells(phase, values, rate)} |")
-    return lines
+    rate, base = matmul_rate(options.precision), None
+    yield from (f"Context {phase.context:,}: {described(phase, options, rate)}", "")
+    yield from (f"| system | to Hugging Face | {CELLS} |", "|---|---|---|---|---|---|---|")
+    for system in options.systems:
+        found = measure_apart(system, options)
+        if found is None:
+            yield f"| {system} | memory does not suffice | | | | | |"
+            continue
+        base = found["tokens_per_second"] if system == HUGGING_FACE else base
+        ratio = f"{found['tokens_per_second'] / base:.2f}" if base else ""
+        yield f"| {system} | {ratio} | {cells(phase, found, rate)} |"
 
 
-def longest(options: argparse.Namespace) -> list[str]:
+def longest(options: argparse.Namespace) -> Iterator[str]:
     """A table of contexts, each twice the one before, up to the longest that fits or `options.longest`."""
     options.sequences = options.rounds = 1
-    rows, rate = [], matmul_rate(options.precision)
-    while options.context <= options.longest:
-        found = measure_apart(SYSTEMS[2], "--sequences", "1", "--rounds", "1", "--context", str(options.context))
-        if found is None:
-            rows.append(f"| {options.context:,} | memory does not suffice | | | | |")
-            break
-        rows.append(f"| {options.context:,} | {cells(phase_of(options, compiled=False), found, rate)} |")
-        options.context *= 2
-    phase = phase_of(options, compiled=False)
+    rate, phase = matmul_rate(options.precision), phase_of(options, compiled=False)
     about = f"{'Activations computed again. ' if phase.gradient_checkpointing else ''}MLPs in {phase.mlp_tiles} parts."
-    return [described(phase, options, rate) + f" {about}", "",
-            f"| context | {CELLS} |", "|---|---|---|---|---|---|", *rows]  # fmt: skip
+    yield from (f"{described(phase, options, rate)} {about}", "")
+    yield from (f"| context | {CELLS} |", "|---|---|---|---|---|---|")
+    while options.context <= options.longest:
+        one = ("--sequences", "1", "--rounds", "1", "--context", str(options.context))
+        found = measure_apart(OURS, options, *one)
+        if found is None:
+            yield f"| {options.context:,} | memory does not suffice | | | | |"
+            return
+        yield f"| {options.context:,} | {cells(phase_of(options, compiled=False), found, rate)} |"
+        options.context *= 2
 
 
-def main() -> None:
-    """Runs what the options say and prints or writes the table."""
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The options of a command line, with the command line as `arguments`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=SHAPES, default="small")
     parser.add_argument("--layers", type=int, help="instead of the shape's")
@@ -313,14 +328,22 @@ def main() -> None:
     parser.add_argument("--longest", type=int, help="double the context up to this one, or up to the first too long")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     parser.add_argument("--write", type=Path, help="file to write the table to")
-    options = parser.parse_args()
+    return argparse.Namespace(**vars(parser.parse_args(arguments)), arguments=arguments)
+
+
+def main() -> None:
+    """Runs what the options say and prints or writes the table."""
+    options = parse(sys.argv[1:])
     torch.set_num_threads(options.threads)
     if options.only:
         print(json.dumps(measure(options.only, options)))
         return
-    text = "\n".join(longest(options) if options.longest else compare(options))
-    print(text)
+    lines = []
+    for line in longest(options) if options.longest else compare(options):
+        print(line, flush=True)
+        lines.append(line)
     if options.write:
+        text = "\n".join(lines)
         options.write.write_text(f"# Pretraining\n\n{text}\n")
 
 

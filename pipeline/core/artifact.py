@@ -4,6 +4,7 @@ The manifest names every file with size and SHA-256, and the stages that were re
 model's lineage can be followed from folder to folder.
 """
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import platform
@@ -32,7 +33,7 @@ RECORDED_PACKAGES = (
     "torch", "deepspeed", "transformers", "trl", "accelerate", "datasets", "datatrove", "tokenizers",
     "hydra-core", "wandb", "numpy",
 )  # fmt: skip
-"""Packages whose versions go into the manifest."""
+"""Packages whose versions go into the manifest, of those that are installed: no stage needs all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +96,8 @@ def provenance() -> dict[str, Any]:
     """The manifest's fields `packages`, `host` and `git_revision`: with what and where this process works."""
     versions = {"fivephase": pipeline.__version__, "python": platform.python_version()}
     for package in RECORDED_PACKAGES:
-        versions[package] = importlib.metadata.version(package)
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
     host = {"name": platform.node(), "machine": platform.machine(), "system": platform.platform()}
     return {"packages": versions, "host": host, "git_revision": git_revision()}
 

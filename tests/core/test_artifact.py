@@ -1,7 +1,9 @@
 """Artifacts: published whole, verified when read."""
 
 import dataclasses
+import importlib.metadata
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,10 +13,12 @@ from pipeline.core.artifact import (
     MANIFEST,
     PARTIAL,
     PUBLISHING,
+    RECORDED_PACKAGES,
     Manifest,
     check_sizes,
     finish_publishing,
     load,
+    provenance,
     publish,
 )
 from pipeline.core.errors import ArtifactError
@@ -144,3 +148,13 @@ def test_a_broken_manifest_is_named(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"manifest\.json: not a manifest"):
         load(tmp_path)
     assert read_json(tmp_path / MANIFEST)["surprise"] == 1
+
+
+def test_a_manifest_needs_no_package_that_the_stage_did_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a package is not installed, as wandb or datatrove on a machine that only trains, none is recorded."""
+    installed = provenance()["packages"]
+    assert installed["torch"] == importlib.metadata.version("torch")
+    assert {"fivephase", "python", *RECORDED_PACKAGES} == installed.keys()
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if "site-packages" not in each])
+    importlib.invalidate_caches()
+    assert provenance()["packages"].keys() == {"fivephase", "python"}

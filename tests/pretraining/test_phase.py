@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -224,3 +225,13 @@ def test_a_changed_input_is_rejected(run: Path) -> None:
     code, said = outcome(freeze(run, "phase1", "pretrain", phase_settings(), PHASE_INPUTS))
     assert code == EXIT_USER_ERROR
     assert "train.ds: its content changed since it was made" in said.splitlines()[-1]
+
+
+def test_a_phase_without_tracking_needs_neither_wandb_nor_datatrove(run: Path) -> None:
+    """They are heavy, and a machine that only trains may not have them."""
+    phase = freeze(run, "phase1", "pretrain", phase_settings(tokens=2 * 8 * 16), PHASE_INPUTS)
+    missing = "import sys; sys.modules.update(wandb=None, datatrove=None); from pipeline.worker import main"
+    command = [sys.executable, "-c", f"{missing}; sys.exit(main([{str(phase)!r}]))"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert load(phase).manifest.tokens == 2 * 8 * 16

@@ -4,6 +4,9 @@ Hashes tell that the files are whole; this tells that the weights are in their p
 what they computed when they were saved, whatever the number of ranks, ZeRO stage or kernel is now.
 """
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import deepspeed
@@ -40,12 +43,26 @@ def reference_logits(engine: deepspeed.DeepSpeedEngine) -> Tensor:
     length, slice_number = TOKENS // slices, engine.global_rank % slices
     own = slice(slice_number * length, (slice_number + 1) * length)
     engine.eval()
-    with torch.no_grad():
+    with torch.no_grad(), _nothing_compiled():
         logits = engine(tokens[:, own].to(device()), torch.arange(TOKENS)[None, own].to(device()))[0, -1].double()
     engine.train()
     # Where sequences are divided, the last position is on the last rank of each group.
     logits = sum_over_ranks(logits * (slice_number == slices - 1)) / (engine.world_size // slices)
     return logits.float().cpu()[ids]
+
+
+@contextmanager
+def _nothing_compiled() -> Iterator[None]:
+    """Has everything that is compiled, the kernel of flex attention too, run as it is written.
+
+    A kernel that torch first compiles for these few tokens is compiled again for any length when training comes with
+    its own (`torch._dynamo.config.automatic_dynamic_shapes`), and such kernels are slower for as long as the process
+    lives.
+    """
+    with torch.compiler.set_stance("force_eager"), warnings.catch_warnings():
+        # Said once in a process, of attention that is not compiled: here it is meant.
+        warnings.filterwarnings("ignore", message="flex_attention called without torch.compile")
+        yield
 
 
 def check_logits(engine: deepspeed.DeepSpeedEngine, stored: Tensor, where: str) -> None:

@@ -72,11 +72,11 @@ def initialize(model: Granite, shape: ModelConfig, seed: int) -> None:
     Source: Granite 3.0 report, table 2. Parameters are filled in their order, from one generator.
 
     Args:
-        model: on the CPU.
+        model: on any device; the numbers depend on the kind of device.
         shape: whose `initializer_std` and `width_multiplier`, m_width, count.
         seed: of the generator.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(next(model.parameters()).device).manual_seed(seed)
     matrix_std = shape.initializer_std / math.sqrt(shape.width_multiplier)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
