@@ -52,8 +52,9 @@ def deepspeed_arguments(settings: dict[str, Any]) -> dict[str, Any]:
         "gradient_accumulation_steps": "auto",
         "gradient_clipping": "auto",
         "bf16": {"enabled": "auto"},
-        # Gradients of many micro-batches lose their small terms when they are added up in bfloat16.
+        # Gradients of many micro-batches or ranks lose their small terms when they are added up in bfloat16.
         "data_types": {"grad_accum_dtype": "fp32"},
+        "communication_data_type": "fp32",
         "optimizer": {"type": "AdamW", "params": {**parameters, "torch_adam": True, "adam_w_mode": True}},
         **settings,
     }

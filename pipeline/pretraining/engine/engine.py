@@ -18,7 +18,7 @@ from pipeline.pretraining.model.model import TrainingModel
 
 
 def deepspeed_config(phase: PhaseConfig, world_size: int, universal: bool = False) -> dict[str, Any]:
-    """DeepSpeed's configuration for a phase; what the phase's own `deepspeed` settings say goes before all else.
+    """DeepSpeed's configuration for a phase: the phase's own `deepspeed` settings, and what follows from the others.
 
     Args:
         phase: settings of the phase.
@@ -35,8 +35,10 @@ def deepspeed_config(phase: PhaseConfig, world_size: int, universal: bool = Fals
         "gradient_clipping": phase.optimizer.gradient_clipping if phase.zero_stage else 0.0,
         "checkpoint": {"load_universal": universal},
         "bf16": {"enabled": phase.precision == "bf16"},
-        # DeepSpeed accumulates in the model's type unless told (deepspeedai/DeepSpeed#1800).
+        # DeepSpeed accumulates in the model's type unless told (deepspeedai/DeepSpeed#1800), and adds up over ranks in
+        # it: with one micro-batch to a step nothing of the fp32 accumulator would be left.
         "data_types": {"grad_accum_dtype": "fp32"},
+        "communication_data_type": "fp32",
         # The client's torch AdamW is what the checks against plain AdamW run with.
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
