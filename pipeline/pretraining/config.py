@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from pipeline.core.batching import micro_batches_per_step
 from pipeline.core.config import Share
 from pipeline.core.errors import ConfigError
+from pipeline.core.saving import SavingConfig
 from pipeline.pretraining.deepspeed_keys import deepspeed_keys
 from pipeline.pretraining.model_config import ModelConfig
 
@@ -120,7 +121,7 @@ class MergeConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhaseConfig:
+class PhaseConfig(SavingConfig):
     """One phase of pretraining: its model, tokens, mixture, learning rate, and how its ranks train."""
 
     model: ModelConfig
@@ -167,8 +168,6 @@ class PhaseConfig:
     """Tokens whose logits are in memory at a time."""
     compile: bool = field(default=False, metadata=EXCLUDED)
     """Compile each block with torch.compile: faster steps after a start of minutes; needs a C++ compiler on CPU."""
-    save_every_steps: PositiveInt = field(default=1000, metadata=EXCLUDED)
-    """Steps between resumable checkpoints."""
     keep_checkpoints: PositiveInt = field(default=2, metadata=EXCLUDED)
     """Newest resumable checkpoints that are kept."""
     keep_every_steps: PositiveInt | None = field(default=None, metadata=EXCLUDED)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from pipeline.core.config import Share
+from pipeline.core.saving import SavingConfig
 from pipeline.curation.recipes.steps.contamination import PromptDecontamination
 from pipeline.pretraining.deepspeed_keys import deepspeed_keys
 
@@ -41,7 +42,7 @@ class EvalSamplingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
+class TrainingConfig(SavingConfig):
     """Settings of every trainer of post-training."""
 
     learning_rate: PositiveFloat
@@ -64,8 +65,6 @@ class TrainingConfig:
     """Recompute activations in the backward pass: less memory, about a third more time."""
     attention: str
     """Attention implementation of transformers, such as `sdpa` or `flash_attention_2`."""
-    save_every_steps: PositiveInt
-    """Steps between resumable checkpoints."""
     log_every_steps: PositiveInt
     """Steps between rows of metrics."""
     deepspeed: Annotated[dict[str, Any], Field(min_length=1), deepspeed_keys(OWNED)]
