@@ -25,6 +25,8 @@ class StageType:
     """Whether an attempt goes on with the outputs of the one before; otherwise it begins with an empty folder."""
     version: int = 1
     """To be raised when the same settings would give another result: stages of this kind are then made anew."""
+    saves_in_between: bool = True
+    """Whether it looks at the stop signal and saves; one that does not may be ended at any moment, and begins anew."""
 
 
 STAGE_TYPES = {
@@ -41,21 +43,32 @@ STAGE_TYPES = {
         report="pipeline.curation.audit.funnel:report_lines",
         version=4,
     ),
-    "tokenizer": StageType("pipeline.tokenization.config:TokenizerConfig", "pipeline.tokenization.train_tokenizer:run"),
+    "tokenizer": StageType(
+        "pipeline.tokenization.config:TokenizerConfig",
+        "pipeline.tokenization.train_tokenizer:run",
+        saves_in_between=False,
+    ),
     "tokenize": StageType(
         "pipeline.tokenization.config:TokenizeConfig", "pipeline.tokenization.tokenize:run", version=2
     ),
-    "pretrain": StageType("pipeline.pretraining.config:PhaseConfig", "pipeline.pretraining.phase:run"),
+    "pretrain": StageType("pipeline.pretraining.config:PhaseConfig", "pipeline.pretraining.phase:run", version=2),
     "sft_data": StageType(
-        "pipeline.posttraining.data.config:SftDataConfig", "pipeline.posttraining.data.sft_data:run", version=2
+        "pipeline.posttraining.data.config:SftDataConfig",
+        "pipeline.posttraining.data.sft_data:run",
+        version=2,
+        saves_in_between=False,
     ),
-    "sft": StageType("pipeline.posttraining.sft.config:SftConfig", "pipeline.posttraining.sft.train:run"),
+    "sft": StageType("pipeline.posttraining.sft.config:SftConfig", "pipeline.posttraining.sft.train:run", version=2),
     "reward_model": StageType(
-        "pipeline.posttraining.reward.config:RewardModelConfig", "pipeline.posttraining.reward.train:run"
+        "pipeline.posttraining.reward.config:RewardModelConfig", "pipeline.posttraining.reward.train:run", version=2
     ),
-    "rl": StageType("pipeline.posttraining.rl.config:RlConfig", "pipeline.posttraining.rl.train:run", version=2),
-    "evaluate": StageType("pipeline.evaluation.config:EvaluateConfig", "pipeline.evaluation.evaluate:run"),
-    "release": StageType("pipeline.release.config:ReleaseConfig", "pipeline.release.release:run", version=2),
+    "rl": StageType("pipeline.posttraining.rl.config:RlConfig", "pipeline.posttraining.rl.train:run", version=3),
+    "evaluate": StageType(
+        "pipeline.evaluation.config:EvaluateConfig", "pipeline.evaluation.evaluate:run", saves_in_between=False
+    ),
+    "release": StageType(
+        "pipeline.release.config:ReleaseConfig", "pipeline.release.release:run", version=2, saves_in_between=False
+    ),
 }
 
 

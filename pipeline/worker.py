@@ -226,6 +226,8 @@ def _run_stage(
         tracker=tracker,
         stop=stop,
     )
+    if not kind.saves_in_between:
+        print(f"{frozen.stage} saves nothing in between: it may be ended at any moment, and begins anew", flush=True)
     try:
         result: StageResult = load_symbol(kind.entry)(context)
     except BaseException:

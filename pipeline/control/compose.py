@@ -6,6 +6,8 @@ from typing import Any
 
 import hydra
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -82,10 +84,50 @@ def _folders(config_dir: str | None) -> list[Path]:
 
 
 def _composed(overrides: Sequence[str], folders: Sequence[Path]) -> DictConfig:
-    """What Hydra makes of the folders, of which the first has the primary configuration."""
+    """What Hydra makes of the folders, of which the first has the primary configuration.
+
+    Values of stages are set afterwards, so that an override of a part keeps the rest of what the stage refers to.
+    """
     further = ",".join(f'"file://{_quoted(folder)}"' for folder in folders[1:])
     with hydra.initialize_config_dir(str(folders[0]), version_base="1.3"):
-        return hydra.compose(PRIMARY, overrides=[*overrides, f"hydra.searchpath=[{further}]"])
+        # Hydra's parser needs its plugins, which the initialization above loads.
+        parsed = [OverridesParser.create().parse_override(each) for each in overrides]
+        of_stages = [each for each in parsed if _is_value_of_a_stage(each)]
+        others = [each for each, of in zip(overrides, parsed, strict=True) if of not in of_stages]
+        config = hydra.compose(PRIMARY, overrides=[*others, f"hydra.searchpath=[{further}]"])
+    # What a reference points to is complete before a copy of it is changed.
+    for override in sorted(of_stages, key=lambda each: bool(_references(config, each.key_or_group))):
+        _set(config, override)
+    return config
+
+
+def _is_value_of_a_stage(override: Override) -> bool:
+    return override.key_or_group.startswith("stages.") and not override.is_delete()
+
+
+def _references(config: DictConfig, key: str) -> list[str]:
+    """The keys on the way to a key that are references to a mapping, such as `${deepspeed}`, outermost first."""
+    parts = key.split(".")
+    above = [".".join(parts[:depth]) for depth in range(1, len(parts))]
+    return [
+        each
+        for each in above
+        if isinstance(parent := OmegaConf.select(config, each.rpartition(".")[0]), DictConfig)
+        and OmegaConf.is_interpolation(parent, each.rpartition(".")[2])
+        and isinstance(OmegaConf.select(config, each), DictConfig)
+    ]
+
+
+def _set(config: DictConfig, override: Override) -> None:
+    """Sets a value of a stage as Hydra would, but in a copy of a mapping that the stage refers to.
+
+    Hydra puts the value in the reference's place, so that `+stages.phase1.config.deepspeed.steps_per_print=5` would
+    leave `deepspeed` with this key alone.
+    """
+    for reference in _references(config, override.key_or_group):
+        OmegaConf.update(config, reference, OmegaConf.select(config, reference), merge=False, force_add=True)
+    added = override.is_add() or override.is_force_add()
+    OmegaConf.update(config, override.key_or_group, override.value(), merge=True, force_add=added)
 
 
 def _quoted(folder: Path) -> str:
@@ -118,7 +160,7 @@ def _explain(overrides: Sequence[str], folders: Sequence[Path], error: Exception
             return f"{key}={value}: no such choice, {nearest(value, choices)}"
         chosen.append(override)
     try:
-        plain: Any = OmegaConf.to_container(_composed(chosen, folders), resolve=False)
+        plain: Any = OmegaConf.to_container(_composed(chosen, folders), resolve=True)
     except (HydraException, OmegaConfBaseException):
         return _one_line(error)
     for override, key in keys:

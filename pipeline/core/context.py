@@ -3,6 +3,9 @@
 import hashlib
 import random
 import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -82,6 +85,8 @@ class StageContext(Generic[ConfigT]):
     progress: Progress
     tracker: Tracker
     stop: StopFlag
+    _looked: float | None = field(default=None, init=False)
+    """When the stage last looked at the stop flag."""
 
     @property
     def output(self) -> Path:
@@ -100,9 +105,28 @@ class StageContext(Generic[ConfigT]):
     def stop_requested(self) -> bool:
         """Whether a stop signal came to this rank. If so, save and raise `pipeline.core.errors.Requeue`.
 
-        Ranks get signals at different times: those that work together must agree before they act on it.
+        Ranks get signals at different times: those that work together must agree before they act on it. The longest
+        time between two calls is what the progress file has as `longest_step_seconds`.
         """
+        now = time.monotonic()
+        if self._looked is not None:
+            self.progress.took("step", now - self._looked)
+        self._looked = now
         return self.stop.raised
+
+    @contextmanager
+    def no_step(self) -> Iterator[None]:
+        """What is done inside, such as loading a checkpoint, does not count as a step's time."""
+        yield
+        self._looked = None
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Around saving what an interrupted attempt continues from, whose longest time the progress file has."""
+        began = time.monotonic()
+        with self.no_step():
+            yield
+        self.progress.took("save", time.monotonic() - began)
 
     def derive_seed(self, name: str) -> int:
         """The 63-bit seed of one of the stage's named random streams; the same on all ranks."""

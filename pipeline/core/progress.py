@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from pipeline.core.files import read_json
 
@@ -24,6 +25,7 @@ class Progress:
         self._path = path
         self._clock = clock
         self._written = 0.0
+        self._longest: dict[str, float] = {}
         self.start(total=None, unit="steps")
 
     def start(self, total: int | None, unit: str, label: str = "", done: int = 0) -> None:
@@ -53,6 +55,17 @@ class Progress:
         """Sets numbers to show beside the bar, e.g. `loss=2.5`, until the part ends; the next write has them."""
         self._note.update(values)
 
+    def took(self, what: Literal["step", "save"], seconds: float) -> None:
+        """Remembers the longest step, the time between two looks at the stop flag, and the longest save of the attempt.
+
+        The file has them as `longest_step_seconds` and `longest_save_seconds`: what a batch system's signal must come
+        ahead of a time limit.
+        """
+        name = f"longest_{what}_seconds"
+        if seconds > self._longest.get(name, 0.0):
+            self._longest[name] = seconds
+            self._write(force=True)
+
     def _write(self, force: bool) -> None:
         now = self._clock()
         if self._path is None or (not force and now - self._written < WRITE_EVERY_SECONDS):
@@ -74,6 +87,7 @@ class Progress:
                     "eta_seconds": left,
                     "note": self._note,
                     "updated": now,
+                    **self._longest,
                 }
             )
         )

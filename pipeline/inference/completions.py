@@ -87,6 +87,7 @@ def complete_problems(
     samples_per_prompt: int = 1,
     sampling_seed: int | None = None,
     report: Callable[[int], None] = lambda count: None,
+    between: Callable[[], None] = lambda: None,
 ) -> list[Completion]:
     """The model's completions of all problems, in the problems' order; a collective.
 
@@ -102,19 +103,24 @@ def complete_problems(
         sampling_seed: None decodes greedily. Otherwise completions are sampled at temperature 1.0, the same for the
             same seed, batch size and number of ranks; the caller's random state is left as it was.
         report: is told the number of completions of this rank whenever a batch of them is done.
+        between: called after each batch, by all ranks equally often, so that it may be a collective; it may raise.
     """
     places = [place for place in range(rank(), len(problems), world_size()) for _ in range(samples_per_prompt)]
     places.sort(key=lambda place: (len(problems[place].prompt), place))
+    # Rank 0 has as many as any other.
+    most = -(-len(problems) // world_size()) * samples_per_prompt
     do_sample = sampling_seed is not None
     own: list[tuple[int, Completion]] = []
     with torch.random.fork_rng(devices=[loaded.model.device] if loaded.model.device.type == "cuda" else []):
         if sampling_seed is not None:
             torch.manual_seed(sampling_seed)
-        for start in range(0, len(places), batch_size):
-            batch = places[start : start + batch_size]
-            prompts = [problems[place].prompt for place in batch]
-            for place, (text, ended) in zip(batch, generate(loaded, prompts, max_new_tokens, do_sample), strict=True):
-                own.append((place, Completion(problems[place], text, ended)))
-            report(len(batch))
+        for start in range(0, most, batch_size):
+            if batch := places[start : start + batch_size]:
+                prompts = [problems[place].prompt for place in batch]
+                answers = generate(loaded, prompts, max_new_tokens, do_sample)
+                for place, (text, ended) in zip(batch, answers, strict=True):
+                    own.append((place, Completion(problems[place], text, ended)))
+                report(len(batch))
+            between()
     completions = [each for of_rank in gather_objects(own) for each in of_rank]
     return [completion for _, completion in sorted(completions, key=lambda each: each[0])]

@@ -9,9 +9,30 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from pipeline.core.batching import micro_batches_per_step
 from pipeline.core.config import Share
 from pipeline.core.errors import ConfigError
+from pipeline.core.saving import SavingConfig
+from pipeline.pretraining.deepspeed_keys import deepspeed_keys
 from pipeline.pretraining.model_config import ModelConfig
 
 EXCLUDED = {"fingerprint": False}
+BATCH = "it follows from sequences_per_step, sequences_per_rank and the number of ranks, set these"
+PRECISION = "set precision"
+OWNED = {
+    "train_batch_size": BATCH,
+    "train_micro_batch_size_per_gpu": BATCH,
+    "gradient_accumulation_steps": BATCH,
+    "managed_gradient_accumulation": BATCH,
+    "gradient_clipping": "set optimizer.gradient_clipping",
+    "bf16": PRECISION,
+    "bfloat16": PRECISION,
+    "fp16": PRECISION,
+    "torch_autocast": PRECISION,
+    "optimizer": "set optimizer",
+    "scheduler": "set learning_rate",
+    "activation_checkpointing": "set gradient_checkpointing",
+    "compile": "set compile",
+    "sequence_parallel_size": "set sequence_parallel",
+}
+"""DeepSpeed's keys that a phase sets itself, with what to set instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +121,7 @@ class MergeConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhaseConfig:
+class PhaseConfig(SavingConfig):
     """One phase of pretraining: its model, tokens, mixture, learning rate, and how its ranks train."""
 
     model: ModelConfig
@@ -147,8 +168,6 @@ class PhaseConfig:
     """Tokens whose logits are in memory at a time."""
     compile: bool = field(default=False, metadata=EXCLUDED)
     """Compile each block with torch.compile: faster steps after a start of minutes; needs a C++ compiler on CPU."""
-    save_every_steps: PositiveInt = field(default=1000, metadata=EXCLUDED)
-    """Steps between resumable checkpoints."""
     keep_checkpoints: PositiveInt = field(default=2, metadata=EXCLUDED)
     """Newest resumable checkpoints that are kept."""
     keep_every_steps: PositiveInt | None = field(default=None, metadata=EXCLUDED)
@@ -160,8 +179,8 @@ class PhaseConfig:
     """Steps between records of the tracker."""
     peak_flops: PositiveFloat | None = field(default=None, metadata=EXCLUDED)
     """Dense FLOP/s of a rank's hardware, to report utilization; null looks a known GPU up and else reports none."""
-    deepspeed: dict[str, Any]
-    """DeepSpeed's own configuration; batch sizes, precision and clipping are filled in from above."""
+    deepspeed: Annotated[dict[str, Any], deepspeed_keys(OWNED)]
+    """DeepSpeed's own configuration; batch sizes, precision, clipping and optimizer are those above."""
 
     def __post_init__(self) -> None:
         if self.zero_stage == 0 and self.precision == "bf16":

@@ -1,6 +1,7 @@
 """One phase of pretraining: the checkpoint before, tokens and a schedule → the next checkpoint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from torch import Tensor
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from pipeline.core.context import StageContext, StageResult
-from pipeline.core.errors import CheckpointError
+from pipeline.core.disk import reporting_full_disk
+from pipeline.core.errors import CheckpointError, Requeue
 from pipeline.core.files import write_json
 from pipeline.pretraining import merging
 from pipeline.pretraining.config import MergeConfig, PhaseConfig
@@ -18,6 +20,7 @@ from pipeline.pretraining.data.fill_in_the_middle import FillInTheMiddle
 from pipeline.pretraining.data.stream import TokenStream
 from pipeline.pretraining.data.vocabularies import check_vocabularies
 from pipeline.pretraining.engine import checkpoints, optimizer_state
+from pipeline.pretraining.engine.distributed import requeue_if_stopped
 from pipeline.pretraining.engine.engine import join_process_group, leave_process_group, start_engine
 from pipeline.pretraining.engine.logits_check import check_logits, reference_logits
 from pipeline.pretraining.engine.step_checkpoints import StepCheckpoints
@@ -51,7 +54,9 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
         DataError: for a mixture that the tokens cannot meet, or tokens of another vocabulary, before the first step;
             or if too many steps in a row had to be skipped.
         CheckpointError: for a checkpoint of another shape or vocabulary, or one that does not load as it was saved.
-        Requeue: after a stop signal, with everything saved.
+        DiskFullError: if there is no room for a checkpoint or for what is handed on.
+        Requeue: after a stop signal, with everything saved. It is looked at after every step, and between the forward
+            passes of every measurement and merge.
     """
     phase, shards = context.config, context.inputs["tokens"].directory / "tokens"
     folder = context.inputs["tokenizer"].directory / "tokenizer"
@@ -75,7 +80,14 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
     def held_out() -> HeldOutLoss:
         sequences = phase.validation.sequences_per_domain
         return measure_held_out_loss(
-            engine, shards, phase.context, sequences, phase.sequences_per_rank, far_from, phase.sequence_parallel
+            engine,
+            shards,
+            phase.context,
+            sequences,
+            phase.sequences_per_rank,
+            far_from,
+            phase.sequence_parallel,
+            between=lambda: requeue_if_stopped(context, "the measurement of held-out loss"),
         )
 
     if state is not None:
@@ -88,17 +100,15 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
     trainer.train()
     end_state = optimizer_state.gather_training_state(engine)
     merged: dict[str, Any] = {}
-    if phase.merge is not None:
-        end_state, merged = _merge(engine, end_state, state, phase.merge, held_out, start_loss.near)
-    end_loss = held_out()
+    with trainer.saving_if_stopped(phase.steps), _keeping_weights(engine, end_state):
+        if phase.merge is not None:
+            end_state, merged = _merge(engine, end_state, state, phase.merge, held_out, start_loss.near)
+        end_loss = held_out()
     stored_logits = reference_logits(engine).tolist()
 
     tokens = phase.steps * phase.tokens_per_step
     skipped_steps = trainer.optimizer.guard.skipped_steps
     if context.rank == 0:
-        dtype = torch.bfloat16 if phase.precision == "bf16" else torch.float32
-        weights = checkpoints.model_weights(end_state, dtype)
-        checkpoints.save_model(weights, model, tokenizer, context.output / "checkpoint")
         end_progress = {
             "tokens": progress["tokens"] + tokens,
             "learning_rate": schedule.end_rate,
@@ -108,9 +118,13 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
             "skipped_steps": skipped_steps,
             "logits": stored_logits,
         }
-        if merged:
-            write_json(context.output / "merge.json", merged)
-        checkpoints.save_training_state(end_state, end_progress, context.output / "training_state")
+        with reporting_full_disk(context.output):
+            dtype = torch.bfloat16 if phase.precision == "bf16" else torch.float32
+            weights = checkpoints.model_weights(end_state, dtype)
+            checkpoints.save_model(weights, model, tokenizer, context.output / "checkpoint")
+            if merged:
+                write_json(context.output / "merge.json", merged)
+            checkpoints.save_training_state(end_state, end_progress, context.output / "training_state")
     engine.destroy()
     leave_process_group()
     metrics = {
@@ -168,6 +182,16 @@ def _start(
     model.load_state_dict(checkpoints.model_weights(state, torch.float32), strict=False)
     model.tie_weights()
     return model, state, progress
+
+
+@contextmanager
+def _keeping_weights(engine: Any, trained: dict[str, Tensor]) -> Iterator[None]:
+    """Around merging: a stop leaves the engine as training ended, which is what is saved. A collective if it came."""
+    try:
+        yield
+    except Requeue:
+        optimizer_state.set_weights(engine, trained)
+        raise
 
 
 def _merge(

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +14,10 @@ from torch import Tensor
 from pipeline.core.artifact import remedy
 from pipeline.core.context import StageContext
 from pipeline.core.errors import CheckpointError, Requeue
+from pipeline.core.saving import SaveTimer
 from pipeline.pretraining.config import PhaseConfig
 from pipeline.pretraining.data.stream import IGNORE_INDEX, Batch, TokenStream
-from pipeline.pretraining.engine.distributed import any_rank, device, sum_over_ranks
+from pipeline.pretraining.engine.distributed import any_rank_each, device, sum_over_ranks
 from pipeline.pretraining.engine.engine import update_norm
 from pipeline.pretraining.engine.learning_rate import set_learning_rate
 from pipeline.pretraining.engine.logits_check import check_logits, reference_logits
@@ -55,10 +57,13 @@ class Trainer:
         Raises:
             DataError: if too many steps in a row have to be skipped.
             CheckpointError: if the checkpoint is of other data, or the engine is not what was saved.
+            DiskFullError: if there is no room for a checkpoint.
             Requeue: after a stop signal, with everything saved.
         """
         phase = self.context.config
-        first = self._resume()
+        with self.context.no_step():
+            first = self._resume()
+        timer = SaveTimer(phase)
         self.context.progress.start(phase.steps, unit="steps", done=first)
         for step, micro_batches in self._prefetched_steps(first, phase.steps):
             is_logged = (step + 1) % phase.log_every_steps == 0 or step + 1 == phase.steps
@@ -71,15 +76,32 @@ class Trainer:
                 self.context.tracker.log(self._metrics(step, loss), tokens=tokens)
             every = phase.validation.every_steps
             if every is not None and (step + 1) % every == 0 and step + 1 < phase.steps:
-                self.context.tracker.log(self.held_out().metrics("held_out"), tokens=tokens)
-            stop = any_rank(self.context.stop_requested())
-            if stop or ((step + 1) % phase.save_every_steps == 0 and step + 1 < phase.steps):
-                self._save(step + 1, tokens)
+                with self.saving_if_stopped(step + 1):
+                    self.context.tracker.log(self.held_out().metrics("held_out"), tokens=tokens)
+            # Clocks differ: rank 0 decides for all.
+            is_due = self.context.rank == 0 and step + 1 < phase.steps and timer.is_due(step + 1)
+            stop, is_due = any_rank_each(self.context.stop_requested(), is_due)
+            if stop or is_due:
+                self._save(step + 1)
+                timer.saved()
             self.checkpoints.finalize_if_copied()
             if stop:
                 self.checkpoints.finalize()
                 raise Requeue(f"stopped by a signal, saved at step {step + 1} of {phase.steps}")
         self.checkpoints.finalize()
+
+    @contextmanager
+    def saving_if_stopped(self, step: int) -> Iterator[None]:
+        """Around what a stop signal ends by a Requeue between steps: the engine's `step` steps are saved first.
+
+        A collective if the signal came, as all of it is.
+        """
+        try:
+            yield
+        except Requeue as stopped:
+            self._save(step)
+            self.checkpoints.finalize()
+            raise Requeue(f"{stopped}, saved at step {step} of {self.context.config.steps}") from None
 
     @property
     def optimizer(self) -> GuardedAdamW:
@@ -103,16 +125,17 @@ class Trainer:
             **self.throughput(self.context.config.log_every_steps),
         }
 
-    def _save(self, step: int, tokens: int) -> None:
-        """Saves a checkpoint after `step` steps and `tokens` tokens of all phases; a collective."""
+    def _save(self, step: int) -> None:
+        """Saves a checkpoint after `step` steps; a collective."""
         facts = {
-            "tokens": tokens,
+            "tokens": self.tokens_before + step * self.context.config.tokens_per_step,
             "samples": self.stream.mixture.counts(step * self.context.config.sequences_per_step),
             "shards": self.stream.fingerprints,
             "guard": self.optimizer.guard.state_dict(),
             "logits": reference_logits(self.engine).tolist(),
         }
-        self.checkpoints.save(self.engine, step, facts)
+        with self.context.saving():
+            self.checkpoints.save(self.engine, step, facts)
 
     def _resume(self) -> int:
         """Restores the newest complete checkpoint, if there is one; the steps done by then. A collective."""

@@ -1,6 +1,6 @@
 """Held-out loss during pretraining: per domain, and at positions far into long documents."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,7 @@ def measure_held_out_loss(
     micro_batch: int,
     far_from: int,
     sequence_parallel: int = 1,
+    between: Callable[[], None] = lambda: None,
 ) -> HeldOutLoss:
     """Held-out loss of every domain that has held-out tokens; a collective, and every rank gets the same.
 
@@ -54,23 +55,27 @@ def measure_held_out_loss(
         micro_batch: sequences in a forward pass of one rank.
         far_from: position inside a document from which a token counts as far.
         sequence_parallel: ranks that divide each sequence.
+        between: called after each forward pass, by all ranks alike; it may raise to end the measurement.
     """
     group, rank_in_group = divmod(engine.global_rank, sequence_parallel)
     groups = engine.world_size // sequence_parallel
     domains: dict[str, float] = {}
     all_domains = torch.zeros(4, dtype=torch.float64)
     engine.eval()
-    for domain in domains_with_validation(tokens):
-        batch = validation_batch(tokens, domain, context, sequences)
-        if batch is None:
-            continue
-        sums = torch.zeros(4, dtype=torch.float64)
-        for rows in _micro_batches(batch, micro_batch, group, groups):
-            sums += _loss_sums(engine, rows.slice_of_sequences(rank_in_group, sequence_parallel), far_from)
-        sums = sum_over_ranks(sums.to(device())).cpu()
-        all_domains += sums
-        domains[domain] = float((sums[0] + sums[2]) / (sums[1] + sums[3]))
-    engine.train()
+    try:
+        for domain in domains_with_validation(tokens):
+            batch = validation_batch(tokens, domain, context, sequences)
+            if batch is None:
+                continue
+            sums = torch.zeros(4, dtype=torch.float64)
+            for rows in _micro_batches(batch, micro_batch, group, groups):
+                sums += _loss_sums(engine, rows.slice_of_sequences(rank_in_group, sequence_parallel), far_from)
+                between()
+            sums = sum_over_ranks(sums.to(device())).cpu()
+            all_domains += sums
+            domains[domain] = float((sums[0] + sums[2]) / (sums[1] + sums[3]))
+    finally:
+        engine.train()
     far = float(all_domains[2] / all_domains[3]) if all_domains[3] > 0 else None
     return HeldOutLoss(domains, near=float(all_domains[0] / all_domains[1]), far=far)
 

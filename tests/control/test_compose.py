@@ -1,10 +1,12 @@
 """Configurations of the user's own beside the built-in ones, and keys that were renamed."""
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline.control.compose import compose
+from pipeline.control.compose import compose, typed
 from pipeline.core.errors import ConfigError
 
 SCALE = """# @package _global_
@@ -86,3 +88,49 @@ def test_a_renamed_key_is_answered_with_its_name(override: str, now: str) -> Non
     with pytest.raises(ConfigError) as caught:
         compose([override])
     assert str(caught.value) == f"{override}: launcher is called executor now, write {now}"
+
+
+@pytest.mark.parametrize(
+    ("override", "stage", "part", "expected"),
+    [
+        ("+stages.phase1.config.deepspeed.steps_per_print=5", "phase1", "deepspeed", {"steps_per_print": 5}),
+        ("stages.sft.config.deepspeed.zero_optimization.stage=1", "sft", "deepspeed", {"zero_optimization.stage": 1}),
+        ("stages.phase1.resources.nodes=3", "phase1", "resources", {"nodes": 3}),
+        ("++stages.phase1.config.model.layers=2", "phase1", "model", {"layers": 2}),
+        ("stages.rl_math.config.problems.difficulty=7", "rl_math", "problems", {"difficulty": 7}),
+    ],
+)
+def test_a_part_of_what_a_stage_refers_to_is_changed_and_the_rest_stays(
+    override: str, stage: str, part: str, expected: dict[str, Any]
+) -> None:
+    """The stage alone has the change: neither what it refers to nor another stage that refers to it."""
+
+    def found(*overrides: str) -> dict[str, dict[str, Any]]:
+        stages = typed(compose(["scale=granite_4_1_8b", *overrides])).stages
+        return {
+            name: flat(dataclasses.asdict(each.resources) if part == "resources" else each.config.get(part, {}))
+            for name, each in stages.items()
+            if each is not None
+        }
+
+    before, after = found(), found(override)
+    assert after[stage] == before[stage] | expected != before[stage]
+    assert {name for name in before if before[name] != after[name]} == {stage}
+
+
+def test_a_change_of_what_is_referred_to_reaches_a_stage_with_a_part_of_its_own() -> None:
+    changed = compose(["scale=granite_4_1_8b", "stages.phase1.resources.nodes=3", "resources.pretraining.time=1:00"])
+    assert dict(changed.stages.phase1.resources) == {"nodes": 3, "processes_per_node": 4, "time": "1:00"}
+
+
+def test_a_key_that_a_reference_has_not_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"no key nods in stages\.phase1\.resources, did you mean nodes\?$"):
+        compose(["stages.phase1.resources.nods=3"])
+
+
+def flat(mapping: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping with keys of one level, which dots join."""
+    found: dict[str, Any] = {}
+    for key, value in mapping.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found

@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -215,6 +216,25 @@ def test_what_cannot_work_is_rejected_before_the_first_step(run: Path) -> None:
         assert code == EXIT_USER_ERROR
         assert message in said.splitlines()[-1]
         assert not (run / f"bad{number}" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("saves", [True, False])
+def test_a_full_disk_is_one_line_and_leaves_no_half_checkpoint(run: Path, saves: bool) -> None:
+    """In a step checkpoint, which torch writes, and in what is handed on, which safetensors writes."""
+    config = phase_settings(save_every_steps=10 if saves else None)
+    stage = freeze(run, "phase1", "pretrain", config, PHASE_INPUTS)
+    worker = start_worker(stage)
+    # No file may be larger than this: what a full disk or a quota says as well.
+    resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+    said = worker.communicate(timeout=300)[1].decode()
+    assert worker.returncode == EXIT_USER_ERROR, said
+    folder = stage / "state/steps/.10" if saves else stage / "partial"
+    assert f"{folder}: no room to write it" in said.splitlines()[-1]
+    assert "free some" in said.splitlines()[-1]
+    assert not folder.exists()
+    assert not (stage / "manifest.json").exists()
+    code, said = outcome(stage)
+    assert code == EXIT_DONE, said
 
 
 def test_a_changed_input_is_rejected(run: Path) -> None:

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from pipeline.core.context import StageContext
 from pipeline.core.errors import Requeue
+from pipeline.core.saving import SaveTimer
 from pipeline.posttraining.common.checkpoints import complete_checkpoint
-from pipeline.pretraining.engine.distributed import any_rank
+from pipeline.posttraining.common.config import TrainingConfig
+from pipeline.pretraining.engine.distributed import any_rank_each, waiting_for_files
 
 SHOWN_METRICS = ("loss", "reward", "accuracy", "kl")
 """Metrics of the trainers that are shown beside the progress bar, where a trainer has them."""
 
 
+class AlreadyTrained(Exception):
+    """Training went on from its last step: nothing is left to train."""
+
+
 class StageCallback(TrainerCallback):
-    """Reports a trainer's steps to its stage, and ends training when the stage is to stop.
+    """Reports a trainer's steps to its stage, says when to save, and ends training when the stage is to stop.
 
     Every rank has one. `on_step_end` and `on_save` are collectives; the trainer calls them on all ranks.
     """
 
-    def __init__(self, context: StageContext[Any]) -> None:
+    def __init__(self, context: StageContext[TrainingConfig]) -> None:
         self._context = context
         self._stopped_at: int | None = None
+        self._timer = SaveTimer(context.config)
+        self._saving = ExitStack()
+        """What holds from the step that is to be saved until it is."""
 
     def raise_if_stopped(self) -> None:
         """To be called after training.
@@ -39,19 +49,43 @@ class StageCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Starts the progress bar at the step that training resumes from."""
+        self._timer.saved()
         self._context.progress.start(total=state.max_steps, unit="steps", label="train", done=state.global_step)
 
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Ends training that is at its last step: transformers 5.23 would make one more if that is inside an epoch.
+
+        Raises:
+            AlreadyTrained: if it is; the trainer has loaded the checkpoint by then.
+        """
+        if state.global_step >= state.max_steps:
+            raise AlreadyTrained
+
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Advances the progress bar; once any rank got a stop signal, all save this step and end training."""
+        """Advances the progress bar; once any rank got a stop signal, all save this step and end training.
+
+        The last step is saved as well, so that a stop during what comes after training costs none of it.
+        """
         self._context.progress.update(state.global_step)
-        if state.global_step < state.max_steps and any_rank(self._context.stop_requested()):
+        # Clocks differ: rank 0 decides for all.
+        is_due = self._context.rank == 0 and self._timer.is_due(state.global_step)
+        stop, is_due = any_rank_each(self._context.stop_requested(), is_due)
+        is_last = state.global_step >= state.max_steps
+        if stop and not is_last:
             self._stopped_at = state.global_step
-            control.should_save = True
             control.should_training_stop = True
+        if stop or is_due or is_last:
+            control.should_save = True
+            self._saving.enter_context(self._context.saving())
+            self._saving.enter_context(waiting_for_files())
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Completes the checkpoint that the trainer has written."""
-        complete_checkpoint(self._context.state, state.global_step)
+        with self._saving:
+            complete_checkpoint(self._context.state, state.global_step)
+        self._timer.saved()
 
     def on_log(
         self,

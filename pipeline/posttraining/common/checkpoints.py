@@ -4,10 +4,18 @@ The trainer writes them in its own form. One counts only when its manifest prove
 (`pipeline.core.verified_folder`).
 """
 
+import shutil
 from pathlib import Path
 
 from pipeline.core.verified_folder import MANIFEST, describe_files, newest_verified_step, write_manifest
-from pipeline.pretraining.engine.distributed import any_rank, barrier, gather_objects, rank, world_size
+from pipeline.pretraining.engine.distributed import (
+    any_rank,
+    barrier,
+    gather_objects,
+    rank,
+    waiting_for_files,
+    world_size,
+)
 
 PREFIX = "checkpoint-"
 """What transformers' trainer begins the names of its checkpoints with."""
@@ -37,4 +45,15 @@ def newest_checkpoint(state: Path) -> Path | None:
 
     Every file is read and hashed, which the ranks share. Nothing is deleted.
     """
-    return newest_verified_step(state, PREFIX, rank(), world_size(), any_rank)
+    with waiting_for_files():
+        return newest_verified_step(state, PREFIX, rank(), world_size(), any_rank)
+
+
+def remove_unfinished(state: Path) -> None:
+    """Removes the checkpoints without a manifest, which attempts left that were killed or found no room to write.
+
+    Rank 0 alone calls it, before training.
+    """
+    for folder in state.glob(f"{PREFIX}*"):
+        if not (folder / MANIFEST).exists():
+            shutil.rmtree(folder, ignore_errors=True)

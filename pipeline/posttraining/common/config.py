@@ -6,7 +6,27 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from pipeline.core.config import Share
+from pipeline.core.saving import SavingConfig
 from pipeline.curation.recipes.steps.contamination import PromptDecontamination
+from pipeline.pretraining.deepspeed_keys import deepspeed_keys
+
+BATCH = "it follows from the stage's samples per step and per device and the number of ranks, set these"
+PRECISION = "set bf16"
+OWNED = {
+    "train_batch_size": BATCH,
+    "train_micro_batch_size_per_gpu": BATCH,
+    "gradient_accumulation_steps": BATCH,
+    "managed_gradient_accumulation": BATCH,
+    "gradient_clipping": "set max_grad_norm",
+    "bf16": PRECISION,
+    "bfloat16": PRECISION,
+    "fp16": PRECISION,
+    "torch_autocast": PRECISION,
+    "optimizer": "set learning_rate, weight_decay, adam_beta1 and adam_beta2",
+    "scheduler": "set lr_schedule and warmup_fraction",
+    "activation_checkpointing": "set gradient_checkpointing",
+}
+"""DeepSpeed's keys that a trainer's settings decide, with what to set instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +42,7 @@ class EvalSamplingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
+class TrainingConfig(SavingConfig):
     """Settings of every trainer of post-training."""
 
     learning_rate: PositiveFloat
@@ -45,12 +65,10 @@ class TrainingConfig:
     """Recompute activations in the backward pass: less memory, about a third more time."""
     attention: str
     """Attention implementation of transformers, such as `sdpa` or `flash_attention_2`."""
-    save_every_steps: PositiveInt
-    """Steps between resumable checkpoints."""
     log_every_steps: PositiveInt
     """Steps between rows of metrics."""
-    deepspeed: Annotated[dict[str, Any], Field(min_length=1)]
-    """DeepSpeed's own configuration, such as `{zero_optimization: {stage: 1}}`; `auto` takes the value from here."""
+    deepspeed: Annotated[dict[str, Any], Field(min_length=1), deepspeed_keys(OWNED)]
+    """DeepSpeed's own configuration, such as `{zero_optimization: {stage: 1}}`; the rest of it is made of the above."""
 
 
 def benchmark_fingerprint(decontamination: PromptDecontamination) -> dict[str, Any]:

@@ -68,6 +68,7 @@ def evaluate_by_sampling(
     eval_sampling: EvalSamplingConfig,
     max_new_tokens: int,
     scorers: Mapping[str, Scorer] | None = None,
+    between: Callable[[], None] = lambda: None,
 ) -> EvalResult:
     """Samples completions of a checkpoint's model at temperature 1.0 and scores them; a collective.
 
@@ -80,6 +81,7 @@ def evaluate_by_sampling(
         eval_sampling: how many completions, and how many of them together.
         max_new_tokens: tokens of a completion, at most.
         scorers: by environment, what stands in for its verifier.
+        between: called after each batch of completions, by all ranks alike; it may raise to end the evaluation.
 
     Raises:
         CheckpointError: if the model cannot be loaded.
@@ -91,6 +93,7 @@ def evaluate_by_sampling(
         max_new_tokens,
         samples_per_prompt=eval_sampling.samples_per_prompt,
         sampling_seed=EVAL_SAMPLING_SEED,
+        between=between,
     )
     groups = group_by_environment(completions)
     return EvalResult(

@@ -10,7 +10,7 @@ from pipeline.core.batching import micro_batches_per_step
 from pipeline.core.context import StageContext
 from pipeline.core.errors import ConfigError
 from pipeline.posttraining.common.config import TrainingConfig
-from pipeline.pretraining.engine.engine import prepare_process_group
+from pipeline.pretraining.engine.engine import join_process_group
 
 
 def batch_arguments(
@@ -52,8 +52,9 @@ def deepspeed_arguments(settings: dict[str, Any]) -> dict[str, Any]:
         "gradient_accumulation_steps": "auto",
         "gradient_clipping": "auto",
         "bf16": {"enabled": "auto"},
-        # Gradients of many micro-batches lose their small terms when they are added up in bfloat16.
+        # Gradients of many micro-batches or ranks lose their small terms when they are added up in bfloat16.
         "data_types": {"grad_accum_dtype": "fp32"},
+        "communication_data_type": "fp32",
         "optimizer": {"type": "AdamW", "params": {**parameters, "torch_adam": True, "adam_w_mode": True}},
         **settings,
     }
@@ -65,12 +66,12 @@ def deepspeed_arguments(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def common_arguments(context: StageContext[Any], config: TrainingConfig) -> dict[str, Any]:
-    """Keyword arguments of transformers' TrainingArguments that all trainers share.
+    """Keyword arguments of transformers' TrainingArguments that all trainers share; a collective.
 
-    It also makes the process ready for DeepSpeed, which TrainingArguments starts: a process that no launcher started
-    becomes a group of one rank.
+    It also joins the process group, which TrainingArguments finds then: a process that no launcher started becomes a
+    group of one rank.
     """
-    prepare_process_group()
+    join_process_group()
     return {
         "output_dir": str(context.state),
         "learning_rate": config.learning_rate,
@@ -85,8 +86,8 @@ def common_arguments(context: StageContext[Any], config: TrainingConfig) -> dict
         "gradient_checkpointing": config.gradient_checkpointing,
         "deepspeed": deepspeed_arguments(config.deepspeed),
         "seed": context.derive_seed("trainer") % 2**31,
-        "save_strategy": "steps",
-        "save_steps": config.save_every_steps,
+        # `StageCallback` says when, by minutes too.
+        "save_strategy": "no",
         # A new checkpoint counts only once its manifest is written, so the one before it has to stay until then.
         "save_total_limit": 2,
         "logging_steps": config.log_every_steps,

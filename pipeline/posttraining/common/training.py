@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipeline.core.context import StageContext
+from pipeline.core.disk import reporting_full_disk
 from pipeline.core.files import read_json, write_json
-from pipeline.posttraining.common.callbacks import StageCallback
-from pipeline.posttraining.common.checkpoints import newest_checkpoint
-from pipeline.pretraining.engine.distributed import gather_objects, rank
+from pipeline.posttraining.common.callbacks import AlreadyTrained, StageCallback
+from pipeline.posttraining.common.checkpoints import newest_checkpoint, remove_unfinished
+from pipeline.pretraining.engine.distributed import gather_objects, rank, requeue_if_stopped, waiting_for_files
+
+
+def stop_check(context: StageContext[Any]) -> Callable[[], None]:
+    """What a measurement calls between its batches, on all ranks alike: it ends the stage after a stop signal.
+
+    Nothing is saved then: what was trained before the measurement is, and an interrupted measurement begins anew.
+    """
+    return lambda: requeue_if_stopped(context, "a measurement")
 
 
 def baseline_metrics(path: Path, evaluate: Callable[[], dict[str, float]]) -> dict[str, float]:
@@ -30,7 +41,7 @@ def baseline_metrics(path: Path, evaluate: Callable[[], dict[str, float]]) -> di
     return known
 
 
-def train(trainer: Any, callback: StageCallback, state: Path) -> Any:
+def train(trainer: Any, callback: StageCallback, state: Path) -> float | None:
     """Trains to the end, from the newest complete checkpoint if there is one; a collective.
 
     Args:
@@ -39,15 +50,30 @@ def train(trainer: Any, callback: StageCallback, state: Path) -> Any:
         state: where the trainer writes its checkpoints.
 
     Returns:
-        transformers' `TrainOutput`, with the mean training loss.
+        The mean loss over all steps, those of attempts before this one too; None if these left no row of metrics.
 
     Raises:
+        DiskFullError: if there is no room for a checkpoint.
         Requeue: if training ended early on a stop signal, after saving a checkpoint.
     """
+    if rank() == 0:
+        remove_unfinished(state)
     checkpoint = newest_checkpoint(state)
-    output = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with reporting_full_disk(state, remove_unfinished), contextlib.suppress(AlreadyTrained):
+        output = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if checkpoint is None:
+            callback.raise_if_stopped()
+            return float(output.training_loss)
     callback.raise_if_stopped()
-    return output
+    return _logged_loss(trainer)
+
+
+def _logged_loss(trainer: Any) -> float | None:
+    """The mean loss by the rows of metrics, which a checkpoint has of earlier attempts; None if there are no rows."""
+    rows = [(int(row["step"]), float(row["loss"])) for row in trainer.state.log_history if "loss" in row]
+    begins = [0, *(step for step, _ in rows)]
+    total = sum(loss * (step - begin) for (step, loss), begin in zip(rows, begins, strict=False))
+    return total / begins[-1] if rows else None
 
 
 def export_model(trainer: Any, output: Path) -> Path:
@@ -55,7 +81,11 @@ def export_model(trainer: Any, output: Path) -> Path:
 
     It holds weights, configuration, generation configuration, tokenizer and chat template.
     """
-    checkpoint = output / "checkpoint"
+    with waiting_for_files(), reporting_full_disk(output / "checkpoint"):
+        return _write_model(trainer, output / "checkpoint")
+
+
+def _write_model(trainer: Any, checkpoint: Path) -> Path:
     model = trainer.accelerator.unwrap_model(trainer.model)
     # A collective: under ZeRO-3 each rank has a part of every weight.
     weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ def raw_scores(
     responses: Sequence[str],
     max_length: int,
     batch_size: int,
+    between: Callable[[], None] = lambda: None,
 ) -> list[float]:
     """The model's score of each response to its prompt, on no particular scale.
 
@@ -68,6 +69,7 @@ def raw_scores(
         responses: the assistant's turn after each.
         max_length: tokens after which a conversation is cut.
         batch_size: conversations in one forward pass.
+        between: called after each of them; it may raise.
     """
     texts = render(tokenizer, [to_messages(*each) for each in zip(prompts, responses, strict=True)])
     scores: list[float] = []
@@ -75,6 +77,7 @@ def raw_scores(
         # The head reads the last token before the padding.
         inputs = encode(tokenizer, texts[start : start + batch_size], "right", max_length).to(model.device)
         scores += model(**inputs).logits[:, 0].float().tolist()
+        between()
     return scores
 
 

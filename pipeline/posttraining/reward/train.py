@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,11 +15,18 @@ from trl.trainer.reward_trainer import RewardTrainer
 from pipeline.core.context import StageContext, StageResult
 from pipeline.posttraining.common.callbacks import StageCallback
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
-from pipeline.posttraining.common.training import baseline_metrics, export_model, tokens_seen, train
+from pipeline.posttraining.common.training import (
+    baseline_metrics,
+    export_model,
+    stop_check,
+    tokens_seen,
+    train,
+)
 from pipeline.posttraining.data.jsonl import read_jsonl
 from pipeline.posttraining.reward.config import RewardModelConfig
 from pipeline.posttraining.reward.granite_classifier import register_granite_classifier
 from pipeline.posttraining.reward.scoring import load_reward_model, raw_scores, write_reward_scale
+from pipeline.pretraining.engine.distributed import waiting_for_files
 
 
 def trainer_arguments(context: StageContext[RewardModelConfig]) -> RewardConfig:
@@ -48,7 +56,9 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
     Raises:
         ConfigError: if the ranks cannot share a step's pairs evenly.
         CheckpointError: if the trained model does not score chosen responses higher than rejected ones.
-        Requeue: after a stop signal, the trainer's state saved.
+        DiskFullError: if there is no room for a checkpoint.
+        Requeue: after a stop signal, the trainer's state saved. It is looked at after every step, and between the
+            batches of every measurement.
     """
     register_granite_classifier()
     config = context.config
@@ -56,17 +66,21 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
     folder = context.inputs["data"].directory
     held_out = read_jsonl(folder / "preference_validation.jsonl")
     callback = StageCallback(context)
-    trainer = RewardTrainer(
-        model=str(start),
-        args=trainer_arguments(context),
-        train_dataset=Dataset.from_list(read_jsonl(folder / "preference_train.jsonl")),
-        processing_class=AutoTokenizer.from_pretrained(start),
-        callbacks=[callback],
-    )
-    before = baseline_metrics(context.state / "before.json", lambda: pairwise_metrics(start, held_out, config))
-    output = train(trainer, callback, context.state)
+    arguments = trainer_arguments(context)
+    # Rank 0 tokenizes the pairs, the others wait for its files.
+    with waiting_for_files():
+        trainer = RewardTrainer(
+            model=str(start),
+            args=arguments,
+            train_dataset=Dataset.from_list(read_jsonl(folder / "preference_train.jsonl")),
+            processing_class=AutoTokenizer.from_pretrained(start),
+            callbacks=[callback],
+        )
+    between = stop_check(context)
+    before = baseline_metrics(context.state / "before.json", lambda: pairwise_metrics(start, held_out, config, between))
+    loss = train(trainer, callback, context.state)
     checkpoint = export_model(trainer, context.output)
-    after = pairwise_metrics(checkpoint, held_out, config)
+    after = pairwise_metrics(checkpoint, held_out, config, between)
     if trainer.args.should_save:
         write_reward_scale(checkpoint, rejected=after["rejected"], chosen=after["chosen"])
     return StageResult(
@@ -75,7 +89,7 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
             "accuracy/after": after["accuracy"],
             "score/chosen": after["chosen"],
             "score/rejected": after["rejected"],
-            "loss/train": float(output.training_loss),
+            **({"loss/train": loss} if loss is not None else {}),
             "steps": float(trainer.state.global_step),
         },
         measure="pairwise accuracy",
@@ -85,8 +99,19 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
     )
 
 
-def pairwise_metrics(checkpoint: Path, pairs: list[dict[str, Any]], config: RewardModelConfig) -> dict[str, float]:
+def pairwise_metrics(
+    checkpoint: Path,
+    pairs: list[dict[str, Any]],
+    config: RewardModelConfig,
+    between: Callable[[], None] = lambda: None,
+) -> dict[str, float]:
     """How a checkpoint's reward model orders preference pairs.
+
+    Args:
+        checkpoint: its folder.
+        pairs: with prompt, chosen and rejected response.
+        config: for lengths and batches.
+        between: called after each batch; it may raise to end the measurement.
 
     Returns:
         `accuracy`, the share of pairs whose chosen response scores higher than the rejected one, and `chosen` and
@@ -104,6 +129,7 @@ def pairwise_metrics(checkpoint: Path, pairs: list[dict[str, Any]], config: Rewa
             [pair[side][0]["content"] for pair in pairs],
             config.max_length,
             config.pairs_per_device,
+            between,
         )
         for side in ("chosen", "rejected")
     )

@@ -15,11 +15,12 @@ from pipeline.posttraining.common.callbacks import StageCallback
 from pipeline.posttraining.common.eval_sampling import eval_problems, evaluate_by_sampling
 from pipeline.posttraining.common.rewards import Scorer
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
-from pipeline.posttraining.common.training import baseline_metrics, export_model, tokens_seen, train
+from pipeline.posttraining.common.training import baseline_metrics, export_model, stop_check, tokens_seen, train
 from pipeline.posttraining.reward.scoring import RewardModel
 from pipeline.posttraining.rl.config import RlConfig
 from pipeline.posttraining.rl.prompts import dataset_rows, training_problems
 from pipeline.posttraining.rl.trl_reward_functions import reward_function
+from pipeline.pretraining.engine.distributed import waiting_for_files
 
 
 def trainer_arguments(context: StageContext[RlConfig]) -> GRPOConfig:
@@ -103,7 +104,9 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     Raises:
         ConfigError: if the ranks cannot share a step's completions evenly, or an input is missing.
         DataError: if an environment has no prompt to train on.
-        Requeue: after a stop signal, the trainer's state saved.
+        DiskFullError: if there is no room for a checkpoint.
+        Requeue: after a stop signal, the trainer's state saved. It is looked at after every step, and between the
+            batches of every measurement.
     """
     config = context.config
     # On resuming, too, the trainer is built from the model that the stage started from: the KL penalty is toward it,
@@ -113,22 +116,23 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     environments = [name for name, weight in config.domain_weights.items() if weight > 0]
     scorers = reward_model_scorers(context)
     held_out = eval_problems(environments, config.probe, config.problems)
-    limit = config.max_completion_length
+    limit, between = config.max_completion_length, stop_check(context)
     before = baseline_metrics(
         context.state / "before.json",
-        lambda: evaluate_by_sampling(start, held_out, config.probe, limit, scorers).metrics("before"),
+        lambda: evaluate_by_sampling(start, held_out, config.probe, limit, scorers, between).metrics("before"),
     )
     tokenizer = AutoTokenizer.from_pretrained(start)
     problems = training_problems(config, context.derive_seed("problems"), tokenizer)
     callback = StageCallback(context)
-    trainer = GRPOTrainer(
-        model=str(start),
-        args=arguments,
-        train_dataset=Dataset.from_list(dataset_rows(problems)),
-        processing_class=tokenizer,
-        reward_funcs=[reward_function(name, tokenizer.eos_token_id, scorers.get(name)) for name in environments],
-        callbacks=[callback],
-    )
+    with waiting_for_files():
+        trainer = GRPOTrainer(
+            model=str(start),
+            args=arguments,
+            train_dataset=Dataset.from_list(dataset_rows(problems)),
+            processing_class=tokenizer,
+            reward_funcs=[reward_function(name, tokenizer.eos_token_id, scorers.get(name)) for name in environments],
+            callbacks=[callback],
+        )
     train(trainer, callback, context.state)
     checkpoint = export_model(trainer, context.output)
     steps, tokens = trainer.state.global_step, tokens_seen(trainer)
@@ -136,7 +140,7 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     # The trainer's memory is needed for what follows.
     del trainer
     gc.collect()
-    after = evaluate_by_sampling(checkpoint, held_out, config.probe, limit, scorers)
+    after = evaluate_by_sampling(checkpoint, held_out, config.probe, limit, scorers, between)
     return StageResult(
         metrics={
             **before,

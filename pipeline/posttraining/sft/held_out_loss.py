@@ -3,7 +3,7 @@
 It is not the loss of packed documents that `pipeline.evaluation.loss` measures on every token.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,11 @@ from pipeline.pretraining.data.stream import IGNORE_INDEX
 
 @torch.inference_mode()
 def assistant_loss(
-    loaded: LoadedModel, conversations: Sequence[list[Message]], max_length: int, batch_size: int
+    loaded: LoadedModel,
+    conversations: Sequence[list[Message]],
+    max_length: int,
+    batch_size: int,
+    between: Callable[[], None] = lambda: None,
 ) -> float:
     """Mean cross-entropy in nats per token of the assistant's turns and their ends, over all conversations together.
 
@@ -25,6 +29,7 @@ def assistant_loss(
         conversations: of which at least one has an assistant's turn.
         max_length: tokens after which a conversation is cut.
         batch_size: conversations in one forward pass.
+        between: called after each of them; it may raise to end the measurement.
     """
     model: Any = loaded.model
     tokenizer: Any = loaded.tokenizer
@@ -52,4 +57,5 @@ def assistant_loss(
             logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_INDEX, reduction="sum"
         ).item()
         tokens += int((targets != IGNORE_INDEX).sum())
+        between()
     return total / tokens

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 
 from datasets import Dataset
 from transformers import AutoTokenizer
@@ -16,10 +17,17 @@ from pipeline.inference.loading import load_model
 from pipeline.posttraining.common.callbacks import StageCallback
 from pipeline.posttraining.common.eval_sampling import eval_problems, evaluate_by_sampling
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
-from pipeline.posttraining.common.training import baseline_metrics, export_model, tokens_seen, train
+from pipeline.posttraining.common.training import (
+    baseline_metrics,
+    export_model,
+    stop_check,
+    tokens_seen,
+    train,
+)
 from pipeline.posttraining.data.jsonl import read_jsonl
 from pipeline.posttraining.sft.config import SftConfig
 from pipeline.posttraining.sft.held_out_loss import assistant_loss
+from pipeline.pretraining.engine.distributed import waiting_for_files
 
 
 def trainer_arguments(context: StageContext[SftConfig]) -> TrlConfig:
@@ -54,40 +62,48 @@ def run(context: StageContext[SftConfig]) -> StageResult:
 
     Raises:
         ConfigError: if the ranks cannot share a step's sequences evenly.
-        Requeue: after a stop signal, the trainer's state saved.
+        DiskFullError: if there is no room for a checkpoint.
+        Requeue: after a stop signal, the trainer's state saved. It is looked at after every step, and between the
+            batches of every measurement.
     """
     config = context.config
     start = context.inputs["model"].checkpoint
     callback = StageCallback(context)
-    trainer = SFTTrainer(
-        model=str(start),
-        args=trainer_arguments(context),
-        train_dataset=Dataset.from_list([{"messages": each} for each in _conversations(context, "train")]),
-        processing_class=AutoTokenizer.from_pretrained(start),
-        callbacks=[callback],
-    )
+    arguments = trainer_arguments(context)
+    # Rank 0 tokenizes the conversations, the others wait for its files.
+    with waiting_for_files():
+        trainer = SFTTrainer(
+            model=str(start),
+            args=arguments,
+            train_dataset=Dataset.from_list([{"messages": each} for each in _conversations(context, "train")]),
+            processing_class=AutoTokenizer.from_pretrained(start),
+            callbacks=[callback],
+        )
     held_out = _conversations(context, "validation")
     limits = config.max_length, config.sequences_per_device
-    before = baseline_metrics(
-        context.state / "before.json", lambda: {"loss": assistant_loss(load_model(start), held_out, *limits)}
-    )
-    output = train(trainer, callback, context.state)
+
+    def measured_loss(checkpoint: Path) -> float:
+        return assistant_loss(load_model(checkpoint), held_out, *limits, between=stop_check(context))
+
+    before = baseline_metrics(context.state / "before.json", lambda: {"loss": measured_loss(start)})
+    loss = train(trainer, callback, context.state)
     tokens = tokens_seen(trainer)
     checkpoint = export_model(trainer, context.output)
     steps = trainer.state.global_step
     # The trainer's memory is needed for what follows.
     del trainer
     gc.collect()
-    after = assistant_loss(load_model(checkpoint), held_out, *limits)
+    after = measured_loss(checkpoint)
     result = evaluate_by_sampling(
         checkpoint,
         eval_problems(ENVIRONMENT_NAMES, config.probe, config.problems),
         config.probe,
         config.max_completion_length,
+        between=stop_check(context),
     )
     return StageResult(
         metrics={
-            "loss/train": float(output.training_loss),
+            **({"loss/train": loss} if loss is not None else {}),
             "loss/before": before["loss"],
             "loss/after": after,
             "steps": float(steps),

@@ -2,13 +2,24 @@
 
 A process without a process group is the only rank, so that every function here also serves a stage that runs alone.
 Nothing here imports DeepSpeed. What is called a collective must be called by all ranks, in the same order: a rank that
-leaves one out makes the others wait until the process group's time limit.
+leaves one out makes the others wait until the process group's time limit. Where ranks read or write files in between,
+the limit is lifted by `waiting_for_files`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
 from torch import Tensor, distributed
+
+from pipeline.core.context import StageContext
+from pipeline.core.errors import Requeue
+
+PATIENCE = timedelta(days=1)
+"""How long ranks wait for one that reads or writes files: longer than any of it takes. A rank that died is not waited
+for: gloo notices its closed connections, and launchers end the others."""
 
 
 def is_distributed() -> bool:
@@ -37,6 +48,35 @@ def barrier() -> None:
         distributed.barrier()
 
 
+def set_time_limit(limit: timedelta) -> timedelta:
+    """Sets how long this rank waits in a collective before it gives up with an error, and returns the limit before.
+
+    Collectives that have begun keep theirs. Without a process group nothing is set.
+    """
+    if not is_distributed():
+        return limit
+    # torch has no public name for it; torchtitan sets limits in this way too.
+    backend: Any = distributed.distributed_c10d._get_default_group()._get_backend(device())
+    before = backend.options._timeout
+    distributed.distributed_c10d._set_pg_timeout(limit)
+    return before
+
+
+@contextmanager
+def waiting_for_files() -> Iterator[None]:
+    """Inside, this rank waits in collectives as long as others read or write files, however slow these are.
+
+    Elsewhere a rank that is missing for minutes is taken for hung, after the process group's time limit (DeepSpeed's
+    ten minutes; NCCL then aborts the process). What DeepSpeed and transformers do inside counts as well. All ranks
+    should be inside at the same time, since the limit is each rank's own; entering and leaving is no collective.
+    """
+    before = set_time_limit(PATIENCE)
+    try:
+        yield
+    finally:
+        set_time_limit(before)
+
+
 def sum_over_ranks(value: Tensor) -> Tensor:
     """The elementwise sum of a tensor over all ranks, as a new tensor that every rank gets; a collective.
 
@@ -55,7 +95,26 @@ def any_rank(flag: bool) -> bool:
 
     With it ranks agree to stop at the same step when a signal reached one of them only.
     """
-    return bool(sum_over_ranks(torch.tensor([int(flag)], device=device())).item())
+    return any_rank_each(flag)[0]
+
+
+def any_rank_each(*flags: bool) -> list[bool]:
+    """For each of several flags what `any_rank` says of it, in one collective."""
+    return [count > 0 for count in sum_over_ranks(torch.tensor(list(map(int, flags)), device=device())).tolist()]
+
+
+def requeue_if_stopped(context: StageContext[Any], doing: str) -> None:
+    """Ends a stage's work between two parts of it once a stop signal reached any rank; a collective.
+
+    Args:
+        context: of the stage.
+        doing: what is not finished, for the message.
+
+    Raises:
+        Requeue: on all ranks, if it did.
+    """
+    if any_rank(context.stop_requested()):
+        raise Requeue(f"stopped by a signal during {doing}")
 
 
 def gather_objects(value: Any) -> list[Any]:

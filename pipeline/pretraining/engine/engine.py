@@ -8,10 +8,17 @@ from typing import Any
 import deepspeed
 import torch
 from deepspeed import comm
+from deepspeed.constants import default_pg_timeout
 
 from pipeline.pretraining.config import PhaseConfig, accumulation_steps
 from pipeline.pretraining.engine import optimizer_state
-from pipeline.pretraining.engine.distributed import device, sum_over_ranks
+from pipeline.pretraining.engine.distributed import (
+    PATIENCE,
+    device,
+    set_time_limit,
+    sum_over_ranks,
+    waiting_for_files,
+)
 from pipeline.pretraining.engine.learning_rate import parameter_groups
 from pipeline.pretraining.engine.step_guard import GuardedAdamW, StepGuard
 from pipeline.pretraining.model.model import TrainingModel
@@ -109,21 +116,26 @@ def prepare_process_group() -> None:
 
 
 def join_process_group() -> None:
-    """Joins the other ranks, over NCCL on GPUs and gloo on CPUs; a collective. Nothing happens a second time."""
+    """Joins the other ranks, over NCCL on GPUs and gloo on CPUs; a collective. Nothing happens a second time.
+
+    The others are waited for as long as they read their inputs. From then on the time limit of collectives is
+    DeepSpeed's, ten minutes unless the environment variable DEEPSPEED_TIMEOUT says otherwise.
+    """
     if comm.is_initialized():
         return
     prepare_process_group()
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        deepspeed.init_distributed("nccl")
-    else:
-        deepspeed.init_distributed("gloo")
+    deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    comm.barrier()
+    set_time_limit(default_pg_timeout)
 
 
 def leave_process_group() -> None:
-    """Waits for the other ranks and ends communication with them; a collective.
+    """Waits for the other ranks, as long as they write files, and ends communication with them; a collective.
 
     A rank that exits while others still talk to it can make them abort.
     """
-    comm.barrier()
+    with waiting_for_files():
+        comm.barrier()
     comm.destroy_process_group()

@@ -14,6 +14,7 @@ from typing import Any
 
 import deepspeed
 
+from pipeline.core.disk import reporting_full_disk
 from pipeline.core.errors import CheckpointError
 from pipeline.core.files import files_below, sync
 from pipeline.core.verified_folder import (
@@ -24,7 +25,14 @@ from pipeline.core.verified_folder import (
     write_manifest,
 )
 from pipeline.pretraining.config import PhaseConfig
-from pipeline.pretraining.engine.distributed import any_rank, barrier, gather_objects, rank, world_size
+from pipeline.pretraining.engine.distributed import (
+    any_rank,
+    barrier,
+    gather_objects,
+    rank,
+    waiting_for_files,
+    world_size,
+)
 from pipeline.pretraining.engine.optimizer_state import base_optimizer, link_moments
 
 STATE = "state"
@@ -55,7 +63,13 @@ class StepCheckpoints:
         self._copying: concurrent.futures.Future[None] | None = None
         self._pending: tuple[int, dict[str, Any]] | None = None
         """Step and facts of the checkpoint that was saved last, as long as it is not complete."""
-        self._resumed_from = newest_verified_step(directory, rank=rank(), world_size=world_size(), any_rank=any_rank)
+        if rank() == 0:
+            for unfinished in directory.glob(".[0-9]*"):
+                shutil.rmtree(unfinished)
+        with waiting_for_files():
+            self._resumed_from = newest_verified_step(
+                directory, rank=rank(), world_size=world_size(), any_rank=any_rank
+            )
         self.universal = (
             self._resumed_from is not None
             and phase.zero_stage > 0
@@ -63,9 +77,10 @@ class StepCheckpoints:
         )
         """Whether the engine must be made to load DeepSpeed's universal checkpoint."""
         if self._resumed_from is not None and self.universal:
-            if rank() == 0:
-                _convert_to_universal(self._resumed_from)
-            barrier()
+            with waiting_for_files():
+                if rank() == 0:
+                    _convert_to_universal(self._resumed_from)
+                barrier()
 
     def resume(self, engine: deepspeed.DeepSpeedEngine) -> dict[str, Any] | None:
         """Loads weights and optimizer state of the newest complete checkpoint into the engine; a collective.
@@ -79,7 +94,9 @@ class StepCheckpoints:
         settings = [
             {name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups
         ]
-        engine.load_checkpoint(str(self._resumed_from), tag=UNIVERSAL if self.universal else STATE)
+        with waiting_for_files():
+            engine.load_checkpoint(str(self._resumed_from), tag=UNIVERSAL if self.universal else STATE)
+            barrier()
         # DeepSpeed 0.19.8's ZeRO-3 gives all groups the settings of the first, and all states one and the same step
         # count, out of a universal checkpoint (stage3.py, load_hp_checkpoint_state_from_checkpoint_dir_stage3).
         for group, own in zip(optimizer.param_groups, settings, strict=True):
@@ -99,8 +116,19 @@ class StepCheckpoints:
             engine: whose state is saved.
             step: steps of the phase that are done.
             facts: what else a resumed phase needs, as JSON; `resume` gives it back.
+
+        Raises:
+            DiskFullError: if there is no room; nothing of the checkpoint is left, and the ones before are as they were.
         """
         self.finalize()
+        with waiting_for_files(), reporting_full_disk(self._temporary(step)):
+            self._write(engine, step)
+        self._pending = step, facts
+        if self._phase.checkpoint_staging is None:
+            self.finalize()
+
+    def _write(self, engine: deepspeed.DeepSpeedEngine, step: int) -> None:
+        """Writes the state into the folder of the checkpoint, or of the staging that is then copied; a collective."""
         temporary, staging = self._temporary(step), self._phase.checkpoint_staging
         if rank() == 0:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -115,10 +143,7 @@ class StepCheckpoints:
         # DeepSpeed's own `latest` can name a checkpoint that not all ranks have written.
         engine.save_checkpoint(str(folder), tag=STATE, save_latest=False)
         barrier()
-        self._pending = step, facts
-        if staging is None:
-            self.finalize()
-        elif self._local_rank == 0:
+        if staging is not None and self._local_rank == 0:
             self._copying = self._copier.submit(_move_files, folder, temporary)
 
     def finalize_if_copied(self) -> None:
@@ -132,10 +157,18 @@ class StepCheckpoints:
         All ranks share the hashing of its files. Rank 0 writes the manifest, renames the folder into place, and
         removes what `keep_checkpoints` and `keep_every_steps` do not keep. Without a pending checkpoint nothing is
         done.
+
+        Raises:
+            DiskFullError: if there is no room; nothing of the checkpoint is left.
         """
         if self._pending is None:
             return
         (step, facts), self._pending = self._pending, None
+        with waiting_for_files(), reporting_full_disk(self._temporary(step)):
+            self._complete(step, facts)
+
+    def _complete(self, step: int, facts: dict[str, Any]) -> None:
+        """Makes a checkpoint of what `_write` wrote; a collective."""
         if self._copying is not None:
             self._copying.result()
             self._copying = None

@@ -1,14 +1,13 @@
 """Granite under µP: configuration, initialization, and the loss that a training step needs."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import GraniteConfig, GraniteForCausalLM, GraniteMoeConfig, GraniteMoeForCausalLM
-from transformers.models.granitemoe.modeling_granitemoe import load_balancing_loss_func
 
 from pipeline.core.errors import CheckpointError
 from pipeline.pretraining.config import PhaseConfig
@@ -126,6 +125,40 @@ def tile_mlps(model: Granite, tiles: int) -> None:
         layer.mlp.forward = tiled(layer.mlp)
 
 
+def balance_loss(
+    router_logits: Sequence[Tensor], labels: Tensor, experts_per_token: int, parallel: SequenceParallel | None
+) -> Tensor:
+    """The term that keeps experts equally busy, of each sequence by itself, summed over sequences; a scalar in fp32.
+
+    Of a sequence it is the product of the share of choices and the mean probability of each expert, summed and times
+    their number (Fedus et al. 2021, arXiv 2101.03961, equations 4 to 6), over all layers together as in transformers. A
+    product of means over a micro-batch would depend on which sequences share one, and so would the gradient; DeepSeek-V2
+    takes the mean over sequences as well (arXiv 2405.04434, equation 23). A sequence counts by its number of labels, as
+    it does in the loss. Where sequences are divided it is a collective of the group, and each rank's value is its part.
+
+    Args:
+        router_logits: of each layer, shape (sequences · context, experts).
+        labels: int64 of shape (sequences, context).
+        experts_per_token: experts that a token passes.
+        parallel: the group that divides sequences, if any.
+    """
+    sequences, context = labels.shape
+    experts = router_logits[0].shape[-1]
+    chosen = labels.new_zeros(sequences, experts, dtype=torch.float32)
+    probability = torch.zeros_like(chosen)
+    for logits in router_logits:
+        of_sequences = logits.view(sequences, context, experts)
+        choices = of_sequences.topk(experts_per_token).indices.flatten(1)
+        chosen.scatter_add_(1, choices, torch.ones_like(choices, dtype=torch.float32))
+        probability = probability + of_sequences.float().softmax(dim=-1).sum(dim=1)
+    labeled = (labels != IGNORE_INDEX).sum(dim=1, keepdim=True).float()
+    rows = context * len(router_logits)
+    if parallel is not None:
+        chosen, labeled = parallel.sum_over_group(chosen), parallel.sum_over_group(labeled)
+        rows *= parallel.size
+    return experts * (labeled * (chosen / rows) * (probability / rows)).sum()
+
+
 class TrainingModel(nn.Module):
     """A causal language model that returns its loss instead of logits."""
 
@@ -187,11 +220,8 @@ class TrainingModel(nn.Module):
             return self.model.lm_head(hidden).float()
         loss, token_losses = self.model.lm_head(hidden.flatten(0, 1), labels.flatten())
         if has_experts:
-            balance = load_balancing_loss_func(
-                outputs.router_logits, config.num_local_experts, config.num_experts_per_tok
-            )
-            # A mean over tokens, as the loss is once it is divided by the step's number of labels.
-            loss = loss + config.router_aux_loss_coef * balance * (labels != IGNORE_INDEX).sum()
+            balance = balance_loss(outputs.router_logits, labels, config.num_experts_per_tok, self.sequence_parallel)
+            loss = loss + config.router_aux_loss_coef * balance
         return loss, token_losses.view_as(labels)
 
 

@@ -37,6 +37,12 @@ class SequenceParallel:
                 self._group: Any = group
         self._mask_config: PreTrainedConfig | None = None
 
+    def sum_over_group(self, value: Tensor) -> Tensor:
+        """The elementwise sum over the ranks of the group, as a new tensor without gradient; a collective of it."""
+        total = value.detach().clone()
+        comm.all_reduce(total, group=self._group)
+        return total
+
     def install(self, config: PreTrainedConfig) -> None:
         """Makes a model's configuration name attention with the all-to-alls around the kernel that it named so far.
 

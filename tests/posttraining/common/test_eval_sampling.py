@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline.core.errors import Requeue
 from pipeline.environments import ProblemConfig, problems
 from pipeline.inference.completions import Completion
 from pipeline.posttraining.common.config import EvalSamplingConfig
@@ -21,6 +22,25 @@ def test_sampling_is_the_same_every_time_and_leaves_the_random_state(tmp_path: P
     torch.manual_seed(5)
     assert evaluate_by_sampling(tmp_path / "checkpoint", held_out, eval_sampling, 8) == first
     assert [each.problem for each in first.completions] == [problem for problem in held_out for _ in range(2)]
+
+
+def test_a_stop_is_looked_at_after_every_batch(tmp_path: Path) -> None:
+    write_model(tmp_path)
+    eval_sampling = EvalSamplingConfig(**{**EVAL_SAMPLING, "batch_size": 3})
+    held_out = eval_problems(["math", "identity"], eval_sampling, ProblemConfig(**PROBLEMS))
+    looks: list[int] = []
+
+    def stop_at_the_second() -> None:
+        looks.append(1)
+        if len(looks) == 2:
+            raise Requeue
+
+    with pytest.raises(Requeue):
+        evaluate_by_sampling(tmp_path / "checkpoint", held_out, eval_sampling, 8, between=stop_at_the_second)
+    assert len(looks) == 2
+    evaluate_by_sampling(tmp_path / "checkpoint", held_out, eval_sampling, 8, between=lambda: looks.append(1))
+    # Two problems of two environments, two replies to each: eight in batches of three.
+    assert len(looks) == 2 + 3
 
 
 def test_metrics_are_means_over_environments() -> None:

@@ -24,6 +24,7 @@ def test_a_step_is_divided_among_the_ranks(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_deepspeed_takes_what_is_set_and_what_trainers_need() -> None:
-    assert deepspeed_arguments({"bf16": {"enabled": False}})["bf16"] == {"enabled": False}
+    assert deepspeed_arguments({"steps_per_print": 5})["steps_per_print"] == 5
+    assert deepspeed_arguments({})["communication_data_type"] == "fp32"
     zero3 = deepspeed_arguments({"zero_optimization": {"stage": 3}})["zero_optimization"]
     assert zero3["stage3_gather_16bit_weights_on_model_save"] is True

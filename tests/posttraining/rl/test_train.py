@@ -131,6 +131,34 @@ def test_killed_or_stopped_a_stage_ends_as_if_it_had_not_been(run: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_stop_in_a_measurement_is_answered_and_leaves_no_trace(run: Path) -> None:
+    """Before training nothing is there to save; after it the last step is, which is inside a pass over the prompts."""
+    # A batch for each reply, so that a measurement has many.
+    config = rl_settings(prompts=16, steps=5, save_every_steps=None, probe={**EVAL_SAMPLING, "batch_size": 1})
+    inputs = {"model": "sft"}
+    reference = freeze(run, "measured", "rl", config, inputs)
+    code, said = outcome(reference)
+    assert code == EXIT_DONE, said
+    finished(run.parent / "once_more", "sft", write_model)
+    same = freeze(run.parent / "once_more", "measured", "rl", config, inputs)
+    exported = same / "partial/checkpoint/tokenizer_config.json"
+    for is_there in (same / "state", exported):
+        worker = start_worker(same)
+        wait_until(is_there.exists, worker)
+        worker.send_signal(signal.SIGTERM)
+        said = worker.communicate(timeout=300)[1].decode()
+        assert worker.returncode == EXIT_REQUEUE, said
+        assert "stopped by a signal during a measurement" in said.splitlines()[-1]
+        assert saved(same / "state") == (5 if is_there == exported else 0)
+    code, said = outcome(same)
+    assert code == EXIT_DONE, said
+    assert sha256_of(same / WEIGHTS) == sha256_of(reference / WEIGHTS)
+    again, once = load(same).manifest.metrics, load(reference).manifest.metrics
+    assert again == once
+
+
+@pytest.mark.slow
 def test_a_stage_without_its_reward_model_is_a_user_error(run: Path) -> None:
     config = rl_settings(reward_model_domains=["general_chat"])
     code, said = outcome(freeze(run, "lonely", "rl", config, {"model": "sft"}))

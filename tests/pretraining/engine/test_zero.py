@@ -13,7 +13,7 @@ from pipeline.pretraining.config import OptimizerConfig, PhaseConfig, ScheduleCo
 from pipeline.pretraining.data.stream import IGNORE_INDEX
 from pipeline.pretraining.engine import optimizer_state
 from pipeline.pretraining.engine.distributed import sum_over_ranks
-from pipeline.pretraining.engine.engine import leave_process_group, start_engine
+from pipeline.pretraining.engine.engine import join_process_group, leave_process_group, start_engine
 from pipeline.pretraining.engine.learning_rate import parameter_groups, set_learning_rate
 from pipeline.pretraining.model.model import (
     TrainingModel,
@@ -193,3 +193,45 @@ def test_gradients_do_not_depend_on_how_a_step_is_divided(tmp_path: Path) -> Non
                 else:
                     moved = (value - start[key]).norm()
                     assert (found - value).norm() < 0.15 * moved, (ranks, name, key)
+
+
+def sum_bf16_gradients(path: Path) -> None:
+    """One micro-batch on each of two ranks: the gradients that ZeRO steps with, and the mean of those of each rank."""
+    found: dict[str, Any] = {}
+    rank = int(os.environ["RANK"])
+    tokens, positions, labels = (each[4 * rank : 4 * rank + 4] for each in data(0))
+    # A power of two, which rounds nothing.
+    scale = 1 / 64
+    join_process_group()
+    alone = model()
+    for parameter in alone.parameters():
+        # Buffers stay in fp32, as DeepSpeed leaves them.
+        parameter.data = parameter.data.bfloat16()
+    (alone(tokens, positions, labels)[0] * scale).backward()
+    expected = {}
+    for name, each in alone.named_parameters():
+        assert each.grad is not None
+        expected[name] = sum_over_ranks(each.grad.float()) / 2
+    for stage in (1, 2, 3):
+        settings = dataclasses.replace(
+            phase(stage, 4), precision="bf16", optimizer=OptimizerConfig(gradient_clipping=0.0, betas=(0.5, 0.95))
+        )
+        engine = start_engine(model(), settings, world_size=2)
+        loss = engine(tokens, positions, labels)[0]
+        engine.backward(loss * scale)
+        optimizer_state.base_optimizer(engine).guard.begin(float(loss))
+        engine.step()
+        state = optimizer_state.gather_training_state(engine)
+        # After one step the first moment is half of the gradient.
+        found[str(stage)] = {name: (2 * state[f"exp_avg.{name}"], value) for name, value in expected.items()}
+        engine.destroy()
+    save(path, found)
+    leave_process_group()
+
+
+def test_bf16_gradients_are_added_up_over_ranks_in_fp32(tmp_path: Path) -> None:
+    run_on_ranks(sum_bf16_gradients, 2, tmp_path / "sums.pt")
+    for stage, gradients in torch.load(tmp_path / "sums.pt", weights_only=True).items():
+        for name, (found, expected) in gradients.items():
+            assert not torch.equal(expected, expected.bfloat16().float())
+            torch.testing.assert_close(found, expected, rtol=1e-6, atol=0, msg=f"ZeRO {stage}, {name}")

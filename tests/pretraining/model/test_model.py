@@ -104,6 +104,32 @@ def test_experts_load_as_they_were_and_are_balanced(tmp_path: Path) -> None:
         dataclasses.replace(SHAPE, experts=4, experts_per_token=5)
 
 
+@pytest.mark.parametrize("sequences", [1, 2, 4])
+def test_the_routers_gradient_does_not_depend_on_the_micro_batch(sequences: int) -> None:
+    """Sequences of unlike content and unlike numbers of labels, by themselves or in company: the sum is one."""
+    shape = dataclasses.replace(SHAPE, experts=4, experts_per_token=2, router_loss=5.0)
+    config = granite_config(shape, 32, 10_000.0)
+    config._attn_implementation = "sdpa"
+    tokens = torch.stack([torch.arange(16) % (2 + 9 * row) for row in range(4)])
+    positions = torch.arange(16).expand(4, 16)
+    labels = tokens.clone()
+    for row in range(4):
+        labels[row, : 4 * row] = IGNORE_INDEX
+
+    def gradients(size: int) -> dict[str, torch.Tensor]:
+        model: Any = build_model(config)
+        initialize(model, shape, seed=3)
+        trained = TrainingModel(model, 1000)
+        for rows in torch.arange(4).split(size):
+            trained(tokens[rows], positions[rows], labels[rows])[0].backward()
+        return {name: parameter.grad for name, parameter in model.named_parameters() if "router" in name}
+
+    expected = gradients(1)
+    assert len(expected) == 2
+    for name, found in gradients(sequences).items():
+        torch.testing.assert_close(found, expected[name], rtol=1e-4, atol=1e-5, msg=name)
+
+
 @pytest.mark.parametrize(
     ("scale", "attention_multiplier", "logits_scaling"),
     [("granite_4_1_3b", 0.015625, 10), ("granite_4_1_8b", 0.0078125, 16)],

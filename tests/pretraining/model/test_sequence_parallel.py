@@ -1,5 +1,6 @@
 """Sequences divided over two ranks train what one rank trains, documents apart."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pipeline.pretraining.engine import optimizer_state
 from pipeline.pretraining.engine.engine import leave_process_group
 from pipeline.pretraining.engine.logits_check import reference_logits
 from tests.distributed import run_on_ranks, save
-from tests.pretraining.training import phase, trainer
+from tests.pretraining.training import SHAPE, phase, trainer
 from tests.runs import write_counting_tokens
 
 STEPS = 4
@@ -22,6 +23,10 @@ CASES: dict[str, dict[str, Any]] = {
     "checkpointed": {"stage": 2, "gradient_checkpointing": True},
     "tiled": {"stage": 2, "mlp_tiles": 3},
     "tiled3": {"stage": 3, "mlp_tiles": 2},
+    "experts": {
+        "stage": 1,
+        "model": {**dataclasses.asdict(SHAPE), "experts": 4, "experts_per_token": 2, "router_loss": 1.0},
+    },
 }
 
 
