@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -16,11 +17,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.files import read_json
+from pipeline.core.files import read_json, write_json
 from pipeline.core.tracking import DESCRIPTION, METRICS
 
-SENT = "metrics.sent"
-"""Empty file of an attempt all of whose metrics were taken."""
+SENT = "sent.json"
+"""File of an attempt: in which of wandb's folders its metrics are, and whether all of them are there or sent."""
 POLL_SECONDS = 0.5
 ORPHAN_SECONDS = 60
 """Time to send the rest after the stage's process is gone; then this process ends, whatever hangs."""
@@ -67,7 +68,11 @@ def _end_soon_after(parent: int) -> None:
 def _unsent(attempt: Path) -> list[Path]:
     """The attempt and those before it, in order, without those that were sent whole."""
     known = sorted((int(path.parent.name), path.parent) for path in attempt.parent.glob(f"*/{DESCRIPTION}"))
-    return [each for number, each in known if number <= int(attempt.name) and not (each / SENT).exists()]
+    return [each for number, each in known if number <= int(attempt.name) and not _sent(each)["whole"]]
+
+
+def _sent(attempt: Path) -> dict[str, Any]:
+    return read_json(attempt / SENT) if (attempt / SENT).exists() else {"folder": None, "whole": False}
 
 
 def _send(attempts: list[Path], parent: int | None) -> None:
@@ -85,12 +90,16 @@ def _send(attempts: list[Path], parent: int | None) -> None:
     os.environ.pop("WANDB_SERVICE", None)
     import wandb
 
+    for attempt in attempts:
+        _remove_broken_record(folder, _sent(attempt)["folder"])
     run = wandb.init(
         **read_json(last / DESCRIPTION)["run"],
         resume="allow",
         dir=folder,
         settings=wandb.Settings(console="off", silent=True, x_disable_stats=True, disable_git=True),
     )
+    sent = {"folder": Path(run.dir).parent.name, "whole": False}
+    write_json(last / SENT, sent)
     # Tokens are the axis: steps that are repeated after a resume fall on each other, and phases line up.
     run.define_metric("*", step_metric="tokens")
     for attempt in attempts:
@@ -103,8 +112,15 @@ def _send(attempts: list[Path], parent: int | None) -> None:
         artifact.add_file(end["manifest"])
         run.log_artifact(artifact)
     run.finish(exit_code=end["exit_code"])
-    for attempt in attempts:
-        (attempt / SENT).touch()
+    # The last first: the next process removes what is not whole, which must never hold what is.
+    for attempt in reversed(attempts):
+        write_json(attempt / SENT, {**sent, "whole": True})
+
+
+def _remove_broken_record(run: Path, folder: str | None) -> None:
+    """Removes an offline record that was not finished, at which `wandb sync` stops; all in it is sent again."""
+    if folder is not None and folder.startswith("offline-run-"):
+        shutil.rmtree(run / "wandb" / folder, ignore_errors=True)
 
 
 def _rows(attempt: Path, parent: int | None) -> Iterator[dict[str, Any]]:
