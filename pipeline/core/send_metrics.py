@@ -109,7 +109,7 @@ def _send(attempts: list[Path], parent: int | None) -> None:
     run.summary.update(end["summary"])
     if end["manifest"] is not None:
         artifact = wandb.Artifact(name=f"{run.id}-manifest", type="manifest")
-        artifact.add_file(end["manifest"])
+        artifact.add_file(str(last.parents[1] / end["manifest"]))
         run.log_artifact(artifact)
     run.finish(exit_code=end["exit_code"])
     # The last first: the next process removes what is not whole, which must never hold what is.

@@ -89,8 +89,8 @@ class Tracker:
                 self._start()
 
     def finish(self, metrics: Mapping[str, float], manifest: Path) -> None:
-        """Logs the final metrics and the manifest of a stage that finished, and waits until all is sent."""
-        self._end({"exit_code": 0, "summary": dict(metrics), "manifest": str(manifest)}, FINISH_SECONDS)
+        """Logs the final metrics and the manifest, a file of the stage's folder, and waits until all is sent."""
+        self._end({"exit_code": 0, "summary": dict(metrics), "manifest": manifest.name}, FINISH_SECONDS)
 
     def fail(self) -> None:
         """Marks the run of a stage that did not finish as failed; the next attempt reopens it."""
@@ -193,5 +193,6 @@ def check_login(config: TrackingConfig) -> None:
     if done.returncode:
         why = (done.stderr.strip().splitlines() or ["no login"])[-1].split(": ", 1)[-1]
         raise ConfigError(
-            f"tracking.mode=online: Weights & Biases: {why} Run `wandb login`, set WANDB_API_KEY, or set tracking=offline"
+            f"tracking.mode=online: Weights & Biases: {why} Run `wandb login`, set WANDB_API_KEY, or set "
+            "tracking=offline"
         )

@@ -7,14 +7,11 @@ import re
 import shutil
 import signal
 import socket
-import struct
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from wandb.proto import wandb_internal_pb2
 
 from pipeline.core import tracking
 from pipeline.core.artifact import load
@@ -25,40 +22,12 @@ from pipeline.core.files import read_json
 from pipeline.core.tracking import FINISH_SECONDS, Tracker, check_login
 from tests.processes import descendants
 from tests.runs import PHASE_INPUTS, freeze, outcome, phase_settings, start_worker, wait_until, write_phase_inputs
+from tests.wandb_records import history, records, sent_tokens
 
-HEADER_BYTES, BLOCK_BYTES, RECORD_HEADER = 7, 32 * 1024, struct.Struct("<IHB")
-RECORD: Any = getattr(wandb_internal_pb2, "Record")  # noqa: B009 - made at run time by protobuf
-FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 STEP_TOKENS = 8 * 16
 KEY = "0123456789abcdef" * 3
 """What wandb takes for an API key."""
 needs_proc = pytest.mark.skipif(not Path("/proc").exists(), reason="finds processes in /proc")
-
-
-def records(path: Path) -> Iterator[Any]:
-    """The records of a .wandb file: LevelDB's log format behind a header of seven bytes."""
-    content, at, parts = path.read_bytes(), HEADER_BYTES, b""
-    while at + RECORD_HEADER.size <= len(content):
-        if BLOCK_BYTES - at % BLOCK_BYTES < RECORD_HEADER.size:  # a block's rest is padding
-            at += BLOCK_BYTES - at % BLOCK_BYTES
-            continue
-        _, length, kind = RECORD_HEADER.unpack_from(content, at)
-        parts += content[at + RECORD_HEADER.size : at + RECORD_HEADER.size + length]
-        at += RECORD_HEADER.size + length
-        if kind in (FULL, LAST):
-            record: Any = RECORD()
-            record.ParseFromString(parts)
-            yield record
-            parts = b""
-
-
-def history(path: Path) -> list[dict[str, Any]]:
-    """The metrics of a .wandb file, in order."""
-    return [
-        {item.key or item.nested_key[0]: json.loads(item.value_json) for item in record.history.item}
-        for record in records(path)
-        if record.WhichOneof("record_type") == "history"
-    ]
 
 
 def test_a_stage_leaves_its_offline_record(tmp_path: Path) -> None:
@@ -108,14 +77,6 @@ def every_second(steps: int) -> set[int]:
     return {step * STEP_TOKENS for step in range(2, steps + 1, 2)}
 
 
-def sent_tokens(run: Path) -> set[int]:
-    """The numbers of tokens at which the offline records of the run have metrics; every record is whole."""
-    found = list(run.glob("wandb/offline-run-*/*.wandb"))
-    # `wandb sync` takes none of them if one breaks off.
-    assert all(list(records(path))[-1].WhichOneof("record_type") == "exit" for path in found)
-    return {row["tokens"] for path in found for row in history(path)}
-
-
 def warnings(said: str) -> list[str]:
     return [line for line in said.splitlines() if line.startswith("tracking: ")]
 
@@ -150,7 +111,7 @@ def test_a_stop_signal_to_all_processes_of_a_job_saves_and_loses_no_row(tmp_path
     assert worker.returncode == EXIT_REQUEUE, said
     code, said = outcome(stage)
     assert code == EXIT_DONE, said
-    assert sent_tokens(run) == every_second(steps)
+    assert sent_tokens(run, "phase1") == every_second(steps)
 
 
 @needs_proc
@@ -167,7 +128,7 @@ def test_a_killed_process_of_the_tracker_costs_one_line(
     said = worker.communicate(timeout=300)[1].decode()
     assert worker.returncode == EXIT_DONE, said
     assert len(warnings(said)) == 1, said
-    assert sent_tokens(run) == every_second(steps)
+    assert sent_tokens(run, "phase1") == every_second(steps)
 
 
 @pytest.mark.slow
@@ -213,7 +174,7 @@ def test_nothing_is_written_to_the_home_folder_and_no_key_anywhere(tmp_path: Pat
     worker = start_worker(stage, HOME=str(home), WANDB_API_KEY=KEY)
     said = worker.communicate(timeout=300)[1].decode()
     assert worker.returncode == EXIT_DONE, said
-    assert sent_tokens(run)
+    assert sent_tokens(run, "phase1")
     assert not list(home.rglob("*wandb*"))
     assert KEY not in said
     assert not [path for path in run.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
