@@ -110,7 +110,7 @@ def train_until_tracked(stage: Path) -> subprocess.Popen[bytes]:
 @needs_proc
 def test_a_stop_signal_to_all_processes_of_a_job_saves_and_loses_no_row(tmp_path: Path) -> None:
     """As Slurm's preemption sends it."""
-    run, steps = tmp_path / "run", 400
+    run, steps = tmp_path / "run", 200
     stage = tracked_phase(run, steps)
     worker = train_until_tracked(stage)
     for process in [worker.pid, *descendants(worker.pid)]:
@@ -127,7 +127,7 @@ def test_a_stop_signal_to_all_processes_of_a_job_saves_and_loses_no_row(tmp_path
 def test_a_killed_process_of_the_tracker_costs_one_line(
     victims: Callable[[int], Iterable[int]], tmp_path: Path
 ) -> None:
-    run, steps = tmp_path / "run", 400
+    run, steps = tmp_path / "run", 200
     stage = tracked_phase(run, steps)
     worker = train_until_tracked(stage)
     for process in list(victims(worker.pid)):
