@@ -17,6 +17,7 @@ from pipeline.core.artifact import git_revision, read_manifest
 from pipeline.core.config import RunConfig
 from pipeline.core.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR, ArtifactError, UserError, as_user_error
 from pipeline.core.files import read_json
+from pipeline.core.tracking import check_login
 
 COMMANDS = {
     "run": "run all stages, or those between from=STAGE and to=STAGE; what is done is skipped",
@@ -96,6 +97,7 @@ def _dispatch(options: argparse.Namespace) -> int:
     stages = freeze(config)
     if options.command in ("run", "stage", "remake", "plan"):
         stages = with_token_budget(stages)
+        check_login(config.tracking)
     match options.command:
         case "run":
             return _run(config, stages, select(stages, config.first, config.last))

@@ -212,7 +212,7 @@ def _run_stage(
     if rank == 0:
         _check_inputs(directory, inputs)
     tracking = build(TrackingConfig, frozen.tracking, where="tracking") if rank == 0 else None
-    tracker = Tracker(tracking, directory.parent.name, frozen.stage, directory.parent, frozen.config)
+    tracker = Tracker(tracking, directory.parent.name, frozen.stage, attempt, frozen.config)
     context = StageContext(
         stage=frozen.stage,
         config=config,

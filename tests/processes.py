@@ -29,14 +29,15 @@ def running(variable: str) -> list[str]:
 
 def end_children() -> None:
     """Kills all processes that this one has started, and those that they have started; on Linux only."""
-    for process in list(_descendants(os.getpid())):
+    for process in list(descendants(os.getpid())):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
 
 
-def _descendants(process: int) -> Iterator[int]:
+def descendants(process: int) -> Iterator[int]:
+    """Ids of the processes that a process has started, and that they have started; on Linux only."""
     for path in Path(f"/proc/{process}/task").glob("*/children"):
         with contextlib.suppress(OSError):
             for child in map(int, path.read_text().split()):
                 yield child
-                yield from _descendants(child)
+                yield from descendants(child)

@@ -69,6 +69,19 @@ def test_bad_input_is_one_clear_line(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("arguments", [("plan",), ("run",), ("stage", "curate")])
+def test_a_missing_login_for_tracking_is_said_before_anything_starts(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "NETRC", "WANDB_CONFIG_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    said = error_line(capsys, *arguments, "tracking=online", f"root={tmp_path}")
+    assert "tracking.mode=online: " in said
+    assert said.endswith("Run `wandb login`, set WANDB_API_KEY, or set tracking=offline")
+    assert not list(tmp_path.iterdir())
+
+
 def test_bad_recipes_are_refused_before_anything_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = tmp_path / "recipes"
     shutil.copytree(RECIPES / "smoke", folder)

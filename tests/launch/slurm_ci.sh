@@ -74,7 +74,8 @@ configure() {
   cores=$(nproc)
   # linuxproc and task/none keep Slurm away from cgroups, which a container does not let it have.
   # cred_expire is also how long a requeued job waits: 120 s by default. bf_interval and sched_interval: look for
-  # work every second or two. kill_invalid_depend is left out on purpose: chain.sh must do without it.
+  # work every second or two. kill_invalid_depend is left out on purpose: chain.sh must do without it. A job in the
+  # partition high takes the nodes of one in low, which has a minute to end.
   cat >"$SLURM_CONF" <<CONF
 ClusterName=ci
 SlurmctldHost=$host(127.0.0.1)
@@ -104,7 +105,11 @@ MinJobAge=3600
 PropagateResourceLimits=NONE
 NodeName=n[1-$NODES] NodeHostname=$host NodeAddr=127.0.0.1 Port=[17001-$((17000 + NODES))] CPUs=$cores Boards=1 \
 SocketsPerBoard=1 CoresPerSocket=$cores ThreadsPerCore=1 RealMemory=$NODE_MEMORY State=UNKNOWN
-PartitionName=test Nodes=n[1-$NODES] Default=YES MaxTime=INFINITE State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=test Nodes=n[1-$NODES] Default=YES MaxTime=INFINITE State=UP PreemptMode=OFF
+PartitionName=low Nodes=n[1-$NODES] MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=60
+PartitionName=high Nodes=n[1-$NODES] MaxTime=INFINITE State=UP PriorityTier=2 PreemptMode=OFF
 CONF
   # From 23.11 on Slurm loads a cgroup plugin whatever the process tracking; there it must be told not to.
   case $(slurmd -V | cut -d ' ' -f 2) in

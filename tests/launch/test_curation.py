@@ -34,7 +34,7 @@ def recipes(tmp_path: Path) -> Path:
 def curate(recipes: Path, name: str, *overrides: str) -> subprocess.CompletedProcess[str]:
     """The stage as a user starts it."""
     command = [
-        sys.executable, "-m", "pipeline", "stage", "curate", f"root={recipes.parent}", f"run={name}", "tracking=off",
+        sys.executable, "-m", "pipeline", "stage", "curate", f"root={recipes.parent}", f"run={name}",
         f"stages.curate.config.recipes={recipes}", "recipe=technical", *overrides,
     ]  # fmt: skip
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)

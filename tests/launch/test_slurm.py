@@ -19,10 +19,10 @@ from pipeline.core.files import read_json
 from tests import ROOT
 from tests.launch.slurm import needs_slurm
 from tests.settings import stage_settings
+from tests.wandb_records import sent_tokens
 
 SETTINGS = [
     "scale=smoke",
-    "tracking=off",
     "model.vocab_size=1024",
     "model.layers=1",
     "stages.phase1.config.context=64",
@@ -31,6 +31,7 @@ SETTINGS = [
     "stages.phase1.config.sequences_per_rank=8",
     "stages.phase1.resources={nodes:2,processes_per_node:1,threads:1}",
 ]
+STEP_TOKENS = 16 * 64
 FINISHED = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL")
 DEADLINE_SECONDS = 300
 
@@ -55,6 +56,16 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.5)
+
+
+def wait_for_first_steps(phase: Path, job: str) -> None:
+    progress = phase / "attempts" / "1" / "progress.json"
+
+    def training_or_over() -> bool:
+        started = progress.exists() and read_json(progress)["done"] > 0
+        return started or state_of(job) in FINISHED
+
+    wait_for(training_or_over, "the first steps")
 
 
 def states(jobs: dict[str, str]) -> dict[str, str]:
@@ -187,13 +198,7 @@ class TestOnSlurm:
         longer = [*settings, "stages.phase1.config.tokens=80000", "stages.phase1.config.max_epochs=100"]
         jobs = submit(*longer, "from=tokenizer", "to=phase1")
         phase = tmp_path / "chained" / "phase1"
-        progress = phase / "attempts" / "1" / "progress.json"
-
-        def training_or_over() -> bool:
-            started = progress.exists() and read_json(progress)["done"] > 0
-            return started or state_of(jobs["phase1"]) in FINISHED
-
-        wait_for(training_or_over, "the first steps")
+        wait_for_first_steps(phase, jobs["phase1"])
         command("scancel", "--batch", "--signal=USR1", jobs["phase1"])
         assert set(states(jobs).values()) == {"COMPLETED"}
         manifest = read_manifest(phase)
@@ -202,3 +207,20 @@ class TestOnSlurm:
         log = (phase / f"slurm-{jobs['phase1']}.log").read_text()
         assert "attempt 1: exit code 75" in log
         assert "attempt 2: exit code 0" in log
+
+    def test_preemption_saves_requeues_and_loses_no_metric(self, settings: list[str], tmp_path: Path) -> None:
+        """Slurm signals every process of the job, also the one that Weights & Biases has started."""
+        steps = 40
+        changes = {"tokens": steps * STEP_TOKENS, "max_epochs": 1000, "log_every_steps": 2}
+        longer = [*settings, *(f"stages.phase1.config.{key}={value}" for key, value in changes.items())]
+        assert set(states(submit(*longer, "from=tokenizer", "to=tokenize")).values()) == {"COMPLETED"}
+        jobs = submit(*longer, "from=phase1", "to=phase1", "--", "--partition=low")
+        run = tmp_path / "chained"
+        wait_for_first_steps(run / "phase1", jobs["phase1"])
+        command("sbatch", "--partition=high", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=sleep 1")
+        assert states(jobs) == {"phase1": "COMPLETED"}
+        log = (run / "phase1" / f"slurm-{jobs['phase1']}.log").read_text()
+        assert "attempt 1: exit code 75" in log
+        assert "attempt 2: exit code 0" in log
+        assert "Traceback" not in (run / "phase1" / "attempts" / "1" / "rank-0.log").read_text()
+        assert sent_tokens(run, "phase1") >= {step * STEP_TOKENS for step in range(2, steps + 1, 2)}
