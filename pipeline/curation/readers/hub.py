@@ -49,7 +49,7 @@ def _rows(file: Any) -> Iterator[pyarrow.Table]:
 
 def _files(source: HuggingFaceSource, part: int) -> list[Any]:
     """What a part consists of, as datasets."""
-    from datasets import load_dataset_builder
+    from datasets import ArrowBasedBuilder, load_dataset_builder
     from datasets.distributed import split_dataset_by_node
 
     options: Mapping[str, Any] = {"name": source.subset, "data_dir": source.folder, "revision": source.revision}
@@ -63,8 +63,9 @@ def _files(source: HuggingFaceSource, part: int) -> list[Any]:
             f"dataset={source.dataset}: cannot be opened ({type(error).__name__}: {' '.join(str(error).split())}), set "
             "dataset, subset, folder, split and revision to what the hub has"
         ) from None
-    # The columns of the first file, to which `datasets` would cast all others and fail where they differ.
-    builder.info.features = dataset.info.features = None
+    if isinstance(builder, ArrowBasedBuilder):
+        # The columns of the first file, to which `datasets` would cast all others and fail where they differ.
+        builder.info.features = dataset.info.features = None
     if dataset.num_shards == 1:
         return [split_dataset_by_node(dataset, rank=part, world_size=source.shards)]
     chosen = range(part, dataset.num_shards, source.shards)

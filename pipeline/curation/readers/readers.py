@@ -1,4 +1,4 @@
-"""Reads the sources of recipes as documents, through datatrove's readers.
+"""Reads the sources of recipes as documents, through datatrove's readers and the library `datasets`.
 
 A source consists of items (files, modules, numbers of generated documents), and each task reads every n-th of them.
 Documents carry `source` and `origin` in their metadata, which keep their final order independent of how the work was
