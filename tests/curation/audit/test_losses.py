@@ -10,6 +10,7 @@ from pipeline.core.errors import DataError, RecipeError
 from pipeline.curation.audit.funnel import report_lines
 from pipeline.curation.recipes.recipe import load_recipe
 from tests.curation.conftest import Curate
+from tests.curation.readers.crawl_files import write_records
 from tests.curation.recipe_files import DISCLOSURE, recipe, write_lines, write_recipe
 
 ENGLISH = "The cat of house number {} sat with the dog, and they have a bone to give to that horse."
@@ -98,8 +99,6 @@ def test_stop_words_of_english_for_other_languages_are_refused(
 
 
 def test_wet_files_read_as_pages_are_named(tmp_path: Path, run_curate: Curate) -> None:
-    from tests.curation.readers.test_crawls import write_records
-
     write_records(tmp_path / "in" / "a.warc.wet.gz", [{"body": ENGLISH.encode(), "type": "conversion"}] * 3)
     sources = [{"kind": "warc", "path": str(tmp_path / "in"), "pattern": "*.wet.gz", "disclosure": DISCLOSURE}]
     write_recipe(tmp_path / "recipes", recipe(tmp_path, [{"step": "resiliparse"}], sources=sources))

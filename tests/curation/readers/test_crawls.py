@@ -1,19 +1,17 @@
 """Archives of crawls as servers filled them: encodings, compressed bodies, errors, texts instead of pages."""
 
 import gzip
-import io
 from pathlib import Path
 from typing import Any
 
 import pyarrow
 import pytest
 import zstandard
-from warcio.statusandheaders import StatusAndHeaders
-from warcio.warcwriter import WARCWriter
 
 from pipeline.curation.text.charsets import decode_page
 from pipeline.curation.text.documents import read_folder, read_rows
 from tests.curation.conftest import Curate
+from tests.curation.readers.crawl_files import write_records
 from tests.curation.recipe_files import DISCLOSURE, recipe, write_recipe
 
 BROTLI = pyarrow.Codec("brotli").compress
@@ -22,27 +20,6 @@ PROSE = "The cat of house number {number} sat by the door with a bone that it wo
 
 def page(number: int, more: str = "") -> str:
     return f"<html><body><article><p>{PROSE.format(number=number)}</p>{more}</article></body></html>"
-
-
-def write_records(path: Path, records: list[dict[str, Any]]) -> None:
-    """Writes records with these values, of which all but `body` have defaults: type, status, headers."""
-    opened = io.BytesIO()
-    writer = WARCWriter(opened, gzip=True)
-    for number, record in enumerate(records):
-        kind = record.get("type", "response")
-        headers = list({"Content-Type": "text/html", **record.get("headers", {})}.items())
-        http = StatusAndHeaders(record.get("status", "200 OK"), headers, protocol="HTTP/1.1")
-        writer.write_record(
-            writer.create_warc_record(
-                f"https://example.com/{number}",
-                kind,
-                payload=io.BytesIO(record["body"]),
-                http_headers=http if kind == "response" else None,
-                warc_content_type="text/plain" if kind == "conversion" else "",
-            )
-        )
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(opened.getvalue())
 
 
 def curated(tmp_path: Path, run_curate: Curate, **source: Any) -> tuple[dict[str, str], dict[str, str], set[str]]:
