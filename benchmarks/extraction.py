@@ -37,7 +37,7 @@ def stock_pages(path: Path) -> list[Document]:
 def our_pages(path: Path) -> list[Document]:
     """Pages as this project's reader gives them."""
     pages = WarcPages(str(path.parent), NO_LIMIT, 2**30).read_files_shard([path.name])
-    return [page for page in pages if not {"bad", "refused"} & page.metadata.keys()]
+    return [page for page in pages if not page.bad and not page.rejected]
 
 
 VARIANTS: dict[str, tuple[Callable[[Path], list[Document]], Callable[[], BaseExtractor]]] = {

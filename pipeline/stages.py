@@ -35,7 +35,7 @@ STAGE_TYPES = {
         "pipeline.curation.curate:run",
         report="pipeline.curation.audit.funnel:report_lines",
         keeps_outputs=True,
-        version=3,
+        version=4,
     ),
     "synthesize": StageType(
         "pipeline.synthesis.config:SynthesizeConfig",

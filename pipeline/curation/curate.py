@@ -1,15 +1,18 @@
 """The stage `curate`: from the sources that recipes name to documents by domain, with a row for each one removed."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.files import read_json, write_json
 from pipeline.curation.audit.bad_share import check_bad_share
+from pipeline.curation.audit.losses import check_not_empty, large_losses
 from pipeline.curation.audit.summary import summarize
 from pipeline.curation.config import CurateConfig
 from pipeline.curation.executors.run_tasks import Task, run_tasks
 from pipeline.curation.readers import readers
+from pipeline.curation.recipes.recipe import DOMAIN_STEPS
 from pipeline.curation.tasks.deduplicate import (
     FilterNearDuplicates,
     FindRepeats,
@@ -23,6 +26,7 @@ from pipeline.curation.tasks.high_quality import SelectHighQuality
 from pipeline.curation.tasks.read_and_filter import AUDIT_LOG, ReadAndFilter
 from pipeline.curation.tasks.workspace import DomainWorkspace
 
+LOG = logging.getLogger(__name__)
 READ_AND_FILTER, REPORT = "read and filter", "report.json"
 
 
@@ -34,7 +38,7 @@ def run(context: StageContext[CurateConfig]) -> StageResult:
 
     Raises:
         RecipeError: for a recipe that cannot be used.
-        DataError: for data that cannot be read, or of which too much is damaged.
+        DataError: for data that cannot be read, of which too much is damaged, or of which nothing is left.
         LaunchError: for tasks that a cluster did not do.
         Requeue: after a stop signal; what is done stays done.
     """
@@ -55,8 +59,24 @@ def run(context: StageContext[CurateConfig]) -> StageResult:
         run_tasks(tasks, folder, config.executor, config.workers, show, context.stop_requested)
         if label == READ_AND_FILTER:
             for each in workspaces:
-                check_bad_share(each.recipe, sorted(each.audit_logs.glob(f"{AUDIT_LOG}-*.json")), config)
+                _check_what_was_read(each, config)
     return _write_report(workspaces, context.output)
+
+
+def _check_what_was_read(workspace: DomainWorkspace, config: CurateConfig) -> None:
+    """Stops before hours of work on a domain that is damaged or empty, and names steps that removed nearly all."""
+    paths = sorted(workspace.audit_logs.glob(f"{AUDIT_LOG}-*.json"))
+    check_bad_share(workspace.recipe, paths, config)
+    if workspace.recipe.upstream:
+        return
+    audit = workspace.new_audit_log()
+    for path in paths:
+        # The counts alone: of all that was removed there may be more than memory holds.
+        audit.merge({**read_json(path), "rows": [], "matches": [], "quarantined": []})
+    steps = [step for step in audit.funnel() if step["step"] not in DOMAIN_STEPS]
+    check_not_empty(workspace.recipe.domain, steps)
+    for sentence in large_losses(steps):
+        LOG.warning("%s: %s", workspace.recipe.domain, sentence)
 
 
 def plan(workspaces: list[DomainWorkspace], config: CurateConfig, output: Path) -> list[tuple[str, list[Task]]]:
@@ -95,7 +115,9 @@ def _write_report(workspaces: list[DomainWorkspace], output: Path) -> StageResul
     report: dict[str, Any] = {}
     disclosure: list[dict[str, Any]] = []
     for each in workspaces:
-        report[each.recipe.domain], disclosed = summarize(each.recipe, output, read_json(each.funnel))
+        funnel = read_json(each.funnel)
+        check_not_empty(each.recipe.domain, funnel)
+        report[each.recipe.domain], disclosed = summarize(each.recipe, output, funnel)
         disclosure += disclosed
     write_json(output / REPORT, report)
     write_json(output / "disclosure.json", disclosure)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.core.files import read_json
 from pipeline.core.terminal import one_line, text_table
+from pipeline.curation.audit.losses import large_losses
 
 HEADER = ("step", "in", "kept", "removed", "edited", "characters kept")
 EXAMPLE_CHARACTERS = 80
@@ -22,6 +23,7 @@ def report_lines(directory: Path) -> list[str]:
         examples = read_json(directory / "examples" / f"{domain}.json")
         lines += ["", f"  {domain}: {report['in']:,} in, {report['kept']:,} kept, {report['bytes']:,} bytes"]
         lines += [f"    {row}" for row in _table(report["steps"])]
+        lines += [f"    warning: {sentence}" for sentence in large_losses(report["steps"])]
         for step in report["steps"]:
             lines += [f"    {line}" for line in _reasons(step, examples)]
     return lines

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.curation.recipes.recipe import Recipe
+from pipeline.curation.recipes.steps.text import Language
 from pipeline.curation.text import documents
 
 BYTES_PER_MEGABYTE = 10**6
@@ -28,13 +29,16 @@ def summarize(
     kept, size, longest, characters = 0, 0, 0, 0
     of_source: dict[str, Counter[str]] = {source.disclosure.name: Counter() for source in recipe.sources}
     languages: dict[str, Counter[str]] = {name: Counter() for name in of_source}
+    # A column of somebody's table may be called `language` too; a domain made of another has what was found there.
+    looked = bool(recipe.upstream) or any(isinstance(step, Language) for step in recipe.steps)
     for document in documents.read_folder(output / "documents" / recipe.domain):
         length = len(document.text.encode())
         kept, size, longest, characters = kept + 1, size + length, max(longest, length), characters + len(document.text)
         # A domain made of another keeps the names of the other's sources.
         name = document.metadata["source"]
         of_source.setdefault(name, Counter()).update(documents=1, bytes=length)
-        languages.setdefault(name, Counter())[document.metadata.get("language", "")] += 1
+        if looked:
+            languages.setdefault(name, Counter())[document.metadata.get("language", "")] += 1
     # Every step takes what the one before kept; the last one's are the documents that stay.
     for before, after in itertools.pairwise(funnel):
         assert before["kept"] == after["in"], (recipe.domain, funnel)

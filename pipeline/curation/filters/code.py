@@ -1,6 +1,8 @@
 """The filter of the Granite Code models for source files (arXiv 2405.04324, Granite 3.0 report 3.1)."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import lxml.etree
 import lxml.html
@@ -10,19 +12,35 @@ from pipeline.curation.audit.filter_result import FilterResult, LimitCheck, chec
 from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.recipes.steps.text import CodeRules
 
+HEAD = re.compile(r"(?:<(?:reponame|filename|gh_stars)>[^<\n]*)+\n?")
+"""What starcoderdata puts before a file: `<reponame>owner/name<filename>src/a.py<gh_stars>10-100`, or a part of it."""
+PATH_IN_HEAD = re.compile(r"<filename>([^<\n]*)")
+
 
 def code_filter(step: CodeRules) -> DocumentFilter:
     """Rejects files that are no code: XML, few letters, data of unusual length, pages with little visible text.
 
-    The file's name is the `origin` in the metadata.
+    A file's path is in the metadata, in starcoderdata's head, or else the `origin` in the metadata. The head goes.
     """
 
     def apply(document: Document) -> FilterResult:
+        head = HEAD.match(document.text)
+        if head:
+            document.text = document.text[head.end() :]
+            if not document.text.strip():
+                return reject("empty")
         if "<?xml version=" in document.text[: step.xml_prefix_characters]:
             return reject("xml")
-        return check_limits(_measured(document.text, document.metadata["origin"], step))
+        path = _path(document.metadata, head.group() if head else "", step)
+        return check_limits(_measured(document.text, path.lower(), step))
 
     return apply
+
+
+def _path(metadata: Mapping[str, Any], head: str, step: CodeRules) -> str:
+    named = [value for key in step.path_keys if isinstance(value := metadata.get(key), str) and value]
+    named += PATH_IN_HEAD.findall(head)
+    return next(iter(named), metadata["origin"])
 
 
 def _measured(text: str, name: str, step: CodeRules) -> Iterator[LimitCheck]:

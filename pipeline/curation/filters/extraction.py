@@ -9,7 +9,7 @@ from datatrove.pipeline.extractors.base import BaseExtractor, ExtractorSandbox
 from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.audit.filter_result import Removal
 from pipeline.curation.filters import load_implementation
-from pipeline.curation.readers.bad_records import REJECTED_KEY
+from pipeline.curation.readers.bad_records import ReadDocument
 from pipeline.curation.recipes.steps.pages import Extractor, Resiliparse, Trafilatura
 
 
@@ -74,8 +74,8 @@ class Extraction:
                     self.audit.remove(self.step.step, document, removal)
 
     def _extract(self, sandbox: ExtractorSandbox, document: Document) -> Removal | None:
-        if (reason := document.metadata.pop(REJECTED_KEY, None)) is not None:
-            return Removal(reason=reason)
+        if isinstance(document, ReadDocument) and document.rejected is not None:
+            return Removal(reason=document.rejected)
         try:
             text = sandbox.process_document(document.text, self.extractor.extract)
         except TimeoutError:

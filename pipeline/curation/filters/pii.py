@@ -41,6 +41,21 @@ _NATIONAL_PHONE = re.compile(
     r"(?<![\w+.*/^$#,-])(?<!\d[ (])"
     r"(?:\(\d{2,5}\)|\d{1,5})(?:[ .\-/\u00a0]{1,2}(?:\(\d{2,5}\)|\d{2,5})){1,4}(?![\w/]|[.,:-]\d|[ ]\d)"
 )
+_THOUSANDS = re.compile(r"\d{1,3}(?:[ .\u00a0]\d{3})+")
+"""Groups of a large number, which are those of some countries' telephone numbers too."""
+_UNIT_AFTER = re.compile(
+    r"[ \u00a0\u202f]?(?:[€$£¥₩₹₽%°]|(?:eur|euros?|usd|us-?dollars?|dollars?|dólar(?:es)?|dollari|dolarů|gbp|pounds?|"
+    r"libras|livres|pfund|yen|jpy|yuan|cny|rmb|won|krw|pesos?|francs?|franken|chf|kč|czk|korun|reais|brl|dirhams?|aed|cents?|"
+    r"mil|millions?|mill?ones|millionen|milhões|milioni|miljoen|people|inhabitants|residents|habitant[es]?s|personas|"
+    r"pessoas|personnes|persone|abitanti|einwohner|menschen|personen|inwoners|mensen|obyvatel|users?|vot[eo]s?|voix|"
+    r"stimmen|shares|acciones|actions|aktien|units|bytes|tokens|words|km²?|m²|kg|ton(?:ne[ns]?|s|eladas)?|"
+    r"hectares|hectáreas)(?!\w))",
+    re.IGNORECASE,
+)
+"""What is counted by large numbers, in the languages whose telephone numbers are in groups of three."""
+_UNIT_BEFORE = re.compile(
+    r"(?:[$€£¥₩₹₽]|(?<!\w)(?:eur|usd|gbp|jpy|cny|krw|chf|czk|brl|aed))[ \u00a0\u202f]?$", re.IGNORECASE
+)
 _CARD = re.compile(r"(?<![\w.+/-])(?<!\d[ ,])\d(?:[ -]?\d){12,18}(?![\w/]|[.,-]\d|[ ]\d)")
 _CARD_WORD = re.compile(r"\b(?:card|visa|master ?card|amex|american express|discover|jcb|cc|pan|credit|debit)", re.I)
 _CARD_GROUPS = ((4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3))
@@ -132,7 +147,9 @@ def phones(text: str, regions: tuple[str, ...] = ("US",)) -> Iterator[Span]:
         found += _international(text)
     for region in regions:
         found += [
-            match.span() for match in _NATIONAL_PHONE.finditer(text) if _is_grouped_as_national(match.group(), region)
+            match.span()
+            for match in _NATIONAL_PHONE.finditer(text)
+            if _is_grouped_as_national(match.group(), region) and not _is_amount(text, match)
         ]
     # A number with a country code is not found a second time without it.
     behind = 0
@@ -140,6 +157,13 @@ def phones(text: str, regions: tuple[str, ...] = ("US",)) -> Iterator[Span]:
         if start >= behind:
             yield start, end
             behind = end
+
+
+def _is_amount(text: str, match: re.Match[str]) -> bool:
+    """Whether a candidate is a number in groups of three with what it counts behind it, or its currency before."""
+    if not _THOUSANDS.fullmatch(match.group()):
+        return False
+    return bool(_UNIT_AFTER.match(text, match.end()) or _UNIT_BEFORE.search(_line_before(text, match)))
 
 
 def _international(text: str) -> Iterator[Span]:

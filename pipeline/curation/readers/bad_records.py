@@ -1,7 +1,7 @@
 """Records that cannot be read: the reason, the location, and how they begin.
 
-Readers give them as documents with a reason in the metadata; the first task of the stage takes location and reason out
-again and writes bad records to the quarantine.
+Readers give them as documents with a reason, which the first task of the stage writes to the quarantine. Reason and
+location are fields of the document: its metadata are the columns of somebody's table, which may have any name.
 """
 
 import gzip
@@ -27,11 +27,6 @@ READ_ERRORS = (*DAMAGE_ERRORS, EOFError, OSError, pyarrow.ArrowException)
 EXCERPT_CHARACTERS = 200
 FILE_REASONS = ("cut_short", "damaged", "empty_file", "unreadable")
 """Reasons after which the rest of the file is not read."""
-LOCATION_KEY, REASON_KEY = "place", "bad"
-"""Metadata keys that exist between a reader and the first step only."""
-REJECTED_KEY = "refused"
-"""Metadata key of a page that could be read but is no HTML or is empty. Its value is the reason for which the
-extractor removes it: such pages are part of every crawl, and nothing is wrong with the file."""
 
 
 def read_error_reason(error: BaseException) -> str:
@@ -51,13 +46,20 @@ class RecordLocation:
     """What the offset counts, in the decompressed file."""
 
 
-def attach_location(document: Document, location: RecordLocation) -> Document:
-    """Notes in the document's metadata where it was read; returns the document."""
-    document.metadata[LOCATION_KEY] = location
-    return document
+@dataclass
+class ReadDocument(Document):
+    """A document as a reader gives it. What the added fields say is not stored with the document."""
+
+    location: RecordLocation | None = None
+    """Where it was read; None if it was in no file."""
+    bad: str | None = None
+    """The reason why it is no document, or None."""
+    rejected: str | None = None
+    """The reason for which an extractor removes a page that could be read but has no text to extract, such as an image
+    or an error of the server: these are part of every crawl, and nothing is wrong with the file."""
 
 
-def bad_record(location: RecordLocation, reason: str, content: bytes | str) -> Document:
+def bad_record(location: RecordLocation, reason: str, content: bytes | str) -> ReadDocument:
     """A document that stands for a record that cannot be read.
 
     Args:
@@ -66,16 +68,7 @@ def bad_record(location: RecordLocation, reason: str, content: bytes | str) -> D
         content: the record, or a message; its beginning becomes the document's text.
     """
     text = content.decode("utf-8", errors="replace") if isinstance(content, bytes) else content
-    return Document(text=text[:EXCERPT_CHARACTERS] or " ", id="", metadata={LOCATION_KEY: location, REASON_KEY: reason})
-
-
-def pop_location(document: Document) -> tuple[RecordLocation | None, str | None]:
-    """Takes a reader's notes out of the document's metadata.
-
-    Returns:
-        The location, or None if the document was not in a file; the reason, or None if the document is good.
-    """
-    return document.metadata.pop(LOCATION_KEY, None), document.metadata.pop(REASON_KEY, None)
+    return ReadDocument(text=text[:EXCERPT_CHARACTERS] or " ", id="", location=location, bad=reason)
 
 
 def quarantine_row(location: RecordLocation | None, origin: str, reason: str, text: str) -> dict[str, Any]:

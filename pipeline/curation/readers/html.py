@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 
-from datatrove.data import Document
 from datatrove.pipeline.readers.base import BaseDiskReader
 
 from pipeline.curation.readers.bad_records import (
     READ_ERRORS,
-    REJECTED_KEY,
+    ReadDocument,
     RecordLocation,
-    attach_location,
     bad_record,
     read_error_reason,
 )
+from pipeline.curation.readers.zstd_frames import open_decompressed
 from pipeline.curation.text.charsets import decode_page
 
 
@@ -25,11 +24,11 @@ class HtmlFiles(BaseDiskReader):
         super().__init__(folder)
         self.maximum_record_bytes = maximum_record_bytes
 
-    def read_file(self, filepath: str) -> Iterator[Document]:
+    def read_file(self, filepath: str) -> Iterator[ReadDocument]:
         """Gives the page of a file, or a bad record if it cannot be read or is too long."""
         location = RecordLocation(filepath, 0, "byte")
         try:
-            with self.data_folder.open(filepath, "rb", compression="infer") as file:
+            with open_decompressed(self.data_folder, filepath) as file:
                 content = file.read(self.maximum_record_bytes + 1)
         except READ_ERRORS as error:
             yield bad_record(location, read_error_reason(error), str(error))
@@ -38,7 +37,5 @@ class HtmlFiles(BaseDiskReader):
             yield bad_record(location, "too_long", content)
             return
         text = decode_page(content)
-        row = {"text": text if text.strip() else " ", **({} if text.strip() else {REJECTED_KEY: "empty"})}
-        document = self.get_document_from_dict(row, filepath, 0)
-        assert document is not None, filepath
-        yield attach_location(document, location)
+        rejected = None if text.strip() else "empty"
+        yield ReadDocument(text=text, id=f"{filepath}/0", location=location, rejected=rejected)

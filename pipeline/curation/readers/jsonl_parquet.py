@@ -1,97 +1,112 @@
 """Reads JSON lines and Parquet through datatrove's readers; what is no document becomes a bad record."""
 
-import io
+import json
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import BinaryIO
 
 import orjson
+import pyarrow
 import pyarrow.parquet
-from datatrove.data import Document
 from datatrove.pipeline.readers import JsonlReader, ParquetReader
 
+from pipeline.curation.readers.arrow_rows import arrow_document
 from pipeline.curation.readers.bad_records import (
     READ_ERRORS,
+    ReadDocument,
     RecordLocation,
-    attach_location,
     bad_record,
     read_error_reason,
 )
-from pipeline.curation.readers.columns import NoTextError, row_adapter
+from pipeline.curation.readers.columns import row_document
+from pipeline.curation.readers.plain_values import BadValueError
 from pipeline.curation.readers.sources import JsonlSource, ParquetSource
+from pipeline.curation.readers.zstd_frames import open_decompressed
 
 NO_LIMIT = -1
 """datatrove's value of `limit` for reading everything."""
 BATCH_ROWS = 256
+BOM = b"\xef\xbb\xbf"
+"""UTF-8's byte order mark, which some programs write at the beginning of files."""
 
 
 class JsonLines(JsonlReader):
     """datatrove's reader of JSON lines, which also gives bad lines. Memory: `maximum_record_bytes` of the source."""
 
     def __init__(self, folder: str, source: JsonlSource) -> None:
-        super().__init__(folder, limit=source.limit or NO_LIMIT, adapter=row_adapter(source))
+        super().__init__(folder, limit=source.limit or NO_LIMIT)
         self.source = source
 
-    def read_file(self, filepath: str) -> Iterator[Document]:
+    def read_file(self, filepath: str) -> Iterator[ReadDocument]:
         """Gives the document or bad record of each line that is not blank, with its offset in bytes.
 
         An error while reading ends the file with a bad record, and so does a file without any line.
         """
-        offset, number = 0, -1
+        offset, lines = 0, False
         try:
-            with self.data_folder.open(filepath, "rb", compression=self.compression) as file:
-                for number, (offset, line, length) in enumerate(_lines(file, self.source.maximum_record_bytes)):
+            with open_decompressed(self.data_folder, filepath) as file:
+                for offset, line, length in _lines(file, self.source.maximum_record_bytes):
+                    lines = True
                     if not line.isspace():
-                        yield self._document(RecordLocation(filepath, offset, "byte"), line, length, number)
+                        yield self._document(RecordLocation(filepath, offset, "byte"), line, length)
         except READ_ERRORS as error:
             yield bad_record(RecordLocation(filepath, offset, "byte"), read_error_reason(error), str(error))
         else:
-            if number < 0:
+            if not lines:
                 yield bad_record(RecordLocation(filepath, 0, "byte"), "empty_file", "")
 
-    def _document(self, location: RecordLocation, line: bytes, length: int, number: int) -> Document:
+    def _document(self, location: RecordLocation, line: bytes, length: int) -> ReadDocument:
         if length > self.source.maximum_record_bytes:
             return bad_record(location, "too_long", line)
         try:
-            row = orjson.loads(line)
-            if not isinstance(row, dict):
-                return bad_record(location, "not_an_object", line)
-            document = self.get_document_from_dict(row, location.file, number)
-        except orjson.JSONDecodeError:
-            return bad_record(location, "not_json" if _is_utf8(line) else "invalid_utf8", line)
-        except NoTextError as error:
+            row = _parse(line)
+        except BadValueError as error:
             return bad_record(location, str(error), line)
-        assert document is not None, location
-        return attach_location(document, location)
+        if not isinstance(row, dict):
+            return bad_record(location, "not_an_object", line)
+        return row_document(row, self.source, location)
 
 
-def _lines(file: IO[bytes], most: int) -> Iterator[tuple[int, bytes, int]]:
+def _lines(file: BinaryIO, most: int) -> Iterator[tuple[int, bytes, int]]:
     """For each line: its offset, its first `most` + 1 bytes at most, and its length. A long line is never in memory."""
-    reader = file if hasattr(file, "readline") else io.BufferedReader(file)  # type: ignore[arg-type]
     offset = 0
-    while beginning := reader.readline(most + 1):
+    while beginning := file.readline(most + 1):
         length, last = len(beginning), beginning
-        while len(beginning) > most and not last.endswith(b"\n") and (last := reader.readline(most)):
+        while len(beginning) > most and not last.endswith(b"\n") and (last := file.readline(most)):
             length += len(last)
         yield offset, beginning, length
         offset += length
 
 
-def _is_utf8(line: bytes) -> bool:
+def _parse(line: bytes) -> object:
+    """The value of a line of JSON, or of what Python's `json` writes: NaN, Infinity, half a surrogate pair.
+
+    Raises:
+        BadValueError: with the reason why it is none.
+    """
+    # A mark in the middle of a file comes from files that were put together.
+    line = line.removeprefix(BOM)
     try:
-        line.decode()
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(line.decode())
     except UnicodeDecodeError:
-        return False
-    return True
+        raise BadValueError("invalid_utf8") from None
+    except RecursionError:
+        raise BadValueError("nested_too_deep") from None
+    except ValueError:
+        raise BadValueError("not_json") from None
 
 
 class ParquetRows(ParquetReader):
     """datatrove's reader of Parquet, which also gives bad rows. Memory: a row group as stored, and 256 rows of it."""
 
     def __init__(self, folder: str, source: ParquetSource) -> None:
-        super().__init__(folder, limit=source.limit or NO_LIMIT, adapter=row_adapter(source))
+        super().__init__(folder, limit=source.limit or NO_LIMIT)
         self.source = source
 
-    def read_file(self, filepath: str) -> Iterator[Document]:
+    def read_file(self, filepath: str) -> Iterator[ReadDocument]:
         """Gives the document or bad record of each row.
 
         A file without the text columns gives one bad record, and an error while reading ends the file with one.
@@ -117,14 +132,8 @@ class ParquetRows(ParquetReader):
             return None
         return [name for name in names if name in (*self.source.text_keys, *self.source.metadata_keys)]
 
-    def _document(self, location: RecordLocation, row: Any) -> Document:
-        try:
-            document = self.get_document_from_dict(row.to_pylist()[0], location.file, location.offset)
-        except UnicodeDecodeError as error:
-            return bad_record(location, "invalid_utf8", error.object)
-        except NoTextError as error:
-            return bad_record(location, str(error), str(row.schema))
-        assert document is not None, location
+    def _document(self, location: RecordLocation, row: pyarrow.RecordBatch) -> ReadDocument:
+        document = arrow_document(row, self.source, location)
         if len(document.text) > self.source.maximum_record_bytes:
             return bad_record(location, "too_long", document.text)
-        return attach_location(document, location)
+        return document

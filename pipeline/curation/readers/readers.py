@@ -1,4 +1,4 @@
-"""Reads the sources of recipes as documents, through datatrove's readers.
+"""Reads the sources of recipes as documents, through datatrove's readers and the library `datasets`.
 
 A source consists of items (files, modules, numbers of generated documents), and each task reads every n-th of them.
 Documents carry `source` and `origin` in their metadata, which keep their final order independent of how the work was
@@ -12,13 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from datatrove.data import Document
-from datatrove.pipeline.readers import HuggingFaceDatasetReader
 from datatrove.pipeline.readers.base import BaseDiskReader
 
-from pipeline.curation.readers.bad_records import LOCATION_KEY, RecordLocation, attach_location
-from pipeline.curation.readers.columns import tolerant_row_adapter
+from pipeline.curation.readers.bad_records import ReadDocument
 from pipeline.curation.readers.html import HtmlFiles
+from pipeline.curation.readers.hub import read_part
 from pipeline.curation.readers.jsonl_parquet import NO_LIMIT, JsonLines, ParquetRows
 from pipeline.curation.readers.source_files import display_path, files_of
 from pipeline.curation.readers.sources import (
@@ -31,6 +29,7 @@ from pipeline.curation.readers.sources import (
     ParquetSource,
     Source,
     WarcSource,
+    WetSource,
     gives_pages,
 )
 from pipeline.curation.readers.warc import WarcPages, write_warc
@@ -56,7 +55,7 @@ def list_items(source: Source) -> list[str]:
             return []
 
 
-def read(source: Source, items: list[str], done: Callable[[int], None]) -> Iterator[Document]:
+def read(source: Source, items: list[str], done: Callable[[int], None]) -> Iterator[ReadDocument]:
     """Reads the documents of some items of a source.
 
     Args:
@@ -65,8 +64,11 @@ def read(source: Source, items: list[str], done: Callable[[int], None]) -> Itera
         done: called with the number of items that have been read to their end since the last call.
 
     Yields:
-        Documents with `source`, `origin` and a location in their metadata, and with the source's ids, which the caller
-        replaces by content hashes. Records that cannot be read come as documents too (`bad_records`).
+        Documents with `source` and `origin` in their metadata, and with the source's ids, which the caller replaces by
+        content hashes. Records that cannot be read come as documents too (`bad_records`).
+
+    Raises:
+        DataError: for a dataset of the hub that cannot be opened.
     """
     match source:
         case EmbeddedSource():
@@ -77,19 +79,22 @@ def read(source: Source, items: list[str], done: Callable[[int], None]) -> Itera
                 yield from _read_file(_reader(source, folder), file, display_path(source, path), source.disclosure.name)
                 done(1)
         case HuggingFaceSource():
-            yield from _read_hub(source, items, done)
+            for part in items:
+                for index, document in enumerate(read_part(source, int(part))):
+                    yield _label(document, source.disclosure.name, f"{part}#{index:09d}")
+                done(1)
 
 
 def _generator(source: EmbeddedSource) -> Any:
     return importlib.import_module(f"pipeline.curation.readers.embedded.{source.generator}")
 
 
-def _read_embedded(source: EmbeddedSource, items: list[str], done: Callable[[int], None]) -> Iterator[Document]:
+def _read_embedded(source: EmbeddedSource, items: list[str], done: Callable[[int], None]) -> Iterator[ReadDocument]:
     generator = _generator(source)
     if not gives_pages(source):
         for item in items:
             for each in generator.read(source, [item]):
-                yield _label(Document(text=each.text, id=each.origin), source.disclosure.name, each.origin)
+                yield _label(ReadDocument(text=each.text, id=each.origin), source.disclosure.name, each.origin)
             done(1)
         return
     if not items:
@@ -113,6 +118,8 @@ def _reader(source: FileSource, folder: str) -> BaseDiskReader:
     match source:
         case WarcSource():
             return WarcPages(folder, source.limit or NO_LIMIT, source.maximum_record_bytes)
+        case WetSource():
+            return WarcPages(folder, source.limit or NO_LIMIT, source.maximum_record_bytes, texts=True)
         case HtmlSource():
             return HtmlFiles(folder, source.maximum_record_bytes)
         case JsonlSource():
@@ -122,36 +129,15 @@ def _reader(source: FileSource, folder: str) -> BaseDiskReader:
     raise AssertionError(source)
 
 
-def _read_file(reader: BaseDiskReader, name: str, display_name: str, source: str) -> Iterator[Document]:
+def _read_file(reader: BaseDiskReader, name: str, display_name: str, source: str) -> Iterator[ReadDocument]:
     # The file is named outright: as a pattern, its name would also match files whose names end in it.
     for index, document in enumerate(reader.read_files_shard([name])):
         # A reader knows the file's name below its folder only.
-        document.metadata[LOCATION_KEY] = replace(document.metadata[LOCATION_KEY], file=display_name)
+        assert document.location is not None, name
+        document.location = replace(document.location, file=display_name)
         yield _label(document, source, f"{name}#{index:09d}")
 
 
-def _label(document: Document, source: str, origin: str) -> Document:
-    document.metadata.pop("file_path", None)
+def _label(document: ReadDocument, source: str, origin: str) -> ReadDocument:
     document.metadata |= {"source": source, "origin": origin}
     return document
-
-
-def _read_hub(source: HuggingFaceSource, items: list[str], done: Callable[[int], None]) -> Iterator[Document]:
-    options = {
-        "name": source.subset,
-        "data_dir": source.folder,
-        "split": source.split,
-        "revision": source.revision,
-    }
-    for shard in items:
-        reader = HuggingFaceDatasetReader(
-            source.dataset,
-            dataset_options={key: value for key, value in options.items() if value is not None},
-            streaming=True,
-            limit=source.limit or NO_LIMIT,
-            adapter=tolerant_row_adapter(source),
-        )
-        for index, document in enumerate(reader.run(rank=int(shard), world_size=source.shards)):
-            attach_location(document, RecordLocation(f"{source.dataset}#{shard}", index, "record"))
-            yield _label(document, source.disclosure.name, f"{shard}#{index:09d}")
-        done(1)

@@ -76,6 +76,14 @@ class WarcSource(FileSource):
 
 
 @dataclass(frozen=True, kw_only=True)
+class WetSource(FileSource):
+    """Texts of pages in WET files, as Common Crawl extracts them: the whole page, with menus and the like."""
+
+    kind: Literal["wet"]
+    pattern: str = "*.wet.gz"
+
+
+@dataclass(frozen=True, kw_only=True)
 class HtmlSource(FileSource):
     """HTML files of one page each. The recipe needs an extractor."""
 
@@ -148,7 +156,16 @@ class DomainSource:
     disclosure: Disclosure
 
 
-Source = EmbeddedSource | WarcSource | HtmlSource | JsonlSource | ParquetSource | HuggingFaceSource | DomainSource
+Source = (
+    EmbeddedSource
+    | WarcSource
+    | WetSource
+    | HtmlSource
+    | JsonlSource
+    | ParquetSource
+    | HuggingFaceSource
+    | DomainSource
+)
 
 SOURCES: dict[str, type[Source]] = {get_args(get_type_hints(each)["kind"])[0]: each for each in get_args(Source)}
 """Every kind of source by the name that recipes use."""

@@ -21,10 +21,12 @@ from pipeline.curation.recipes.steps import STEPS, Step
 from pipeline.curation.recipes.steps.base import SCOPES, PerLanguage
 from pipeline.curation.recipes.steps.classifiers import Classifier, GneissWeb, QualityClassifier
 from pipeline.curation.recipes.steps.pages import Extractor
+from pipeline.curation.recipes.steps.text import ENGLISH_STOP_WORDS, GopherQuality, Language
 
 DOMAIN_STEPS = ("exact_dedup", "minhash", "substring_dedup", "pack_repositories")
 """The order in which a recipe has them: each compares fewer documents, and in more detail, than the one before
 (RefinedWeb, arXiv 2306.01116)."""
+ENGLISH = "en"
 
 PartT = TypeVar("PartT")
 
@@ -175,6 +177,7 @@ def load_recipe(path: Path) -> Recipe:
     )
     _check_steps(recipe, path)
     _check_scores(recipe, path)
+    _check_stop_words(recipe, path)
     _check_sources(recipe, path)
     return recipe
 
@@ -262,3 +265,21 @@ def _check_scores(recipe: Recipe, path: Path) -> None:
                         f"{path}: steps[{index}]: no score {name}, put `step: classifier` before it with a model named "
                         f"{name}, or change quality_above and categories"
                     )
+
+
+def _check_stop_words(recipe: Recipe, path: Path) -> None:
+    """Checks that no document is held to the stop words of English that the recipe says is in another language."""
+    languages = recipe.languages
+    for index, step in enumerate(recipe.steps):
+        if isinstance(step, Language):
+            languages = step.keep
+        if not isinstance(step, GopherQuality):
+            continue
+        for language in languages:
+            own = step.for_language(language)
+            if language != ENGLISH and own.minimum_stop_words > 0 and own.stop_words == ENGLISH_STOP_WORDS:
+                raise RecipeError(
+                    f"{path}: steps[{index}].stop_words: these are English and would remove nearly all documents in "
+                    f"{language}; set by_language.{language}.stop_words after `step: language`, or "
+                    "minimum_stop_words: 0"
+                )

@@ -12,7 +12,7 @@ from pipeline.curation.filters import filter_of
 from pipeline.curation.filters.extraction import Extraction
 from pipeline.curation.filters.filter_step import FilterStep
 from pipeline.curation.readers import readers
-from pipeline.curation.readers.bad_records import REJECTED_KEY, pop_location, quarantine_row
+from pipeline.curation.readers.bad_records import ReadDocument, quarantine_row
 from pipeline.curation.recipes.steps.pages import Extractor
 from pipeline.curation.tasks.ranged_parts import write_part
 from pipeline.curation.tasks.workspace import READ, DomainWorkspace
@@ -55,8 +55,7 @@ class ReadAndFilter:
             names = readers.list_items(source)[self.task :: self.workspace.tasks]
             for document in readers.read(source, names, progress.unit_done):
                 progress.document_done()
-                place, reason = pop_location(document)
-                reason = reason or _unfit(document)
+                reason = document.bad or _unfit(document)
                 document.text = document.text if reason is None else document.text.encode(errors="replace").decode()
                 document.id = documents.content_id(document.text)
                 if reason is None:
@@ -65,7 +64,7 @@ class ReadAndFilter:
                     continue
                 audit.remove(READ, document, Removal(reason=reason))
                 if reason != EMPTY:
-                    row = quarantine_row(place, document.metadata["origin"], reason, document.text)
+                    row = quarantine_row(document.location, document.metadata["origin"], reason, document.text)
                     audit.quarantined.append(row)
 
     @staticmethod
@@ -76,7 +75,7 @@ class ReadAndFilter:
             yield document
 
 
-def _unfit(document: Document) -> str | None:
+def _unfit(document: ReadDocument) -> str | None:
     """The reason why a record is no text at all, or None."""
     if "\0" in document.text:
         return "nul_character"
@@ -84,6 +83,6 @@ def _unfit(document: Document) -> str | None:
         document.text.encode()
     except UnicodeEncodeError:
         return "invalid_unicode"
-    if not document.text.strip() and REJECTED_KEY not in document.metadata:
+    if not document.text.strip() and document.rejected is None:
         return EMPTY
     return None

@@ -19,8 +19,13 @@ def _model() -> Any:
 
 
 def identify(text: str) -> tuple[str, float]:
-    """The ISO 639-1 code of the most probable language and its probability, 0 to 1; "" and 0 if there is none."""
+    """The ISO 639-1 code of the most probable language and its probability, 0 to 1; "" and 0 if there is none.
+
+    A text mostly in capitals is looked at in small letters: the model has learned few words in capitals.
+    """
     line = " ".join(text[:CHARACTERS].split())
+    if sum(map(str.isupper, line)) > sum(map(str.islower, line)):
+        line = line.lower()
     labels, scores = _model().predict(line or " ", k=1)
     if not len(labels):
         return "", 0.0

@@ -136,3 +136,22 @@ HOSTILE = ["a" * 10**6, "a@" * 500_000, "a." * 500_000, "1" * 10**6, "1 " * 500_
 def test_hostile_text_takes_linear_time(text: str) -> None:
     # Area codes in brackets take longest, 1.5 s: each is looked up.
     assert_linear_time(lambda part: filter_of(PII)(document(part)), text, cpu_seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("volejte 602 345 678 dnes", ["602 345 678"]),
+        ("Tel. 602 345 678, 602 345 679", ["602 345 678", "602 345 679"]),
+        ("call us 602 345 678\npeople", ["602 345 678"]),
+        ("602 345 678 euros", []),
+        ("cuesta 602 345 678 € en total", []),
+        ("602.345.678€ o 602\u00a0345\u00a0678\u00a0EUR", []),
+        ("EUR 602 345 678, US$ 602 345 678, £ 602 345 678", []),
+        ("602 345 678 obyvatel, 602 345 678 millones, 912 345 678 habitantes", []),
+        # No number is grouped so.
+        ("+420 602 345 678 euros", ["+420 602 345 678"]),
+    ],
+)
+def test_a_number_that_counts_something_is_no_telephone(text: str, found: list[str]) -> None:
+    assert [text[start:end] for start, end in phones(text, ("CZ", "ES", "PT"))] == found

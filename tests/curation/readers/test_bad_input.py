@@ -103,8 +103,9 @@ def test_a_file_cut_anywhere_gives_what_stands_before_the_cut(tmp_path: Path, sh
     *good, bad = found
     assert [document.text for document in good] == GOOD[: len(good)]
     # Of a gzip file's header, one byte alone is not that of gzip.
-    assert bad.metadata["bad"] == {0: "empty_file", 1: "damaged"}.get(size, "cut_short")
-    assert bad.metadata["place"].offset <= len(b"".join(map(line, GOOD)))
+    assert bad.bad == {0: "empty_file", 1: "damaged"}.get(size, "cut_short")
+    assert bad.location is not None
+    assert bad.location.offset <= len(b"".join(map(line, GOOD)))
 
 
 def unreadable(path: Path, how: str) -> None:

@@ -1,6 +1,7 @@
 """The embedded corpus gives the same texts in every process and on every machine."""
 
 import importlib
+import re
 import subprocess
 import sys
 import sysconfig
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.curation.readers.embedded import mathematics, render_pages, web_pages
+from pipeline.curation.readers.embedded import mathematics, web_pages
 from pipeline.environments import split_of
 from tests.curation.readers.embedded_sources import embedded_source
 
@@ -52,17 +53,39 @@ def test_pages_hold_no_address_and_no_folder_of_this_machine() -> None:
         assert str(Path.home()) + "/" not in page.text
 
 
-def test_a_page_has_no_folder_with_a_space_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "my environment"
-    folder.mkdir()
-    places = [str(folder / "lib")]
-    code = f"class Search:\n    {'Look for it. ' * 30!r}\n    def __init__(self, places={places}):\n        pass\n"
-    (folder / "module_of_a_test.py").write_text(code)
-    monkeypatch.syspath_prepend(folder)
-    monkeypatch.setattr(render_pages, "FOLDERS", [str(folder)])
-    _, page = next(render_pages.pages("module_of_a_test"))
-    assert "/lib" in page
-    assert "environment" not in page
+NAMES_EVERYTHING = """
+import os, sys, tempfile
+HERE = [os.path.dirname(__file__) + "/lib", os.environ.get("HF_HOME"), os.path.expanduser("~/.cache"), os.getcwd()]
+HERE += [tempfile.gettempdir(), os.environ.get("USER"), os.environ.get("SSH_CONNECTION"), sys.prefix + "/share"]
+class Search:
+    def __init__(self, places=HERE):
+        pass
+    def own(self):
+        pass
+def search(places=HERE):
+    pass
+Search.__doc__ = search.__doc__ = "Look for it. " * 30 + "\\n\\nLooks in " + ", ".join(map(str, HERE))
+"""
+
+
+@pytest.mark.parametrize("name", ["plain", "my own & <old> environment", 'it\'s "quoted" größer'])
+def test_a_page_tells_nothing_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Wherever the project lies and whoever runs it: `own` is a folder and a method, which pydoc links."""
+    pages = []
+    for place in (tmp_path / name / "own", tmp_path / "another" / "longer" / "place"):
+        place.mkdir(parents=True)
+        (place / "module_of_a_test.py").write_text(NAMES_EVERYTHING)
+        (place / "home").mkdir()
+        with monkeypatch.context() as machine:
+            for variable in ("HF_HOME", "HOME", "USER", "SSH_CONNECTION", "TMPDIR"):
+                machine.setenv(variable, str(place / "home"))
+            machine.syspath_prepend(place)
+            pages.append(list(web_pages.read(embedded_source("web_pages", packages=("python",)), ["module_of_a_test"])))
+    assert [page.origin for page in pages[0]] == ["module_of_a_test.Search", "module_of_a_test.search"]
+    assert pages[0] == pages[1]
+    for page in pages[0]:
+        assert "/lib" in page.text
+        assert not {"environment", "quoted", "plain", "place"} & set(re.findall(r"\w+", page.text)) - {"places"}
 
 
 def test_sets_print_alike_whatever_the_hash_seed() -> None:

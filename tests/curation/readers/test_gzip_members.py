@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.curation.readers.bad_records import RecordLocation, pop_location
+from pipeline.curation.readers.bad_records import RecordLocation
 from pipeline.curation.readers.embedded import EmbeddedText
 from pipeline.curation.readers.gzip_members import GzipMembers, TruncatedFileError
 from pipeline.curation.readers.warc import WarcPages, write_warc
@@ -57,10 +57,9 @@ def test_damage_in_an_archive_costs_the_record_that_it_lies_in(tmp_path: Path, d
     (tmp_path / "all.warc.gz").write_bytes(b"".join(parts))
     good, bad = [], []
     for document in WarcPages(str(tmp_path), -1, 10**6).read_file("all.warc.gz"):
-        location, reason = pop_location(document)
-        if reason is None:
+        if document.bad is None:
             good.append(document.text)
         else:
-            bad.append((location, reason))
+            bad.append((document.location, document.bad))
     assert bad == [(RecordLocation("all.warc.gz", 3, "record"), "damaged_record")]
     assert good == [page.text for page in pages[:3] + pages[4:]]

@@ -16,8 +16,9 @@ import pytest
 from pipeline.core.config import build
 from pipeline.core.errors import RecipeError
 from pipeline.core.files import read_json
-from pipeline.curation.readers.columns import NoTextError, row_text
+from pipeline.curation.readers.columns import row_text
 from pipeline.curation.readers.embedded import EmbeddedText
+from pipeline.curation.readers.plain_values import BadValueError
 from pipeline.curation.readers.readers import list_items, read
 from pipeline.curation.readers.source_files import check_source, describe, display_path
 from pipeline.curation.readers.sources import SOURCES, Source
@@ -88,7 +89,7 @@ def test_the_row_text_a_row(row: dict[str, Any], keys: tuple[str, ...], text: st
 
 @pytest.mark.parametrize("row", [{}, {"text": 1}, {"text": ["a"]}, {"text": [{"content": 1}]}, {"text": {"a": "b"}}])
 def test_a_row_without_text(row: dict[str, Any]) -> None:
-    with pytest.raises(NoTextError):
+    with pytest.raises(BadValueError):
         row_text(row, ("text",))
 
 
@@ -118,9 +119,9 @@ def test_a_dataset_as_the_hub_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     found = documents(each)
-    good = {document.text for document in found if "bad" not in document.metadata}
+    good = {document.text for document in found if document.bad is None}
     assert good == {f"{row['problem']}\n\n{row['solution']}" for row in rows}
-    assert [document.metadata["bad"] for document in found if "bad" in document.metadata] == ["text_is_no_string"] * 3
+    assert [document.bad for document in found if document.bad is not None] == ["text_is_no_string"] * 3
 
 
 NO_NETWORK = """

@@ -12,9 +12,11 @@ import pydoc
 import re
 import sys
 import sysconfig
+import tempfile
 import types
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 MINIMUM_DOCUMENTATION = 250
 """Characters of a docstring. With less, a page would be a signature and boilerplate."""
@@ -22,16 +24,39 @@ MAXIMUM_PAGE = 60_000
 """Characters of a page. The page of a class with hundreds of methods repeats the methods' own pages."""
 ADDRESS = re.compile(r"(?:\s|&nbsp;)at(?:\s|&nbsp;)0x[0-9a-fA-F]+")
 """The memory address in the printed form of an object, which differs in every process."""
-FOLDERS = sorted(
-    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "data")} | {sys.prefix},
-    key=len,
-    reverse=True,
-)
-"""Folders of this installation, longest first, which are removed from pages."""
+COMMON_FOLDERS = ("/", "/usr", "/usr/local", "/tmp")
+"""Folders that texts name on every machine: they stay, also where Python is installed in one of them."""
+
+
+def folders_of_this_machine() -> list[str]:
+    """Folders of this installation and of this process, longest first, which are removed from pages."""
+    found = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "data")}
+    found |= {*sys.path, sys.prefix, sys.base_prefix, os.getcwd(), os.path.expanduser("~"), tempfile.gettempdir()}
+    # As a string is printed with quotes, backslashes and letters that do not print.
+    found |= {repr(folder)[1:-1] for folder in found}
+    return sorted(found - {"", *COMMON_FOLDERS}, key=lambda folder: (-len(folder), folder))
 
 
 class Page(pydoc.HTMLDoc):
-    """pydoc's HTML without the values of variables, which tell of the machine, its paths and its environment."""
+    """pydoc's HTML without what tells of the machine: the values of variables, and paths in texts and signatures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folders = folders_of_this_machine()
+
+    def without_folders(self, text: str) -> str:
+        """The text with every path as if it began where the installation does."""
+        for folder in self.folders:
+            text = text.replace(folder, "")
+        return text
+
+    def escape(self, text: str) -> str:
+        """Escapes a signature, after its paths are cut: behind the escapes and links that follow, none is found."""
+        return super().escape(self.without_folders(text))
+
+    def markup(self, text: str, *arguments: Any, **named: Any) -> str:
+        """Marks up a docstring, after its paths are cut."""
+        return super().markup(self.without_folders(text), *arguments, **named)
 
     def docother(self, *arguments: object, **named: object) -> str:
         """Leaves a variable out of the page."""
@@ -74,10 +99,7 @@ def pages(name: str) -> Iterator[tuple[str, str]]:
         except (AttributeError, TypeError, ValueError) as error:
             print(f"{name}.{title}: not rendered: {error!r}", file=sys.stderr)
             continue
-        html = ADDRESS.sub("", renderer.page(f"{name}.{title}", body))
-        for folder in FOLDERS:
-            # In signatures pydoc writes a space as an entity.
-            html = html.replace(folder, "").replace(folder.replace(" ", "&nbsp;"), "")
+        html = renderer.without_folders(ADDRESS.sub("", renderer.page(f"{name}.{title}", body)))
         if len(html) <= MAXIMUM_PAGE:
             yield f"{name}.{title}", html
 

@@ -16,6 +16,10 @@ from pipeline.curation.readers.embedded import EmbeddedText
 from pipeline.curation.readers.embedded.packages import STANDARD_LIBRARY, module_name, python_files, shuffled
 from pipeline.curation.readers.sources import EmbeddedSource
 
+NEEDED = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME")
+"""Variables without which Python or a library may not start. Others tell of the user and the machine, and modules take
+defaults from them that pages show."""
+
 
 def list_items(source: EmbeddedSource) -> list[str]:
     """Names of the public modules of the packages, in shuffled order."""
@@ -34,7 +38,9 @@ def read(source: EmbeddedSource, items: list[str]) -> Iterator[EmbeddedText]:
     """
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as errors:
         environment = {
-            **os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "80",
+            **{name: os.environ[name] for name in NEEDED if name in os.environ}, "HOME": folder, "TMPDIR": folder,
+            "USER": "user", "LOGNAME": "user", "LC_ALL": "C.UTF-8", "TZ": "UTC",
+            "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "80",
             "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1",
         }  # fmt: skip
         command = [sys.executable, "-m", "pipeline.curation.readers.embedded.render_pages", *items]

@@ -8,6 +8,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from pipeline.core.config import Share
 from pipeline.curation.recipes.steps.base import PerLanguage, Scope, Step
 
+ENGLISH_STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RepairEncoding(Step):
@@ -57,11 +59,16 @@ class Length(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class CodeRules(Step):
-    """Keeps source files that pass the Granite Code models' rules (arXiv 2405.04324, Granite 3.0 report 3.1)."""
+    """Keeps source files that pass the Granite Code models' rules (arXiv 2405.04324, Granite 3.0 report 3.1).
+
+    Of starcoderdata's files the head with repository, path and stars goes, so that equal files are equal.
+    """
 
     scope: ClassVar[Scope] = "document"
     implementation: ClassVar[str] = "code:code_filter"
     step: Literal["code_rules"]
+    path_keys: tuple[str, ...] = ("path", "max_stars_repo_path", "file_path")
+    """Metadata keys that may hold a file's path, the first that does counts (The Stack: max_stars_repo_path)."""
     minimum_alphabetic: float = 0.25
     """Least share of alphabetic characters."""
     xml_prefix_characters: NonNegativeInt = 100
@@ -129,7 +136,7 @@ class GopherQuality(PerLanguage):
     """Least share of words with a letter."""
     minimum_stop_words: NonNegativeInt = 2
     """Least number of different stop words in the text."""
-    stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
+    stop_words: tuple[str, ...] = ENGLISH_STOP_WORDS
     """The paper's words for English; other languages need their own."""
     language: str = "eng"
     """datatrove's name of the language whose word tokenizer is used."""
