@@ -19,8 +19,9 @@ from pipeline.pretraining.data.stream import IGNORE_INDEX, TokenStream
 from pipeline.pretraining.engine import checkpoints, optimizer_state
 from pipeline.pretraining.engine.distributed import device
 from pipeline.pretraining.engine.engine import join_process_group, leave_process_group, start_engine
+from pipeline.pretraining.engine.learning_rate import parameter_groups, set_learning_rate
 from pipeline.pretraining.engine.logits_check import check_logits, reference_logits, reference_tokens
-from pipeline.pretraining.model.model import TrainingModel, build_training_model, parameter_groups, set_learning_rate
+from pipeline.pretraining.model.model import TrainingModel, build_training_model
 from pipeline.pretraining.trainer import Trainer
 
 NEXT_STAGE = {1: 2, 2: 3, 3: 1}

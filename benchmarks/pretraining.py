@@ -111,7 +111,7 @@ def phase_of(options: argparse.Namespace, compiled: bool) -> PhaseConfig:
         "mixture": {"code": 1}, "max_epochs": 1e9, "learning_rate": {"law": "constant", "start": RATE},
         "precision": options.precision, "attention": "flex_attention" if torch.cuda.is_available() else "sdpa",
         "compile": compiled, "gradient_checkpointing": options.recompute, "mlp_tiles": options.mlp_tiles,
-        "save_every_steps": 10**9,
+        "save_every_minutes": None,
         "deepspeed": {"zero_optimization": {"stage": 1}},
     }, "phase")  # fmt: skip
 
