@@ -1,4 +1,4 @@
-"""A stage that saves nothing in between may be ended at any moment: it says so, and begins anew with the same result."""
+"""A stage that saves nothing in between may be ended at any moment: it begins anew, with the same result."""
 
 import os
 import signal
