@@ -12,7 +12,6 @@ from pipeline.core.context import StageContext
 from pipeline.core.errors import Requeue
 from pipeline.core.saving import SaveTimer
 from pipeline.posttraining.common.checkpoints import complete_checkpoint
-from pipeline.posttraining.common.config import TrainingConfig
 from pipeline.pretraining.engine.distributed import any_rank_each, waiting_for_files
 
 SHOWN_METRICS = ("loss", "reward", "accuracy", "kl")
@@ -29,7 +28,7 @@ class StageCallback(TrainerCallback):
     Every rank has one. `on_step_end` and `on_save` are collectives; the trainer calls them on all ranks.
     """
 
-    def __init__(self, context: StageContext[TrainingConfig]) -> None:
+    def __init__(self, context: StageContext[Any]) -> None:
         self._context = context
         self._stopped_at: int | None = None
         self._timer = SaveTimer(context.config)

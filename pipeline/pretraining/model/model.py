@@ -132,9 +132,9 @@ def balance_loss(
 
     Of a sequence it is the product of the share of choices and the mean probability of each expert, summed and times
     their number (Fedus et al. 2021, arXiv 2101.03961, equations 4 to 6), over all layers together as in transformers. A
-    product of means over a micro-batch would depend on which sequences share one, and so would the gradient; DeepSeek-V2
-    takes the mean over sequences as well (arXiv 2405.04434, equation 23). A sequence counts by its number of labels, as
-    it does in the loss. Where sequences are divided it is a collective of the group, and each rank's value is its part.
+    product of means over a micro-batch, and its gradient, would depend on which sequences share one; DeepSeek-V2 takes
+    means over a sequence as well (arXiv 2405.04434, equation 23). A sequence counts by its number of labels, as it does
+    in the loss. Where sequences are divided it is a collective of the group, and each rank's value is its part.
 
     Args:
         router_logits: of each layer, shape (sequences · context, experts).

@@ -1,0 +1,32 @@
+"""A stage that saves nothing in between may be ended at any moment: it begins anew, with the same result."""
+
+import os
+import signal
+from pathlib import Path
+
+from pipeline.core.artifact import load
+from pipeline.core.errors import EXIT_DONE
+from pipeline.stages import STAGE_TYPES
+from tests.posttraining.tiny import DATA
+from tests.runs import freeze, outcome, start_worker, wait_until
+from tests.settings import stage_settings
+
+
+def test_the_stages_that_save_nothing_are_known() -> None:
+    without = {name for name, kind in STAGE_TYPES.items() if not kind.saves_in_between}
+    assert without == {"tokenizer", "sft_data", "evaluate", "release"}
+
+
+def test_killed_while_it_writes_it_gives_the_same(tmp_path: Path) -> None:
+    config = stage_settings("sft_data", **DATA)
+    reference = freeze(tmp_path / "whole", "sft_data", "sft_data", config, {})
+    code, said = outcome(reference)
+    assert code == EXIT_DONE, said
+    stage = freeze(tmp_path / "ended", "sft_data", "sft_data", config, {})
+    worker = start_worker(stage)
+    wait_until(lambda: any((stage / "partial").glob("*")), worker)
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.communicate()
+    code, said = outcome(stage)
+    assert code == EXIT_DONE, said
+    assert load(stage).manifest.files == load(reference).manifest.files
