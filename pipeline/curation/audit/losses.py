@@ -9,6 +9,8 @@ LARGE_LOSS = 0.95
 """Share of a step's documents from which its removals are pointed out."""
 FEWEST = 20
 """Documents from which a share says something."""
+COMPARING = tuple(name for name, step in STEPS.items() if step.scope == "domain")
+DEDUPLICATION = ("exact_dedup", "minhash", "substring_dedup")
 CAUSES = {
     "no_url": "no document has metadata `url`: name the column in metadata_keys, or remove url_filter",
     "gopher_enough_stop_words": "stop_words are those of another language",
@@ -33,27 +35,24 @@ def large_losses(steps: list[dict[str, Any]]) -> list[str]:
     return [
         _sentence(step)
         for step in steps
-        if step["in"] >= FEWEST and step["removed"] >= LARGE_LOSS * step["in"] and not _compares(step["step"])
+        if step["in"] >= FEWEST and step["removed"] >= LARGE_LOSS * step["in"] and step["step"] not in COMPARING
     ]
 
 
 def check_not_empty(domain: str, steps: list[dict[str, Any]]) -> None:
-    """Compares what was read with what is left.
+    """Finds out why a domain has no documents, if it has none.
 
     Raises:
-        DataError: for a domain without documents.
+        DataError: if the sources gave none, or if a step took the last ones. All may be copies of an earlier run's,
+            though: nothing is wrong then.
     """
-    if steps[-1]["kept"]:
+    last = next((step for step in steps if not step["kept"]), None)
+    if last is None or last["step"] in DEDUPLICATION:
         return
     if not steps[0]["in"]:
         raise DataError(f"{domain}: its sources gave no document, set path and pattern to files that hold some")
-    # The step that removed most, of those that something came to.
-    step = max(steps, key=lambda step: step["removed"])
-    raise DataError(f"{domain}: no document is left of {steps[0]['in']:,}; {_sentence(step)}")
-
-
-def _compares(name: str) -> bool:
-    return name in STEPS and STEPS[name].scope == "domain"
+    worst = max((step for step in steps if step["step"] not in DEDUPLICATION), key=lambda step: step["removed"])
+    raise DataError(f"{domain}: no document is left of {steps[0]['in']:,}; {_sentence(worst)}")
 
 
 def _sentence(step: dict[str, Any]) -> str:
