@@ -117,6 +117,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 
+from pipeline.core.artifact import remove_temporaries
 from pipeline.core.context import StageContext
 from pipeline.curation import curate
 from tests.curation.interrupted import stop_at_rename, wait_to_be_killed
@@ -148,7 +149,9 @@ def plan(*arguments):
 if __name__ == "__main__":
     original, curate.plan = curate.plan, plan
     config = stage_config("curate", recipes=recipes, tasks=4, workers=2)
-    curate.run(StageContext.for_test("curate", config, {}, Path(folder)))
+    context = StageContext.for_test("curate", config, {}, Path(folder))
+    remove_temporaries(context.output)  # as a worker does before it runs a stage
+    curate.run(context)
 """
 
 
