@@ -39,7 +39,7 @@ PEER_MESSAGE = re.compile(r"gloo/|Connection (closed|reset) by peer|Socket close
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """How one rank failed."""
+    """How a rank failed: its class, and what it says of it."""
 
     rank: int
     kind: str

@@ -27,7 +27,7 @@ def overrides(tmp_path: Path) -> list[str]:
     return chosen
 
 
-def start(overrides: list[str], first: str, last: str, marker: str, **options: Any) -> "subprocess.Popen[bytes]":
+def start(overrides: list[str], first: str, last: str, marker: str, **options: Any) -> "subprocess.Popen[Any]":
     """`fivephase run` of a part, whose processes carry the marker in their environment."""
     chosen: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     return subprocess.Popen(
