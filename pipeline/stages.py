@@ -10,6 +10,9 @@ from typing import Any
 from pipeline.core.config import nearest
 from pipeline.core.errors import ConfigError
 
+SHORT, LONG = 120, 600
+"""Seconds for tasks that are given up and begun again, and for a step and a save that nobody has measured yet."""
+
 
 @dataclass(frozen=True)
 class StageType:
@@ -23,10 +26,18 @@ class StageType:
     """`module:function` that takes a finished stage's folder and returns lines for `fivephase report`."""
     keeps_outputs: bool = False
     """Whether an attempt goes on with the outputs of the one before; otherwise it begins with an empty folder."""
+    lead_seconds: int | None = None
+    """Seconds before the end of its time at which a stage is told to save, until an attempt has measured how long that
+    takes. None if the kind does not look at the stop signal: it may be ended at any moment, and begins anew."""
+    several_ranks: bool = False
+    """Whether ranks share its work. The ranks of other kinds would all do the same, in the same files."""
     version: int = 1
     """To be raised when the same settings would give another result: stages of this kind are then made anew."""
-    saves_in_between: bool = True
-    """Whether it looks at the stop signal and saves; one that does not may be ended at any moment, and begins anew."""
+
+    @property
+    def saves_in_between(self) -> bool:
+        """Whether it looks at the stop signal and saves; one that does not may be ended at any moment."""
+        return self.lead_seconds is not None
 
 
 STAGE_TYPES = {
@@ -35,40 +46,61 @@ STAGE_TYPES = {
         "pipeline.curation.curate:run",
         report="pipeline.curation.audit.funnel:report_lines",
         keeps_outputs=True,
+        lead_seconds=SHORT,
         version=4,
     ),
     "synthesize": StageType(
         "pipeline.synthesis.config:SynthesizeConfig",
         "pipeline.synthesis.synthesize:run",
         report="pipeline.curation.audit.funnel:report_lines",
+        lead_seconds=SHORT,
         version=4,
     ),
     "tokenizer": StageType(
         "pipeline.tokenization.config:TokenizerConfig",
         "pipeline.tokenization.train_tokenizer:run",
-        saves_in_between=False,
     ),
     "tokenize": StageType(
-        "pipeline.tokenization.config:TokenizeConfig", "pipeline.tokenization.tokenize:run", version=2
+        "pipeline.tokenization.config:TokenizeConfig",
+        "pipeline.tokenization.tokenize:run",
+        lead_seconds=LONG,
+        version=2,
     ),
-    "pretrain": StageType("pipeline.pretraining.config:PhaseConfig", "pipeline.pretraining.phase:run", version=2),
+    "pretrain": StageType(
+        "pipeline.pretraining.config:PhaseConfig",
+        "pipeline.pretraining.phase:run",
+        lead_seconds=LONG,
+        several_ranks=True,
+        version=2,
+    ),
     "sft_data": StageType(
         "pipeline.posttraining.data.config:SftDataConfig",
         "pipeline.posttraining.data.sft_data:run",
         version=2,
-        saves_in_between=False,
     ),
-    "sft": StageType("pipeline.posttraining.sft.config:SftConfig", "pipeline.posttraining.sft.train:run", version=2),
+    "sft": StageType(
+        "pipeline.posttraining.sft.config:SftConfig",
+        "pipeline.posttraining.sft.train:run",
+        lead_seconds=LONG,
+        several_ranks=True,
+        version=2,
+    ),
     "reward_model": StageType(
-        "pipeline.posttraining.reward.config:RewardModelConfig", "pipeline.posttraining.reward.train:run", version=2
+        "pipeline.posttraining.reward.config:RewardModelConfig",
+        "pipeline.posttraining.reward.train:run",
+        lead_seconds=LONG,
+        several_ranks=True,
+        version=2,
     ),
-    "rl": StageType("pipeline.posttraining.rl.config:RlConfig", "pipeline.posttraining.rl.train:run", version=3),
-    "evaluate": StageType(
-        "pipeline.evaluation.config:EvaluateConfig", "pipeline.evaluation.evaluate:run", saves_in_between=False
+    "rl": StageType(
+        "pipeline.posttraining.rl.config:RlConfig",
+        "pipeline.posttraining.rl.train:run",
+        lead_seconds=LONG,
+        several_ranks=True,
+        version=3,
     ),
-    "release": StageType(
-        "pipeline.release.config:ReleaseConfig", "pipeline.release.release:run", version=2, saves_in_between=False
-    ),
+    "evaluate": StageType("pipeline.evaluation.config:EvaluateConfig", "pipeline.evaluation.evaluate:run"),
+    "release": StageType("pipeline.release.config:ReleaseConfig", "pipeline.release.release:run", version=2),
 }
 
 

@@ -16,6 +16,7 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
+from pipeline.control.failures import record_error
 from pipeline.control.run import FrozenStage, is_done, is_done_or_publishing, next_attempt, read_frozen
 from pipeline.core.artifact import (
     PARTIAL,
@@ -40,12 +41,12 @@ from pipeline.core.context import (
 )
 from pipeline.core.errors import (
     EXIT_DONE,
+    EXIT_FAILURE,
     EXIT_REQUEUE,
     EXIT_USER_ERROR,
     ArtifactError,
     ConfigError,
     Requeue,
-    as_user_error,
 )
 from pipeline.core.files import read_json, write_json
 from pipeline.core.installation import code_hash
@@ -60,17 +61,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one rank and returns its exit code.
 
     In order: it arranges to end when the launcher does, listens for stop signals, finds the number of the attempt (the
-    launcher or batch script gives the same one to all ranks), and runs the stage unless it is finished already. A
-    user's error is written as `error-<rank>.json` too, from which the launcher takes the line that it prints.
+    launcher or batch script gives the same one to all ranks), and runs the stage unless it is finished already. An
+    error is written as `error-<rank>.json` too: from those of all ranks the launcher takes the line that it prints.
 
     Args:
         arguments: the stage's folder; None takes those of the command line.
 
     Returns:
-        0 if the stage is finished, 2 after a user's error, 75 if the stage saved its state after a stop signal.
-
-    Raises:
-        Exception: whatever else went wrong, which is a fault of the program: exit code 1 with a traceback.
+        0 if the stage is finished, 2 after a user's error, 75 if the stage saved its state after a stop signal, 1 after
+        whatever else went wrong, which is a fault of the program. The traceback is printed.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if len(arguments) != 1:
@@ -84,18 +83,17 @@ def main(arguments: list[str] | None = None) -> int:
     rank = int(os.environ.get("RANK", "0"))
     number = int(os.environ.get(ATTEMPT_VARIABLE) or next_attempt(directory))
     attempt = directory / "attempts" / str(number)
-    attempt.mkdir(parents=True, exist_ok=True)
     try:
+        attempt.mkdir(parents=True, exist_ok=True)
         _run_unless_finished(directory, attempt, stop)
     except Requeue as saved:
         print(f"{directory.name}: {saved}", file=sys.stderr)
         return EXIT_REQUEUE
     except Exception as error:
-        user_error = as_user_error(error, where=str(directory))
+        user_error = record_error(attempt, rank, error, directory)
         traceback.print_exc()
         if user_error is None:
-            raise
-        write_json(attempt / f"error-{rank}.json", {"type": type(user_error).__name__, "message": str(user_error)})
+            return EXIT_FAILURE
         print(f"{directory.name}: {user_error}", file=sys.stderr)
         return EXIT_USER_ERROR
     return EXIT_DONE

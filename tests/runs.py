@@ -1,9 +1,13 @@
 """Small real runs for tests: finished upstream stages, and a worker process on a frozen one."""
 
 import dataclasses
+import gzip
+import hashlib
+import json
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,10 +17,10 @@ from typing import Any
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.control.run import FrozenStage, write_frozen
+from pipeline.control.run import FrozenStage, read_frozen, write_frozen
 from pipeline.core.artifact import PARTIAL, Manifest, publish
 from pipeline.tokenization.tokenizer import tokenizer_fingerprint
-from tests.settings import model_shape
+from tests.settings import model_shape, stage_settings
 from tests.shards import END_OF_TEXT, write_shards
 
 VOCABULARY = 64
@@ -63,6 +67,35 @@ def write_phase_inputs(run: Path) -> None:
     """Finishes the stages `tokenizer` and `tokens`, which a phase of `phase_settings` reads."""
     finished(run, "tokenizer", write_tokenizer)
     finished(run, "tokens", write_counting_tokens)
+
+
+def publish_documents(run: Path, overrides: list[str]) -> None:
+    """Finishes the stages `curate` and `synthesize` of a configured run: text of the standard library in every domain.
+
+    Args:
+        run: the run's folder.
+        overrides: those of the run, with its name and root.
+    """
+    command = [sys.executable, "-m", "pipeline", "plan", "--freeze", "--format=tsv", "to=synthesize", *overrides]
+    subprocess.run(command, check=True, capture_output=True)
+    library = Path(sysconfig.get_paths()["stdlib"])
+    sources = [path.read_text() for path in sorted(library.glob("*.py"))[:40]]
+    texts = [source[start : start + 2000] for source in sources for start in range(0, len(source), 2000)]
+    for stage, domains in (("curate", stage_settings("tokenize")["domains"]), ("synthesize", ())):
+        directory = run / stage
+        metrics: dict[str, float] = {}
+        for number, domain in enumerate(domains):
+            documents = directory / PARTIAL / "documents" / domain
+            documents.mkdir(parents=True)
+            with gzip.open(documents / "00000.jsonl.gz", "wt") as file:
+                own = texts[number :: len(domains)]
+                metrics[f"{domain}/bytes"] = float(sum(len(text.encode()) for text in own))
+                for text in own:
+                    identity = hashlib.sha256(text.encode()).hexdigest()
+                    file.write(json.dumps({"id": identity, "text": text, "metadata": {}}) + "\n")
+        frozen = read_frozen(directory)
+        made = {"fingerprint": frozen.fingerprint, "inputs": frozen.inputs, "metrics": metrics}
+        publish(directory, Manifest(stage=stage, kind=stage, files={}, **made))
 
 
 def phase_settings(**changes: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The command line: what it prints, and how it says what is wrong."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import yaml
 from pipeline import __version__
 from pipeline.cli import main
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR
+from pipeline.core.files import write_json
 from tests import ROOT
 
 RECIPES = ROOT / "data_recipes"
@@ -55,6 +57,19 @@ def error_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
             ("plan", "resources.pretraining.nodes=3"),
             "stages.phase1.config.sequences_per_step=4 is no multiple of sequences_per_rank=4 × 3 ranks",
         ),
+        (
+            ("plan", "resources.posttraining.nodes=3"),
+            "stages.sft.config.sequences_per_step=32 is no multiple of sequences_per_device=32 × 3 ranks",
+        ),
+        (
+            ("plan", "stages.rl_math.resources={nodes:5}"),
+            "stages.rl_math.config.prompts_per_step x samples_per_prompt=",
+        ),
+        (
+            ("plan", "resources.evaluation.nodes=2"),
+            "stages.evaluate_phase4.resources: 2 ranks, but evaluate works on one",
+        ),
+        (("plan", "resources.data.processes_per_node=2"), "resources: 2 ranks, but"),
         (("plan", "run=../up"), "run is '../up', set a name of letters, digits"),
         (
             ("plan", "tracking.mode=loud"),
@@ -96,6 +111,62 @@ def test_bad_recipes_are_refused_before_anything_runs(capsys: pytest.CaptureFixt
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", ""),
+        ("config.json", '{"fingerprint": "'),
+        ("manifest.json", ""),
+        ("publishing.json", ""),
+        ("publishing.json", '{"stage": "curate", "kind": "cur'),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named(
+    name: str, content: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """As a crash of the machine or an interrupted copy leaves it."""
+    damaged = tmp_path / "run" / "curate" / name
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text(content)
+    assert str(damaged) in error_line(capsys, "plan", "--freeze", "to=curate", "run=run", f"root={tmp_path}")
+    assert damaged.read_text() == content
+
+
+def test_a_manifest_whose_entries_have_no_size_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    damaged = tmp_path / "run" / "curate" / "manifest.json"
+    known = {"stage": "curate", "kind": "curate", "fingerprint": "x", "inputs": {}}
+    write_json(damaged, {**known, "files": {"documents/code/0.jsonl.gz": {}}})
+    assert str(damaged) in error_line(capsys, "status", "run=run", f"root={tmp_path}")
+
+
+@pytest.mark.parametrize("root", ["/sys/runs", f"{__file__}/runs"])
+def test_a_root_that_cannot_be_written_is_named(root: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = error_line(capsys, "run", "to=curate", f"root={root}")
+    assert root in said
+    assert "root=<folder>" in said
+
+
+@pytest.mark.parametrize("content", [b"a: [b", b"\xff\xfe", b"a: b\n\tc: d", b"# @package _global_\ndefaults: smoke\n"])
+def test_a_configuration_that_is_none_is_one_line(
+    content: bytes, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "scale").mkdir()
+    (tmp_path / "scale" / "mine.yaml").write_bytes(content)
+    for further in ((), ("sed=1",)):
+        assert "scale/mine" in error_line(capsys, "plan", "--config-dir", str(tmp_path), "scale=mine", *further)
+
+
+@pytest.mark.parametrize("arguments", [("report",), ("plan",), ("plan", "--cfg", "job")])
+def test_a_reader_that_is_gone_ends_the_command_quietly(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """As `fivephase report | head`, which Unix ends with signal 13."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "pipeline", *arguments, f"root={tmp_path}"]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
 def test_the_composed_configuration_is_yaml(capsys: pytest.CaptureFixture[str]) -> None:
     assert fivephase("run", "scale=granite_4_1_8b", "--cfg", "job") == EXIT_DONE
     composed = yaml.safe_load(capsys.readouterr().out)
@@ -124,6 +195,9 @@ def test_every_scale_plans(scale: str, capsys: pytest.CaptureFixture[str]) -> No
     names = [line.split()[0] for line in planned.splitlines() if line.strip()]
     assert ("phase5_512k" in names) == (scale != "granite_4_1_3b")
     assert "release" in names
+    ends = next(line for line in planned.splitlines() if line.startswith("cannot save midway"))
+    assert "tokenizer, evaluate_phase4" in ends
+    assert "phase1" not in ends
 
 
 def test_plan_for_a_batch_system(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -49,6 +49,9 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> DictConf
         raise ConfigError(_explain(overrides, folders, error)) from None
     except yaml.YAMLError as error:
         raise ConfigError(f"not valid YAML: {_one_line(error)}") from None
+    except ValueError as error:
+        where = f"{_undecodable(folders)}: " if isinstance(error, UnicodeDecodeError) else ""
+        raise ConfigError(f"{where}not a configuration: {_one_line(error)}") from None
     return config
 
 
@@ -161,7 +164,7 @@ def _explain(overrides: Sequence[str], folders: Sequence[Path], error: Exception
         chosen.append(override)
     try:
         plain: Any = OmegaConf.to_container(_composed(chosen, folders), resolve=True)
-    except (HydraException, OmegaConfBaseException):
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError):
         return _one_line(error)
     for override, key in keys:
         at: Any = plain
@@ -175,5 +178,15 @@ def _explain(overrides: Sequence[str], folders: Sequence[Path], error: Exception
     return _one_line(error)
 
 
+def _undecodable(folders: Sequence[Path]) -> Path:
+    """The first file of configurations that is not UTF-8."""
+    for path in (path for folder in folders for path in sorted(folder.rglob("*.yaml")) if path.is_file()):
+        try:
+            path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            return path
+    return folders[-1]
+
+
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()) or f"an interpolation does not parse ({type(error).__name__})"

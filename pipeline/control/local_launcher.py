@@ -1,40 +1,81 @@
 """Starts the ranks of a stage as processes of this machine, watches them, and shows the stage's progress."""
 
+import contextlib
+import math
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from pipeline.control.failures import failed_ranks
+from pipeline.control.lead import lead_seconds
 from pipeline.control.run import FrozenStage
-from pipeline.core.context import ATTEMPT_VARIABLE, FINGERPRINT_VARIABLE, PARENT_PIPE_VARIABLE
-from pipeline.core.errors import ConfigError
+from pipeline.core.context import ATTEMPT_VARIABLE, FINGERPRINT_VARIABLE, PARENT_PIPE_VARIABLE, StopFlag
+from pipeline.core.errors import EXIT_REQUEUE, ConfigError
 from pipeline.core.installation import python_path
 from pipeline.core.progress import read_progress
+from pipeline.stages import stage_type
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 120.0
-"""Time that ranks get to save and end by themselves after one of them failed, or after Ctrl-C."""
+"""Time that ranks get to end by themselves after one of them failed."""
+STOP_SECONDS = 1800.0
+"""Least time that ranks get to save after Ctrl-C and the like; only one that hangs needs it."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, `kill`, and the end of the terminal."""
 
 
-def launch(stage: FrozenStage, directory: Path, attempt: int) -> int:
+@dataclass
+class Ended:
+    """How the ranks of a stage ended."""
+
+    codes: dict[int, int] = field(default_factory=dict)
+    """Exit code by rank, -n for signal n. One that a stop signal ended before it had anything to save has saved;
+    one that was killed because others had failed is left out."""
+    limit: float | None = None
+    """Seconds that they had, once they were told to end."""
+    killed: list[int] = field(default_factory=list)
+    """Ranks that were to save and had not ended by then."""
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[StopFlag]:
+    """While it is open, Ctrl-C, SIGTERM and SIGHUP raise the flag that it gives, however often they come.
+
+    A signal that this process was told to ignore, as SIGHUP by `nohup`, stays ignored. For the main thread only.
+    """
+    flag = StopFlag()
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    caught = [number for number, handler in before.items() if handler != signal.SIG_IGN]
+    flag.listen(caught)
+    try:
+        yield flag
+    finally:
+        for number in caught:
+            signal.signal(number, before[number])
+
+
+def launch(stage: FrozenStage, directory: Path, attempt: int, stop: StopFlag) -> Ended:
     """Runs a prepared stage and waits until all its ranks have ended.
 
-    A rank that fails takes the others with it: they get SIGTERM, and after GRACE_SECONDS SIGKILL. Each rank is told
-    through its standard input, a pipe that nothing is written to, when this process is gone.
+    A rank that fails takes the others with it: they get SIGTERM, and after GRACE_SECONDS SIGKILL. A stop signal to this
+    process makes them save: they get SIGTERM, and SIGKILL after the time that saving takes at most. Those of a kind of
+    stage that cannot save are killed at once. Each rank is told through its standard input, a pipe that nothing is
+    written to, when this process is gone.
 
     Args:
         stage: the frozen stage; its resources say how many ranks.
         directory: its folder, with the frozen configuration.
         attempt: number of the attempt, whose folder takes the log of each rank.
-
-    Returns:
-        The exit code of the first rank that failed, or 0.
+        stop: raised to end the stage.
 
     Raises:
         ConfigError: for a stage that wants more than one node.
@@ -62,15 +103,22 @@ def launch(stage: FrozenStage, directory: Path, attempt: int) -> int:
                     start_new_session=True,
                 )
             )
-    return _watch(stage.stage, workers, logs / "progress.json")
+    saves = stage_type(stage.kind, stage.stage).lead_seconds is not None
+    patience = max(STOP_SECONDS, lead_seconds(stage, directory)) if saves else 0.0
+    return _watch(stage.stage, workers, logs / "progress.json", stop, patience)
 
 
 def _environment(stage: FrozenStage, ranks: int, attempt: int) -> dict[str, str]:
-    """The environment variables of all ranks, with a port that is free now for torch.distributed to meet at."""
+    """The environment variables of all ranks, with a port that is free now for torch.distributed to meet at.
+
+    The number of threads is that of the configuration, else OMP_NUM_THREADS as the user set it, else an even share of
+    the cores.
+    """
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    threads = stage.resources["threads"] or max(1, (os.cpu_count() or 1) // ranks)
+    share = str(max(1, (os.cpu_count() or 1) // ranks))
+    threads = stage.resources["threads"] or os.environ.get("OMP_NUM_THREADS") or share
     return {
         **os.environ,
         "PYTHONPATH": python_path(),
@@ -86,26 +134,51 @@ def _environment(stage: FrozenStage, ranks: int, attempt: int) -> dict[str, str]
     }
 
 
-def _watch(name: str, workers: list[subprocess.Popen[bytes]], progress: Path) -> int:
-    """Waits for all ranks and draws the bar meanwhile, on a terminal; returns the first bad exit code, or 0."""
-    failed, deadline = 0, None
-    with tqdm(desc=name, unit="", leave=False, disable=None, dynamic_ncols=True) as bar:
-        try:
-            while any(worker.poll() is None for worker in workers):
-                codes = [worker.poll() for worker in workers]
-                failures = [code for code in codes if code]
-                if failures and deadline is None:
-                    failed, deadline = failures[0], time.monotonic() + GRACE_SECONDS
-                    _signal(workers, signal.SIGTERM)
-                if deadline is not None and time.monotonic() > deadline:
-                    _signal(workers, signal.SIGKILL)
-                _draw(bar, name, read_progress(progress))
-                time.sleep(POLL_SECONDS)
-        except KeyboardInterrupt:
+def _watch(name: str, workers: list[subprocess.Popen[bytes]], progress: Path, stop: StopFlag, patience: float) -> Ended:
+    """Waits for all ranks and draws the bar meanwhile, on a terminal.
+
+    Args:
+        name: of the stage.
+        workers: its ranks.
+        progress: the file that rank 0 writes its progress to.
+        stop: raised to end the stage.
+        patience: seconds that the ranks have to save after that; 0 for a kind of stage that cannot.
+    """
+    ended, deadline = Ended(), math.inf
+    bar = tqdm(desc=name, unit="", leave=False, disable=None, dynamic_ncols=True)
+    while len(ended.codes) < len(workers):
+        limit = _time_limit(ended, stop, patience)
+        if limit is not None and limit != ended.limit:
+            ended.limit, deadline = limit, time.monotonic() + limit
             _signal(workers, signal.SIGTERM)
-            for worker in workers:
-                worker.wait(GRACE_SECONDS)
-    return failed or next((code for worker in workers if (code := worker.returncode)), 0)
+        if time.monotonic() >= deadline:
+            ended.killed = [rank for rank in range(len(workers)) if rank not in ended.codes]
+            _signal(workers, signal.SIGKILL)
+        # The terminal can be gone.
+        with contextlib.suppress(OSError):
+            _draw(bar, name, read_progress(progress))
+        time.sleep(POLL_SECONDS)
+        ended.codes.update({rank: code for rank, worker in enumerate(workers) if (code := worker.poll()) is not None})
+    with contextlib.suppress(OSError):
+        bar.close()
+    if stop.raised:
+        # SIGTERM ends a rank that does not listen yet.
+        nothing_lost = (-signal.SIGTERM,) if patience else (-signal.SIGTERM, -signal.SIGKILL)
+        ended.codes = {rank: EXIT_REQUEUE if code in nothing_lost else code for rank, code in ended.codes.items()}
+    others = {rank: code for rank, code in ended.codes.items() if rank not in ended.killed}
+    if failed_ranks(others):
+        ended.codes = others
+    return ended
+
+
+def _time_limit(ended: Ended, stop: StopFlag, patience: float) -> float | None:
+    """Seconds that the ranks have to end from now on; None as long as there is no reason to."""
+    limits: list[float] = []
+    if stop.raised or EXIT_REQUEUE in ended.codes.values():
+        limits.append(patience)
+    if failed_ranks(ended.codes):
+        limits.append(GRACE_SECONDS)
+    return min(limits, default=None)
 
 
 def _signal(workers: list[subprocess.Popen[bytes]], number: signal.Signals) -> None:

@@ -7,11 +7,13 @@ import math
 from dataclasses import dataclass, replace
 
 from pipeline.control.run import FrozenStage
+from pipeline.core.batching import micro_batches_per_step
 from pipeline.core.config import RunConfig, build, nearest
 from pipeline.core.errors import ConfigError
 from pipeline.core.terminal import text_table
 from pipeline.pretraining.config import PhaseConfig, accumulation_steps
 from pipeline.pretraining.schedules import Schedule, schedule_of
+from pipeline.stages import load_symbol, stage_type
 from pipeline.tokenization.config import written_domains
 
 HEADER = ("stage", "kind", "ranks", "tokens", "context", "steps", "learning rate", "FLOPs")
@@ -69,6 +71,29 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
     return planned
 
 
+def check_ranks(stages: list[FrozenStage]) -> None:
+    """Makes sure that the ranks of each stage can share its work.
+
+    Raises:
+        ConfigError: for a kind that has one rank and is given several, or a step that cannot be divided.
+    """
+    for stage in stages:
+        ranks = stage.resources["nodes"] * stage.resources["processes_per_node"]
+        kind = stage_type(stage.kind, stage.stage)
+        if ranks > 1 and not kind.several_ranks:
+            raise ConfigError(
+                f"stages.{stage.stage}.resources: {ranks} ranks, but {stage.kind} works on one; set nodes and "
+                "processes_per_node to 1"
+            )
+        where = f"stages.{stage.stage}.config"
+        config = build(load_symbol(kind.config), stage.config, where)
+        if hasattr(config, "step_size"):
+            try:
+                micro_batches_per_step(**config.step_size._asdict(), sharers=ranks)
+            except ConfigError as error:
+                raise ConfigError(f"{where}.{error}") from None
+
+
 def with_token_budget(stages: list[FrozenStage]) -> list[FrozenStage]:
     """The same stages, with the setting `demand` of those that tokenize: the fewest tokens of each domain that do.
 
@@ -115,10 +140,12 @@ def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[Froz
             ]
         rows.append(tuple(row))
     tokens = sum(planned[stage.stage].schedule.tokens for stage in selected if stage.stage in planned)
+    unsaved = [stage.stage for stage in selected if stage_type(stage.kind, stage.stage).lead_seconds is None]
     return "\n".join(
         [
             *text_table(rows, right=(2, 3, 4, 5, 7), rule=True),
             "",
+            *([f"cannot save midway, begin anew when ended: {', '.join(unsaved)}"] if unsaved else []),
             f"run {config.run}, scale {config.scale}: {len(selected)} stages, {tokens:,} tokens of pretraining",
         ]
     )

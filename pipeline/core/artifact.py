@@ -113,13 +113,17 @@ def git_revision() -> str | None:
     return answer.stdout.strip() if answer.returncode == 0 else None
 
 
-def read_manifest(directory: Path) -> Manifest | None:
+def read_manifest(directory: Path, name: str = MANIFEST) -> Manifest | None:
     """The manifest of a stage's folder, or None if the stage is not finished. Checks no files.
+
+    Args:
+        directory: the stage's folder.
+        name: the file; `publishing.json` is the manifest of a stage whose outputs are being moved.
 
     Raises:
         ArtifactError: for a manifest that cannot be read.
     """
-    path = directory / MANIFEST
+    path = directory / name
     if not path.exists():
         return None
     try:
@@ -235,9 +239,12 @@ def finish_publishing(directory: Path) -> None:
     """Completes a `publish` that was interrupted and removes what is left of the work; does nothing to other folders.
 
     Whoever calls it holds the stage's lock.
+
+    Raises:
+        ArtifactError: if the manifest that was to be published cannot be read, which damages nothing further.
     """
     partial = directory / PARTIAL
-    if (directory / PUBLISHING).exists():
+    if read_manifest(directory, PUBLISHING) is not None:
         for child in sorted(partial.iterdir()) if partial.exists() else []:
             place = directory / child.name
             # Outputs of a manifest that somebody deleted: a folder cannot be renamed to one that has something in it.

@@ -1,6 +1,17 @@
 """The arithmetic of an optimizer step: how many micro-batches each rank accumulates gradients over."""
 
+from typing import NamedTuple
+
 from pipeline.core.errors import ConfigError
+
+
+class StepSize(NamedTuple):
+    """Samples of an optimizer step and of a forward pass, with the settings that they are from."""
+
+    step_key: str
+    per_step: int
+    micro_batch_key: str
+    micro_batch: int
 
 
 def micro_batches_per_step(

@@ -4,7 +4,7 @@ import hashlib
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,9 +37,9 @@ class StopFlag:
     def __init__(self) -> None:
         self.raised = False
 
-    def listen(self) -> None:
+    def listen(self, signals: Iterable[signal.Signals] = STOP_SIGNALS) -> None:
         """Installs the signal handlers; must be called in the main thread."""
-        for number in STOP_SIGNALS:
+        for number in signals:
             signal.signal(number, self._raise)
 
     def _raise(self, number: int, frame: FrameType | None) -> None:

@@ -4,10 +4,17 @@ The line names file, key, value and remedy. Any other exception is a fault of th
 """
 
 import errno
+import os
 
 EXIT_DONE = 0
+EXIT_FAILURE = 1
 EXIT_USER_ERROR = 2
 EXIT_REQUEUE = 75
+EXIT_SIGNAL = 128
+"""Added to the number of the signal that ended a process, as shells do."""
+
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+"""What the system says of a file that may not be read or written, as on a read-only file system."""
 
 
 class UserError(Exception):
@@ -46,16 +53,26 @@ class DiskFullError(UserError):
     """The file system has no room for what a stage writes."""
 
 
+class AccessError(UserError):
+    """A file or folder that this user, or this file system, does not let be read or written."""
+
+
+class DamagedFileError(ArtifactError, ValueError):
+    """A file of a run that cannot be read as what it is: empty, or cut short by a crash or a copy."""
+
+
 class Requeue(Exception):
     """The stage saved its state after a stop signal and wants to be run again; the process exits with code 75."""
 
 
 def as_user_error(error: BaseException, where: str) -> UserError | None:
-    """The user's error behind an exception: itself or one of its causes, a full disk included; None if there is none.
+    """The user's error behind an exception, or None: itself or one of its causes, which may be what the system said.
+
+    That is a full disk, a file that may not be read or written, or a path through something that is no folder.
 
     Args:
         error: what was raised.
-        where: file or folder to name for a full disk, if the exception names none.
+        where: file or folder to name if the exception names none.
     """
     seen: BaseException | None = error
     while seen is not None:
@@ -66,6 +83,11 @@ def as_user_error(error: BaseException, where: str) -> UserError | None:
             return DiskFullError(
                 f"{path}: no space left on the disk; free some or set root=<another file system>, "
                 "then run again: it continues where it stopped"
+            )
+        if isinstance(seen, OSError) and seen.errno in DENIED:
+            return AccessError(
+                f"{seen.filename or where}: {os.strerror(seen.errno).lower()}; change that, or name another folder "
+                "(root=<folder> for the runs)"
             )
         seen = seen.__cause__ or seen.__context__
     return None

@@ -8,6 +8,8 @@ from typing import Any
 
 import xxhash
 
+from pipeline.core.errors import DamagedFileError
+
 CHUNK = 1 << 24
 """Bytes that are read at a time for a hash."""
 
@@ -63,8 +65,15 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Reads a file as JSON; a ValueError if it is none."""
-    return json.loads(path.read_text())
+    """Reads a file as JSON.
+
+    Raises:
+        DamagedFileError: if it is none, which is a ValueError too.
+    """
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise DamagedFileError(f"{path}: empty, cut short or damaged, not JSON ({error})") from None
 
 
 def files_below(directory: Path) -> list[Path]:

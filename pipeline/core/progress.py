@@ -95,5 +95,8 @@ class Progress:
 
 
 def read_progress(path: Path) -> dict[str, object] | None:
-    """What a stage last wrote to its progress file, or None if it wrote nothing yet."""
-    return read_json(path) if path.exists() else None
+    """What a stage last wrote to its progress file, or None if it wrote nothing yet or a crash cut it short."""
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return None

@@ -1,6 +1,14 @@
 """Text for a terminal: tables with aligned columns, and lines of foreign text that cannot move the cursor."""
 
+import contextlib
+import sys
 from collections.abc import Collection, Sequence
+
+
+def say(line: str) -> None:
+    """Prints a line on standard error, if that is still there: a terminal can be closed while a stage saves."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def one_line(text: str, width: int = 160) -> str:

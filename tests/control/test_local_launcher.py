@@ -1,14 +1,26 @@
-"""The launcher of this machine: the bar on a terminal, and what happens when a rank fails."""
+"""The launcher of this machine: the bar on a terminal, what happens when a rank fails, and how a stage is stopped."""
 
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from pipeline.control import local_launcher
+from pipeline.control.local_launcher import Ended
+from pipeline.core.context import StopFlag
+
+LISTENS = (
+    "import signal, sys, time; signal.signal(signal.SIGTERM, {handler}); print('ready', flush=True); time.sleep(60)"
+)
+SAVES = LISTENS.format(handler="lambda *_: (time.sleep(1), sys.exit(75))")
+"""A rank that takes a second to save."""
+HANGS = LISTENS.format(handler="signal.SIG_IGN")
 
 
 class Terminal(io.StringIO):
@@ -19,16 +31,32 @@ class Terminal(io.StringIO):
 
 
 def rank(program: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+    """A process that runs a program; if that prints something first, it has."""
+    process = subprocess.Popen([sys.executable, "-c", program], start_new_session=True, stdout=subprocess.PIPE)
+    if "ready" in program:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+def watch(
+    workers: "list[subprocess.Popen[bytes]]", folder: Path, stop: StopFlag | None = None, patience: float = 60
+) -> Ended:
+    return local_launcher._watch("phase1", workers, folder / "progress.json", stop or StopFlag(), patience)
+
+
+def raised() -> StopFlag:
+    stop = StopFlag()
+    stop.raised = True
+    return stop
 
 
 def test_a_terminal_shows_the_progress_of_rank_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    progress = tmp_path / "progress.json"
     published = {"label": "training", "done": 3, "total": 8, "unit": "steps", "note": {"loss": 2.5}}
-    progress.write_text(json.dumps(published))
-    assert local_launcher._watch("phase1", [rank("import time; time.sleep(0.3)")], progress) == 0
+    (tmp_path / "progress.json").write_text(json.dumps(published))
+    assert watch([rank("import time; time.sleep(0.3)")], tmp_path).codes == {0: 0}
     shown = terminal.getvalue()
     assert "phase1: training" in shown
     assert "3/8" in shown
@@ -37,5 +65,55 @@ def test_a_terminal_shows_the_progress_of_rank_0(tmp_path: Path, monkeypatch: py
 
 def test_a_rank_that_fails_stops_the_others(tmp_path: Path) -> None:
     workers = [rank("import time; time.sleep(60)"), rank("raise SystemExit(7)")]
-    assert local_launcher._watch("phase1", workers, tmp_path / "progress.json") == 7
-    assert all(worker.returncode is not None for worker in workers)
+    assert watch(workers, tmp_path).codes == {0: -signal.SIGTERM, 1: 7}
+
+
+def test_a_rank_that_does_not_end_after_another_failed_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_launcher, "GRACE_SECONDS", 0.5)
+    ended = watch([rank(HANGS), rank("raise SystemExit(7)")], tmp_path)
+    assert (ended.codes, ended.killed) == ({1: 7}, [0])
+
+
+def test_a_save_may_take_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer than ranks get after a failure; the one that saved first is no failure."""
+    monkeypatch.setattr(local_launcher, "GRACE_SECONDS", 0.1)
+    ended = watch([rank(SAVES), rank(SAVES.replace("sleep(1)", "sleep(0)"))], tmp_path, raised())
+    assert (ended.codes, ended.killed) == ({0: 75, 1: 75}, [])
+
+
+def test_a_rank_that_hangs_does_not_outlive_the_launcher(tmp_path: Path) -> None:
+    workers = [rank(HANGS), rank(SAVES)]
+    ended = watch(workers, tmp_path, raised(), patience=2)
+    assert (ended.codes, ended.killed, ended.limit) == ({0: -signal.SIGKILL, 1: 75}, [0], 2)
+    assert all(worker.poll() is not None for worker in workers)
+
+
+def test_a_kind_that_cannot_save_is_ended_at_once(tmp_path: Path) -> None:
+    assert watch([rank(HANGS)], tmp_path, raised(), patience=0).codes == {0: 75}
+
+
+def test_a_rank_that_does_not_listen_yet_has_nothing_to_lose(tmp_path: Path) -> None:
+    assert watch([rank("import time; time.sleep(60)")], tmp_path, raised()).codes == {0: 75}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_launcher_makes_ranks_save_and_so_does_a_second(tmp_path: Path, number: signal.Signals) -> None:
+    worker = rank(SAVES)
+    with local_launcher.stop_signals() as stop:
+        for seconds in (0.3, 0.6, 0.9):
+            threading.Timer(seconds, os.kill, (os.getpid(), number)).start()
+        assert watch([worker], tmp_path, stop).codes == {0: 75}
+        assert stop.raised
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with local_launcher.stop_signals() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop.raised
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -1,24 +1,23 @@
 """The batch scripts, on a real Slurm if there is one: `eval "$(tests/launch/slurm_ci.sh up)"` starts it."""
 
-import gzip
-import hashlib
-import json
 import os
 import re
+import signal
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Callable
 from pathlib import Path
+from shutil import which
 
 import pytest
 
-from pipeline.core.artifact import Manifest, publish, read_manifest
-from pipeline.core.files import read_json
+from pipeline.core.artifact import read_manifest
+from pipeline.core.files import read_json, write_json
 from tests import ROOT
 from tests.launch.slurm import needs_slurm
-from tests.settings import stage_settings
+from tests.processes import running
+from tests.runs import publish_documents
 from tests.wandb_records import sent_tokens
 
 SETTINGS = [
@@ -74,6 +73,22 @@ def states(jobs: dict[str, str]) -> dict[str, str]:
     return {stage: state_of(job) for stage, job in jobs.items()}
 
 
+def refused(*arguments: str, **variables: str) -> str:
+    """The line that says why nothing was submitted."""
+    environment = {**os.environ, "FIVEPHASE_PYTHON": sys.executable, **variables}
+    done = subprocess.run(
+        ["launch/chain.sh", *arguments],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    return done.stderr.splitlines()[-1]
+
+
+def queue() -> list[str]:
+    """Names of the jobs that wait or run."""
+    return command("squeue", "--noheader", "--states=pending,running", "--format=%j").split()
+
+
 def submit(*overrides: str) -> dict[str, str]:
     """Stage to job id."""
     lines = command("launch/chain.sh", *overrides).splitlines()
@@ -84,34 +99,7 @@ def submit(*overrides: str) -> dict[str, str]:
 def settings(tmp_path: Path) -> list[str]:
     """Overrides of a run whose curated documents are there already: standard-library text."""
     chosen = [*SETTINGS, f"root={tmp_path}", "run=chained"]
-    command(sys.executable, "-m", "pipeline", "plan", "--freeze", "--format=tsv", "to=synthesize", *chosen)
-    library = Path(sysconfig.get_paths()["stdlib"])
-    sources = [path.read_text() for path in sorted(library.glob("*.py"))[:40]]
-    texts = [source[start : start + 2000] for source in sources for start in range(0, len(source), 2000)]
-    for stage, domains in (("curate", stage_settings("tokenize")["domains"]), ("synthesize", ())):
-        directory = tmp_path / "chained" / stage
-        metrics: dict[str, float] = {}
-        for number, domain in enumerate(domains):
-            documents = directory / "partial" / "documents" / domain
-            documents.mkdir(parents=True)
-            with gzip.open(documents / "00000.jsonl.gz", "wt") as file:
-                own = texts[number :: len(domains)]
-                metrics[f"{domain}/bytes"] = float(sum(len(text.encode()) for text in own))
-                for text in own:
-                    identity = hashlib.sha256(text.encode()).hexdigest()
-                    file.write(json.dumps({"id": identity, "text": text, "metadata": {}}) + "\n")
-        frozen = read_json(directory / "config.json")
-        publish(
-            directory,
-            Manifest(
-                stage=stage,
-                kind=stage,
-                fingerprint=frozen["fingerprint"],
-                inputs=frozen["inputs"],
-                files={},
-                metrics=metrics,
-            ),
-        )
+    publish_documents(tmp_path / "chained", chosen)
     return chosen
 
 
@@ -149,20 +137,31 @@ def test_a_chain_is_that_of_the_working_directory(tmp_path: Path, options: list[
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["scale=smok"], "no such choice, did you mean smoke"), (["--quick"], "--quick: unknown option")],
+    [
+        (["scale=smok"], "no such choice, did you mean smoke"),
+        (["--quick"], "--quick: unknown option"),
+        (["--", "--nodes=4"], "--nodes=4: the ranks of a stage would not know of it; set stages.<stage>.resources"),
+        (["--", "-n", "4"], "--ntasks=4: "),
+        (["resources.pretraining.time=soon"], "stages.phase1.resources.time=soon: no time, write HH:MM:SS"),
+        (["resources.pretraining.nodes=3"], "stages.phase1.config.sequences_per_step=4 is no multiple"),
+    ],
 )
 def test_a_wrong_argument_submits_nothing(arguments: list[str], message: str) -> None:
-    environment = {**os.environ, "FIVEPHASE_PYTHON": sys.executable}
-    done = subprocess.run(
-        ["launch/chain.sh", "--dry-run", *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
+    assert message in refused("--dry-run", *arguments)
+
+
+def test_the_signal_comes_as_early_as_was_measured(tmp_path: Path) -> None:
+    """60 s and twice the longest step and save. A tokenizer cannot save, and is told nothing."""
+    write_json(
+        tmp_path / "smoke" / "phase1" / "attempts" / "1" / "progress.json",
+        {"longest_step_seconds": 100, "longest_save_seconds": 200},
     )
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stdout == ""
+    printed = command("launch/chain.sh", "--dry-run", *SETTINGS, f"root={tmp_path}", "from=tokenizer", "to=phase1")
+    assert re.findall(r"--signal=\S+", printed) == ["--signal=B:USR1@600", "--signal=B:USR1@660"]
+    assert re.search(r"--job-name=smoke/tokenizer (?!.*--signal).*\n", printed)
+    assert "set 22 minutes or more" in refused(
+        "--dry-run", *SETTINGS, f"root={tmp_path}", "from=phase1", "to=phase1", "--", "--time=20"
+    )
 
 
 @pytest.mark.slow
@@ -193,6 +192,79 @@ class TestOnSlurm:
         log = (tmp_path / "chained" / "tokenizer" / f"slurm-{jobs['tokenizer']}.log").read_text()
         assert "exit code 2" in log
         assert "set a smaller model.vocab_size" in log
+
+    def test_what_the_cluster_has_not_is_refused_before_anything(self, settings: list[str], tmp_path: Path) -> None:
+        part = [*settings, "from=tokenizer", "to=phase1"]
+        few = "stages.phase1.resources={nodes:3,processes_per_node:1}"
+        batch = ["stages.phase1.config.sequences_per_step=24"]
+        assert "stages.phase1.resources.nodes=3: partition test gives a job 2 at most" in refused(*part, few, *batch)
+        assert "no such partition, did you mean test?" in refused(*part, "--", "-p", "tset")
+        assert "Invalid generic resource (gres)" in refused("--gpus", *part)
+        assert "tokenize reads tokenizer" in refused(*settings, "from=tokenize", "to=phase1")
+        command("scontrol", "update", "partition=test", "maxtime=60")
+        try:
+            assert "gives a job 1 hours at most" in refused(*part)
+            assert "gives a job 1 hours at most" in refused(*part, "--", "--time=61")
+        finally:
+            command("scontrol", "update", "partition=test", "maxtime=INFINITE")
+        assert queue() == []
+        assert not (tmp_path / "chained" / "tokenizer").exists()
+
+    @pytest.mark.parametrize(
+        ("what", "message"),
+        [
+            ("scontrol update partition=test state=INACTIVE", "stages.phase1: sbatch failed"),
+            ("kill -TERM $PPID", "stopped while submitting"),
+        ],
+    )
+    def test_a_chain_is_submitted_whole_or_not_at_all(
+        self, settings: list[str], tmp_path: Path, what: str, message: str
+    ) -> None:
+        """Something happens when the last of three jobs is submitted."""
+        wrapper = tmp_path / "bin" / "sbatch"
+        wrapper.parent.mkdir()
+        wrapper.write_text(
+            f'#!/bin/bash\n[[ $1 == --parsable && $2 == *=chained/phase1 ]] && {what}\nexec {which("sbatch")} "$@"\n'
+        )
+        wrapper.chmod(0o755)
+        try:
+            said = refused(
+                *settings, "from=tokenizer", "to=phase1", "--", "--hold", PATH=f"{wrapper.parent}:{os.environ['PATH']}"
+            )
+        finally:
+            command("scontrol", "update", "partition=test", "state=UP")
+        assert message in said
+        assert "jobs that had been submitted were canceled" in said
+        wait_for(lambda: queue() == [], "the end of the canceled jobs")
+
+    def test_a_run_is_submitted_once_at_a_time(self, settings: list[str], tmp_path: Path) -> None:
+        part = [*settings, "from=tokenizer", "to=tokenize"]
+        jobs = submit(*part, "--", "--hold")
+        try:
+            said = refused(*settings, "from=tokenizer", "to=tokenizer")
+            assert f"{tmp_path}/chained/tokenizer: already submitted (jobs {jobs['tokenizer']})" in said
+            # Another run that has the same name is none of its business.
+            elsewhere = tmp_path / "elsewhere"
+            others = [f"root={elsewhere}" if each.startswith("root=") else each for each in settings]
+            publish_documents(elsewhere / "chained", others)
+            further = submit(*others, "from=tokenizer", "to=tokenizer", "--", "--hold")
+            command("scancel", *further.values())
+        finally:
+            command("scancel", *jobs.values())
+        wait_for(lambda: queue() == [], "the end of the canceled jobs")
+
+    def test_the_rank_that_failed_first_speaks(self, settings: list[str], tmp_path: Path) -> None:
+        longer = [*settings, "stages.phase1.config.tokens=800000", "stages.phase1.config.max_epochs=1000"]
+        jobs = submit(*longer, "from=tokenizer", "to=phase1")
+        phase = tmp_path / "chained" / "phase1"
+        progress = phase / "attempts" / "1" / "progress.json"
+        wait_for(lambda: progress.exists() and read_json(progress)["done"] > 0, "the first steps")
+        # The worker alone has this variable; the task's shell has SLURM_PROCID.
+        for process in set(running("RANK=1")) & set(running(f"SLURM_JOB_ID={jobs['phase1']}")):
+            os.kill(int(process), signal.SIGKILL)
+        assert states(jobs)["phase1"] == "FAILED"
+        log = (phase / f"slurm-{jobs['phase1']}.log").read_text()
+        assert "phase1 failed in rank 1 (killed): ended by SIGKILL" in log.splitlines()[-1]
 
     def test_a_signal_saves_requeues_and_resumes(self, settings: list[str], tmp_path: Path) -> None:
         longer = [*settings, "stages.phase1.config.tokens=80000", "stages.phase1.config.max_epochs=100"]

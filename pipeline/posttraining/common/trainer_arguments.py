@@ -6,37 +6,31 @@ from typing import Any
 
 import torch
 
-from pipeline.core.batching import micro_batches_per_step
+from pipeline.core.batching import StepSize, micro_batches_per_step
 from pipeline.core.context import StageContext
 from pipeline.core.errors import ConfigError
 from pipeline.posttraining.common.config import TrainingConfig
 from pipeline.pretraining.engine.engine import join_process_group
 
 
-def batch_arguments(
-    context: StageContext[Any], step_key: str, per_step: int, device_key: str, per_device: int
-) -> dict[str, Any]:
+def batch_arguments(context: StageContext[Any], size: StepSize) -> dict[str, Any]:
     """Keyword arguments of TrainingArguments for the size of a step, whose arithmetic is printed to the log.
 
     Args:
         context: of the stage.
-        step_key: the settings that `per_step` is from.
-        per_step: samples of an optimizer step, over all ranks.
-        device_key: the setting that `per_device` is from.
-        per_device: samples in one forward pass of one rank.
+        size: samples of an optimizer step, over all ranks, and in one forward pass of one rank.
 
     Raises:
         ConfigError: if the ranks cannot share a step's samples evenly.
     """
     ranks = context.world_size
     try:
-        accumulated = micro_batches_per_step(
-            step_key=step_key, per_step=per_step, micro_batch_key=device_key, micro_batch=per_device, sharers=ranks
-        )
+        accumulated = micro_batches_per_step(**size._asdict(), sharers=ranks)
     except ConfigError as error:
         raise ConfigError(f"stages.{context.stage}.config.{error}") from None
-    print(f"{step_key}={per_step} = {device_key}={per_device} x {ranks} ranks x {accumulated} accumulated")
-    return {"per_device_train_batch_size": per_device, "gradient_accumulation_steps": accumulated}
+    step, device = f"{size.step_key}={size.per_step}", f"{size.micro_batch_key}={size.micro_batch}"
+    print(f"{step} = {device} x {ranks} ranks x {accumulated} accumulated")
+    return {"per_device_train_batch_size": size.micro_batch, "gradient_accumulation_steps": accumulated}
 
 
 def deepspeed_arguments(settings: dict[str, Any]) -> dict[str, Any]:

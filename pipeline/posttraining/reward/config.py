@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
+from pipeline.core.batching import StepSize
 from pipeline.core.config import Share
 from pipeline.posttraining.common.config import TrainingConfig
 
@@ -27,3 +28,8 @@ class RewardModelConfig(TrainingConfig):
     center_rewards_coefficient: NonNegativeFloat | None
     """Weight of the penalty that keeps a pair's rewards centered on 0 (Eisenstein et al. 2023, arXiv 2312.09244); null
     is none."""
+
+    @property
+    def step_size(self) -> StepSize:
+        """What an optimizer step is made of, which the ranks must be able to share."""
+        return StepSize("pairs_per_step", self.pairs_per_step, "pairs_per_device", self.pairs_per_device)

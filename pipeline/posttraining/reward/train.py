@@ -38,9 +38,7 @@ def trainer_arguments(context: StageContext[RewardModelConfig]) -> RewardConfig:
     config = context.config
     return RewardConfig(
         **common_arguments(context, config),
-        **batch_arguments(
-            context, "pairs_per_step", config.pairs_per_step, "pairs_per_device", config.pairs_per_device
-        ),
+        **batch_arguments(context, config.step_size),
         num_train_epochs=config.epochs,
         max_length=config.max_length,
         center_rewards_coefficient=config.center_rewards_coefficient,

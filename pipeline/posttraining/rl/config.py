@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from pipeline.core.batching import StepSize
 from pipeline.core.config import Share
 from pipeline.curation.recipes.steps.contamination import PromptDecontamination
 from pipeline.environments.problem import ProblemConfig
@@ -89,3 +90,13 @@ class RlConfig(TrainingConfig):
     def total_steps(self) -> int:
         """Optimizer steps of the stage: `steps`, or as many as one pass over the prompts fills."""
         return self.steps if self.steps is not None else max(1, self.prompts // self.prompts_per_step)
+
+    @property
+    def step_size(self) -> StepSize:
+        """What an optimizer step is made of, which the ranks must be able to share."""
+        return StepSize(
+            "prompts_per_step x samples_per_prompt",
+            self.prompts_per_step * self.samples_per_prompt,
+            "completions_per_device",
+            self.completions_per_device,
+        )

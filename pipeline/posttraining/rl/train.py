@@ -32,18 +32,11 @@ def trainer_arguments(context: StageContext[RlConfig]) -> GRPOConfig:
         ConfigError: if the ranks cannot share a step's completions evenly.
     """
     config = context.config
-    completions = config.prompts_per_step * config.samples_per_prompt
     print(
-        f"{config.prompts_per_step} prompts x {config.samples_per_prompt} samples = {completions} completions"
-        f" per step; {config.total_steps} steps x {config.prompts_per_step} prompts of {config.prompts}"
+        f"{config.prompts_per_step} prompts x {config.samples_per_prompt} samples = {config.step_size.per_step}"
+        f" completions per step; {config.total_steps} steps x {config.prompts_per_step} prompts of {config.prompts}"
     )
-    sizes = batch_arguments(
-        context,
-        "prompts_per_step x samples_per_prompt",
-        completions,
-        "completions_per_device",
-        config.completions_per_device,
-    )
+    sizes = batch_arguments(context, config.step_size)
     return GRPOConfig(
         **common_arguments(context, config),
         **sizes,

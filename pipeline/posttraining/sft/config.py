@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import PositiveFloat, PositiveInt
 
+from pipeline.core.batching import StepSize
 from pipeline.environments.problem import ProblemConfig
 from pipeline.posttraining.common.config import EvalSamplingConfig, TrainingConfig
 
@@ -35,3 +36,10 @@ class SftConfig(TrainingConfig):
                 f"packing with attention={self.attention} would let conversations see each other, "
                 "set packing=false or attention=flash_attention_2"
             )
+
+    @property
+    def step_size(self) -> StepSize:
+        """What an optimizer step is made of, which the ranks must be able to share."""
+        return StepSize(
+            "sequences_per_step", self.sequences_per_step, "sequences_per_device", self.sequences_per_device
+        )

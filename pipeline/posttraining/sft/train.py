@@ -39,13 +39,7 @@ def trainer_arguments(context: StageContext[SftConfig]) -> TrlConfig:
     config = context.config
     return TrlConfig(
         **common_arguments(context, config),
-        **batch_arguments(
-            context,
-            "sequences_per_step",
-            config.sequences_per_step,
-            "sequences_per_device",
-            config.sequences_per_device,
-        ),
+        **batch_arguments(context, config.step_size),
         num_train_epochs=config.epochs,
         max_length=config.max_length,
         packing=config.packing,

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core.batching import StepSize
 from pipeline.core.context import StageContext
 from pipeline.core.errors import ConfigError
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, deepspeed_arguments
@@ -10,7 +11,7 @@ from pipeline.posttraining.common.trainer_arguments import batch_arguments, deep
 
 def test_a_step_is_divided_among_the_ranks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     context = dataclasses.replace(StageContext.for_test("rl_math", None, {}, tmp_path), world_size=64)
-    assert batch_arguments(context, "completions", 1024, "completions_per_device", 4) == {
+    assert batch_arguments(context, StepSize("completions", 1024, "completions_per_device", 4)) == {
         "per_device_train_batch_size": 4,
         "gradient_accumulation_steps": 4,
     }
@@ -20,7 +21,7 @@ def test_a_step_is_divided_among_the_ranks(tmp_path: Path, capsys: pytest.Captur
         "set sequences_per_step to a multiple of 192"
     )
     with pytest.raises(ConfigError, match=message):
-        batch_arguments(context, "sequences_per_step", 256, "sequences_per_device", 3)
+        batch_arguments(context, StepSize("sequences_per_step", 256, "sequences_per_device", 3))
 
 
 def test_deepspeed_takes_what_is_set_and_what_trainers_need() -> None:
