@@ -59,7 +59,7 @@ def test_a_changed_override_changes_what_depends_on_it_and_nothing_else() -> Non
         "run=other",
         "root=/elsewhere",
         "tracking=off",
-        "stages.phase1.config.save_every_steps=7",
+        "+stages.phase1.config.save_every_steps=7",
         "+resources.pretraining.threads=1",
         "stages.curate.config.workers=1",
     ],
