@@ -169,7 +169,7 @@ def templates() -> list[str]:
             sizes = numpy.concatenate([numpy.load(path) for path in (folder / "groups").glob("*.sizes.npy")])
             start = time.perf_counter()
             stream = near_duplicates.remove_near_duplicates(
-                [folder / "pages.jsonl.gz"], 0, [], folder / "groups", folder / "work", step, AuditLog(["minhash"])
+                [folder / "pages.jsonl.gz"], count, [], folder / "groups", folder / "work", step, AuditLog(["minhash"])
             )
             kept = sum(1 for _ in stream)
             seconds = time.perf_counter() - start

@@ -22,7 +22,8 @@ LOADED_BY_NAME = ("pipeline.curation.filters", "pipeline.curation.readers.embedd
 """Packages whose modules are named by strings in recipes: whoever imports the package may load all of them."""
 IN_NO_STAGE = {
     # What starts stages: all that a stage gets of it is its frozen configuration.
-    "__init__.py", "__main__.py", "cli.py", "stages.py", "worker.py", "control/*", "core/lock.py", "core/send_metrics.py",
+    "__init__.py", "__main__.py", "cli.py", "stages.py", "worker.py", "control/*", "core/lock.py",
+    "core/send_metrics.py",
     # What shows a finished stage, and what a person calls.
     "curation/audit/funnel.py", "pretraining/data/trace.py",
     "curation/quality/train.py", "curation/recipes/steps/table.py",
