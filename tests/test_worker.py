@@ -15,6 +15,7 @@ from pipeline.core.artifact import MANIFEST, PARTIAL, PUBLISHING, load
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR
 from pipeline.core.files import read_json, write_json
 from pipeline.core.installation import code_hash
+from pipeline.stages import STAGE_TYPES
 from tests.runs import (
     PHASE_INPUTS,
     finished,
@@ -86,8 +87,8 @@ def test_changed_code_is_noticed(tmp_path: Path) -> None:
     """Of the same version it is noted, of another one it is refused."""
     run = tmp_path / "run"
     write_phase_inputs(run)
-    settings = phase_settings(tokens=8 * 16)
-    same = freeze(run, "phase1", "pretrain", settings, PHASE_INPUTS, version=1, code="0" * 64)
+    settings, version = phase_settings(tokens=8 * 16), STAGE_TYPES["pretrain"].version
+    same = freeze(run, "phase1", "pretrain", settings, PHASE_INPUTS, version=version, code="0" * 64)
     code, said = outcome(same)
     assert code == EXIT_DONE
     assert "phase1: the code changed since this stage was frozen" in said

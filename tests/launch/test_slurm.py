@@ -185,6 +185,10 @@ class TestOnSlurm:
             command("launch/chain.sh", "--dry-run", *settings, "from=phase1", "to=phase1").count("sbatch --parsable")
             == 1
         )
+        # A run under another name is as finished as it was.
+        (tmp_path / "chained").rename(tmp_path / "renamed")
+        again = command("launch/chain.sh", *settings, "run=renamed", "from=tokenizer", "to=phase1")
+        assert again == "nothing to do: all 3 stages are done with this configuration\n"
 
     def test_a_failure_cancels_what_depends_on_it(self, settings: list[str], tmp_path: Path) -> None:
         jobs = submit(*settings, "model.vocab_size=60000", "from=tokenizer", "to=phase1")
@@ -271,6 +275,18 @@ class TestOnSlurm:
         jobs = submit(*longer, "from=tokenizer", "to=phase1")
         phase = tmp_path / "chained" / "phase1"
         wait_for_first_steps(phase, jobs["phase1"])
+        # Another configuration does not pull the folder from under it.
+        other = [*longer, "stages.phase1.config.tokens=90112", "from=phase1", "to=phase1"]
+        frozen = subprocess.run(
+            [sys.executable, "-P", "-m", "pipeline", "plan", "--freeze", *other],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert frozen.returncode == 2
+        assert f"job {jobs['phase1']} works on this stage with another configuration" in frozen.stderr
+        assert "config.tokens: 80000, here 90112" in frozen.stderr
+        assert f"already submitted (jobs {jobs['phase1']})" in refused(*other)
         command("scancel", "--batch", "--signal=USR1", jobs["phase1"])
         assert set(states(jobs).values()) == {"COMPLETED"}
         manifest = read_manifest(phase)

@@ -61,7 +61,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
         manifest("evaluate", "evaluate", {"model": "phase2", "tokens": "tokenize"}, metrics={"loss/math": 2.25}),
     ]
-    manifests[0].files["disclosure.json"] = {"bytes": 0, "sha256": ""}
+    manifests[0].files["disclosure.json"] = {"size": 0, "sha256": ""}
     for each in manifests:
         (root / each.stage).mkdir()
         write_json(root / each.stage / "manifest.json", dataclasses.asdict(each))

@@ -121,9 +121,9 @@ def join_process_group() -> None:
     The others are waited for as long as they read their inputs. From then on the time limit of collectives is
     DeepSpeed's, ten minutes unless the environment variable DEEPSPEED_TIMEOUT says otherwise.
     """
+    prepare_process_group()
     if comm.is_initialized():
         return
-    prepare_process_group()
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
