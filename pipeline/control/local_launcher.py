@@ -25,8 +25,8 @@ from pipeline.core.progress import read_progress
 from pipeline.stages import stage_type
 
 POLL_SECONDS = 0.2
-GRACE_SECONDS = 120.0
-"""Time that ranks get to end by themselves after one of them failed."""
+GRACE_SECONDS = 15.0
+"""Time that ranks get to say what they found after one of them failed; without it they can save nothing."""
 STOP_SECONDS = 1800.0
 """Least time that ranks get to save after Ctrl-C and the like; only one that hangs needs it."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
