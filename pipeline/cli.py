@@ -11,10 +11,19 @@ from pathlib import Path
 import pipeline
 from pipeline.control.compose import as_yaml, compose, typed
 from pipeline.control.failures import exit_code, failed_ranks, failure_line
-from pipeline.control.local_launcher import Ended, launch, stop_signals
+from pipeline.control.local_launcher import Ended, check_one_node, launch, stop_signals
 from pipeline.control.planning import check_ranks, plan_table, with_token_budget
 from pipeline.control.report import details, stage_line, summary
-from pipeline.control.run import FrozenStage, check_upstream, freeze, next_attempt, prepare, select, set_aside
+from pipeline.control.run import (
+    FrozenStage,
+    check_upstream,
+    dependents,
+    freeze,
+    next_attempt,
+    prepare,
+    select,
+    set_aside,
+)
 from pipeline.control.slurm import submit
 from pipeline.control.tracing import trace_table
 from pipeline.core.artifact import git_revision, read_manifest
@@ -116,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("stage", help="name of the stage")
         if name == "remake":
             command.add_argument("--set-aside", action="store_true", help="only that, e.g. to submit it to a cluster")
+            command.add_argument("--dependents", action="store_true", help="set aside what was made from it as well")
         command.add_argument("overrides", nargs="*", help="Hydra overrides, e.g. scale=smoke run=first seed=1")
         command.add_argument(
             "--config-dir",
@@ -208,12 +218,15 @@ def _run(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStag
 
 
 def _remake(config: RunConfig, stages: list[FrozenStage], options: argparse.Namespace) -> int:
-    """Sets the folder of one stage aside and runs the stage; what reads it is checked when it is next needed."""
+    """Sets the folder of one stage aside and runs the stage; what was made from it is checked when next needed."""
     selected = select(stages, options.stage, options.stage)
     check_upstream(stages, selected, config.root)
-    place = set_aside(selected[0], config.root)
-    if place is not None:
-        print(f"{selected[0].directory(config.root)} is now {place}", flush=True)
+    if not options.set_aside:
+        check_one_node(selected[0])
+    for stage in reversed(dependents(stages, options.stage) if options.dependents else selected):
+        place = set_aside(stage, config.root)
+        if place is not None:
+            print(f"{stage.directory(config.root)} is now {place}", flush=True)
     return EXIT_DONE if options.set_aside else _run(config, stages, selected)
 
 

@@ -80,12 +80,8 @@ def launch(stage: FrozenStage, directory: Path, attempt: int, stop: StopFlag) ->
     Raises:
         ConfigError: for a stage that wants more than one node.
     """
+    check_one_node(stage)
     ranks = stage.resources["processes_per_node"]
-    if stage.resources["nodes"] != 1:
-        raise ConfigError(
-            f"stages.{stage.stage}.resources.nodes={stage.resources['nodes']}: this machine is one node; "
-            "submit with launch/chain.sh, or set it to 1"
-        )
     logs = directory / "attempts" / str(attempt)
     logs.mkdir(parents=True, exist_ok=True)
     workers: list[subprocess.Popen[bytes]] = []
@@ -106,6 +102,19 @@ def launch(stage: FrozenStage, directory: Path, attempt: int, stop: StopFlag) ->
     saves = stage_type(stage.kind, stage.stage).lead_seconds is not None
     patience = max(STOP_SECONDS, lead_seconds(stage, directory)) if saves else 0.0
     return _watch(stage.stage, workers, logs / "progress.json", stop, patience)
+
+
+def check_one_node(stage: FrozenStage) -> None:
+    """Makes sure that this launcher can run a stage.
+
+    Raises:
+        ConfigError: for a stage that wants more than one node.
+    """
+    if stage.resources["nodes"] != 1:
+        raise ConfigError(
+            f"stages.{stage.stage}.resources.nodes={stage.resources['nodes']}: this machine is one node; "
+            "submit with launch/chain.sh, or set it to 1"
+        )
 
 
 def _environment(stage: FrozenStage, ranks: int, attempt: int) -> dict[str, str]:

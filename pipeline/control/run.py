@@ -146,6 +146,15 @@ def select(stages: list[FrozenStage], first: str | None, last: str | None) -> li
     return stages[begin : end + 1]
 
 
+def dependents(stages: list[FrozenStage], name: str) -> list[FrozenStage]:
+    """A stage and all that read it, directly or through others, in order."""
+    found = {name}
+    for stage in stages:
+        if any(each["stage"] in found for each in stage.inputs.values()):
+            found.add(stage.stage)
+    return [stage for stage in stages if stage.stage in found]
+
+
 def is_done(stage: FrozenStage, directory: Path) -> bool:
     """Whether a stage has an artifact that was made with this very configuration.
 

@@ -137,7 +137,10 @@ def read_manifest(directory: Path, name: str = MANIFEST) -> Manifest | None:
 
 def remedy(directory: Path) -> str:
     """What a message tells the user to do about a stage whose folder is damaged."""
-    return f"`fivephase remake {directory.name}` sets it aside and makes it anew"
+    return (
+        f"`fivephase remake {directory.name} run={directory.parent.name}`, with the other overrides of the run, sets "
+        "it aside and makes it anew (with --dependents, also what was made from it)"
+    )
 
 
 def load(
@@ -198,7 +201,8 @@ def _checked(directory: Path, fingerprint: str | None) -> Manifest:
     # What reads a folder takes the files that it finds there.
     for top in sorted({name.split("/")[0] for name in manifest.files if "/" in name}):
         for path in files_below(directory / top):
-            if str(path.relative_to(directory)) not in manifest.files:
+            # Such as .DS_Store and .nfs0001, which file managers and file systems make.
+            if not path.name.startswith(".") and str(path.relative_to(directory)) not in manifest.files:
                 raise ArtifactError(
                     f"{path}: not made by this stage (its manifest has no such file); move it elsewhere"
                 )

@@ -75,6 +75,7 @@ def as_user_error(error: BaseException, where: str) -> UserError | None:
         where: file or folder to name if the exception names none.
     """
     seen: BaseException | None = error
+    caused = True
     while seen is not None:
         if isinstance(seen, UserError):
             return seen
@@ -84,10 +85,13 @@ def as_user_error(error: BaseException, where: str) -> UserError | None:
                 f"{path}: no space left on the disk; free some or set root=<another file system>, "
                 "then run again: it continues where it stopped"
             )
-        if isinstance(seen, OSError) and seen.errno in DENIED:
+        if caused and isinstance(seen, OSError) and seen.errno in DENIED:
             return AccessError(
                 f"{seen.filename or where}: {os.strerror(seen.errno).lower()}; change that, or name another folder "
                 "(root=<folder> for the runs)"
             )
-        seen = seen.__cause__ or seen.__context__
+        if seen.__cause__ is None:
+            # What was being handled when this was raised: it may be looked past, but a full disk is seldom.
+            caused = False
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
     return None

@@ -8,6 +8,7 @@ the file's last renewal, which is compared with the clock of the file system, ne
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import secrets
@@ -22,6 +23,7 @@ from pathlib import Path
 import psutil
 
 from pipeline.core.errors import BusyError
+from pipeline.core.terminal import say
 
 LOCKS = "locks"
 """Folder of a run with the locks of its stages."""
@@ -30,6 +32,8 @@ HEARTBEAT_SECONDS = 15.0
 STALE_SECONDS = 120.0
 """Time without a renewal after which an owner on another machine counts as dead."""
 POLL_SECONDS = 0.5
+WITHOUT_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""What a file system says that has no links."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +47,7 @@ class Owner:
     """Identifies the running system and, in containers, the namespace that process ids belong to."""
     pid: int
     started: float
-    """When the process started, in seconds since 1970: a pid is given again after its process has ended."""
+    """When the process started, on a clock of the machine: a pid is given again after its process has ended."""
     job: str | None
     """Batch job, if the process is in one."""
     restarts: int
@@ -67,7 +71,7 @@ def this_process(reads: Sequence[str] = (), environment: Mapping[str, str] = os.
         host=socket.gethostname(),
         machine=_machine(),
         pid=os.getpid(),
-        started=psutil.Process().create_time(),
+        started=_ticks(psutil.Process()),
         job=environment.get("SLURM_JOB_ID"),
         restarts=int(environment.get("SLURM_RESTART_COUNT", "0")),
         reads=list(reads),
@@ -148,7 +152,7 @@ def readers(directory: Path) -> list[Owner]:
 
 
 def read_owner(path: Path) -> Owner | None:
-    """The owner that a lock's file names; None if there is no file, or its owner has not written it yet."""
+    """The owner that a lock's file names; None if there is no file, or a crash left one that names nobody."""
     try:
         return Owner(**json.loads(path.read_text()))
     except (FileNotFoundError, ValueError, TypeError):
@@ -157,6 +161,8 @@ def read_owner(path: Path) -> Owner | None:
 
 def is_alive(path: Path, owner: Owner | None) -> bool:
     """Whether the owner of a lock still works. Watches the file for up to STALE_SECONDS if only that can tell.
+
+    It says whom it waits for; Ctrl-C ends the waiting unless the caller has taken that signal.
 
     Args:
         path: the lock's file.
@@ -169,6 +175,8 @@ def is_alive(path: Path, owner: Owner | None) -> bool:
         # Slurm starts a job again only when nothing of it runs any more.
         return False
     seen = _renewed(path)
+    if seen is not None and _now(path) - seen < STALE_SECONDS:
+        say(f"{path}: held by {owner or 'nobody known'}; waiting up to {STALE_SECONDS:.0f} s to see whether it works")
     while seen is not None and _now(path) - seen < STALE_SECONDS:
         time.sleep(POLL_SECONDS)
         renewed = _renewed(path)
@@ -179,7 +187,23 @@ def is_alive(path: Path, owner: Owner | None) -> bool:
 
 
 def _create(path: Path, owner: Owner) -> bool:
-    """Creates the lock's file, if there is none; whether it did."""
+    """Creates the lock's file, if there is none; whether it did. The owner's name appears together with the file."""
+    temporary = _written(path, owner)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in WITHOUT_LINKS:
+            raise
+        return _create_empty(path, owner)
+    finally:
+        temporary.unlink()
+    return True
+
+
+def _create_empty(path: Path, owner: Owner) -> bool:
+    """As `_create`, where file systems have no links: for a moment the file names nobody, and counts as renewed."""
     try:
         with path.open("x") as file:
             json.dump(dataclasses.asdict(owner), file)
@@ -188,8 +212,15 @@ def _create(path: Path, owner: Owner) -> bool:
     return True
 
 
+def _written(path: Path, owner: Owner) -> Path:
+    """A file beside the lock that names the owner, to become the lock."""
+    temporary = path.with_name(f"{path.stem}.{owner.token}.new")
+    temporary.write_text(json.dumps(dataclasses.asdict(owner)))
+    return temporary
+
+
 def _take_over(path: Path, dead: Owner | None, owner: Owner) -> bool:
-    """Puts this owner in the place of a dead one, or of one that was killed before it wrote its name; whether it did.
+    """Puts this owner in the place of a dead one, or of a file that a crash left without a name; whether it did.
 
     Several processes may find the same owner dead. Each must first create a file with the dead owner's token, which
     one of them can; whoever comes later finds another owner in the lock.
@@ -206,9 +237,7 @@ def _take_over(path: Path, dead: Owner | None, owner: Owner) -> bool:
     try:
         if not path.exists() or read_owner(path) != dead:
             return False
-        temporary = path.with_name(f"{path.stem}.{owner.token}.new")
-        temporary.write_text(json.dumps(dataclasses.asdict(owner)))
-        temporary.rename(path)
+        _written(path, owner).rename(path)
         return True
     finally:
         claim.unlink(missing_ok=True)
@@ -217,10 +246,18 @@ def _take_over(path: Path, dead: Owner | None, owner: Owner) -> bool:
 def _is_running(owner: Owner) -> bool:
     try:
         process = psutil.Process(owner.pid)
-        # create_time is derived from a clock that may be corrected meanwhile.
-        return abs(process.create_time() - owner.started) < 2 and process.status() != psutil.STATUS_ZOMBIE
+        return _ticks(process) == owner.started and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _ticks(process: psutil.Process) -> float:
+    """When a process started: since the machine was booted on Linux, where the clock may be set meanwhile."""
+    try:
+        # The 22nd field; the second, the program's name in parentheses, may have spaces in it.
+        return float(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except FileNotFoundError:
+        return process.create_time()
 
 
 def _machine() -> str:

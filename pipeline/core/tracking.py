@@ -8,6 +8,7 @@ the next process that is started, in this attempt or the next. Nothing reads it 
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -162,9 +163,10 @@ class Tracker:
         if kind in self._warned:
             return
         self._warned.add(kind)
+        command = [sys.executable, "-m", "pipeline.core.send_metrics", str(self._attempt)]
         print(
             f"tracking: {text}; the stage goes on. Metrics are in {self._attempt / METRICS}; what is not sent by the "
-            f"end of the stage, `{sys.executable} -m pipeline.core.send_metrics {self._attempt}` sends",
+            f"end of the stage, `{shlex.join(command)}` sends",
             file=sys.stderr,
             flush=True,
         )

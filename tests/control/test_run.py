@@ -12,6 +12,7 @@ from pipeline.control.run import (
     FROZEN,
     FrozenStage,
     check_upstream,
+    dependents,
     freeze,
     is_done,
     prepare,
@@ -166,7 +167,7 @@ def test_a_stage_set_aside_is_made_anew(tmp_path: Path) -> None:
     prepare(stage, tmp_path)
     finish(stage, tmp_path)
     (stage.directory(tmp_path) / MANIFEST).write_text("")
-    with pytest.raises(ArtifactError, match=r"manifest\.json: not a manifest .* `fivephase remake curate`"):
+    with pytest.raises(ArtifactError, match=r"manifest\.json: not a manifest .* `fivephase remake curate run=smoke`"):
         prepare(stage, tmp_path)
     places = []
     for _ in range(2):
@@ -175,6 +176,13 @@ def test_a_stage_set_aside_is_made_anew(tmp_path: Path) -> None:
         finish(stage, tmp_path)
         assert prepare(stage, tmp_path)
     assert [place.name for place in places if place] == ["curate-remade", "curate-remade.1"]
+
+
+def test_dependents_are_a_stage_and_all_that_read_it() -> None:
+    names = [stage.stage for stage in dependents(freeze(configured()), "rl_rlhf")]
+    assert names[:2] == ["rl_rlhf", "evaluate_rl_rlhf"]
+    assert {"rl_identity", "rl_math", "release"} <= set(names)
+    assert not {"phase1", "sft", "reward_model", "rl_multi_domain"} & set(names)
 
 
 def test_a_copied_or_renamed_run_is_done(tmp_path: Path) -> None:
@@ -204,7 +212,9 @@ def test_a_stage_made_from_files_that_were_replaced_is_not_done(tmp_path: Path) 
     assert is_done(tokenizer, directory)
     set_aside(curate, tmp_path)
     finish(curate, tmp_path, "replaced")
-    with pytest.raises(ArtifactError, match=r"made from other files of curate .* `fivephase remake tokenizer`"):
+    with pytest.raises(
+        ArtifactError, match=r"made from other files of curate .* `fivephase remake tokenizer run=smoke`"
+    ):
         is_done(tokenizer, directory)
 
 

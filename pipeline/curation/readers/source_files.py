@@ -17,8 +17,8 @@ from pipeline.curation.readers.sources import EmbeddedSource, FileSource, Source
 
 CORPUS_VERSION = 1
 """Version of the embedded corpus, a part of the fingerprint: raise it when a generator gives other texts."""
-HASHED_BYTES = 1 << 24
-"""Largest file that is read to identify it."""
+HASHED_BYTES = 1 << 30
+"""Largest size of all local files of a source together at which they are read to identify them: a second or so."""
 
 
 def files_of(source: FileSource) -> list[str]:
@@ -78,7 +78,7 @@ def describe(source: Source) -> dict[str, Any]:
     match source:
         case FileSource():
             system, _ = url_to_fs(source.path)
-            return {"files": [[path.rpartition("/")[2], *_identity(system, path)] for path in files_of(source)]}
+            return {"files": _identities(system, files_of(source))}
         case EmbeddedSource():
             versions = {package: version_of(package) for package in source.packages}
             return {
@@ -89,13 +89,17 @@ def describe(source: Source) -> dict[str, Any]:
             return {}
 
 
-def _identity(system: AbstractFileSystem, path: str) -> tuple[Any, ...]:
-    """What changes when a file does, without reading terabytes: its size, and with it one of these.
+def _identities(system: AbstractFileSystem, paths: list[str]) -> list[list[Any]]:
+    """Of each file its name and what changes when its content does, without reading terabytes.
 
-    The hash of a small local file, which is the same for every copy; the time of a large one's last change, so that a
-    copy counts as another file; what a remote file system has for the purpose, such as an ETag.
+    That is its size, and with it: the hash of a local file, which is the same for every copy; if the source is large,
+    the time of its last change, so that a copy counts as another file; what a remote file system has for the purpose,
+    such as an ETag.
     """
+    names = [path.rpartition("/")[2] for path in paths]
     if not isinstance(system, LocalFileSystem):
-        return system.size(path), system.ukey(path)
-    about = Path(path).stat()
-    return about.st_size, xxh3_of(Path(path)) if about.st_size <= HASHED_BYTES else about.st_mtime_ns
+        return [[name, system.size(path), system.ukey(path)] for name, path in zip(names, paths, strict=True)]
+    found = [Path(path).stat() for path in paths]
+    if sum(each.st_size for each in found) > HASHED_BYTES:
+        return [[name, each.st_size, each.st_mtime_ns] for name, each in zip(names, found, strict=True)]
+    return [[name, each.st_size, xxh3_of(Path(path))] for name, each, path in zip(names, found, paths, strict=True)]
