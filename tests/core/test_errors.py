@@ -1,0 +1,41 @@
+"""What counts as a user's error, behind whatever was raised in the end."""
+
+import errno
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.core.errors import AccessError, DataError, DiskFullError, as_user_error
+
+DENIED = PermissionError(errno.EACCES, "denied", "/data/cache")
+FULL = OSError(errno.ENOSPC, "full", "/data/state")
+
+
+def caused(cause: Exception) -> None:
+    raise RuntimeError("could not save") from cause
+
+
+def in_a_handler(cause: Exception) -> None:
+    try:
+        raise cause
+    except Exception:
+        raise KeyError("a fault")  # noqa: B904
+
+
+@pytest.mark.parametrize(
+    ("raised", "cause", "found"),
+    [
+        (caused, DENIED, AccessError),
+        (caused, FULL, DiskFullError),
+        (caused, DataError("no rows"), DataError),
+        (in_a_handler, FULL, DiskFullError),
+        # A cache that could not be read explains no fault in what is done instead.
+        (in_a_handler, DENIED, type(None)),
+    ],
+)
+def test_the_users_error_behind_an_exception(
+    raised: Callable[[Exception], None], cause: Exception, found: type
+) -> None:
+    with pytest.raises(Exception) as error:  # noqa: PT011
+        raised(cause)
+    assert type(as_user_error(error.value, "here")) is found
