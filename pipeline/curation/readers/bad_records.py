@@ -4,6 +4,7 @@ Readers give them as documents with a reason, which the first task of the stage 
 location are fields of the document: its metadata are the columns of somebody's table, which may have any name.
 """
 
+import errno
 import gzip
 import lzma
 import zlib
@@ -15,6 +16,7 @@ import zstandard
 from datatrove.data import Document
 from warcio.exceptions import ArchiveLoadFailed
 
+from pipeline.core.errors import DataError
 from pipeline.core.terminal import one_line
 from pipeline.curation.readers.gzip_members import TruncatedFileError
 
@@ -24,16 +26,44 @@ DAMAGE_ERRORS = (
 """What libraries raise for content that is not what its format says."""
 READ_ERRORS = (*DAMAGE_ERRORS, EOFError, OSError, pyarrow.ArrowException)
 """What libraries raise for a file that is damaged, ends early or cannot be opened."""
+NETWORK_LIBRARIES = frozenset(
+    {"aiohttp", "botocore", "http", "httpcore", "httpx", "httpx2", "requests", "socket", "ssl", "urllib3"}
+)
+"""Packages whose exceptions say that a service or the way to it failed. Which of them is installed, the file systems of
+fsspec decide."""
+NETWORK_ERRNOS = (
+    errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOTCONN, errno.ESTALE,
+)  # fmt: skip
 EXCERPT_CHARACTERS = 200
 FILE_REASONS = ("cut_short", "damaged", "empty_file", "unreadable")
 """Reasons after which the rest of the file is not read."""
 
 
-def read_error_reason(error: BaseException) -> str:
-    """The reason, one of `FILE_REASONS`, for which an error of `READ_ERRORS` ended the reading of a file."""
+def read_error_reason(error: BaseException, file: str) -> str:
+    """The reason, one of `FILE_REASONS`, for which an error ended the reading of a file.
+
+    Raises:
+        DataError: for a network that failed. Nothing is wrong with the file, so its rest may not be left out.
+    """
+    if _is_of_the_network(error):
+        raise DataError(
+            f"{file}: the network failed ({type(error).__name__}: {one_line(str(error), EXCERPT_CHARACTERS)}); run "
+            "again when it works: what is done stays done"
+        ) from error
     if isinstance(error, EOFError | TruncatedFileError):
         return "cut_short"
     return "damaged" if isinstance(error, DAMAGE_ERRORS) else "unreadable"
+
+
+def _is_of_the_network(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is of a connection and not of the content that came over it."""
+    while error is not None:
+        if isinstance(error, ConnectionError | TimeoutError) or getattr(error, "errno", None) in NETWORK_ERRNOS:
+            return True
+        if NETWORK_LIBRARIES & {each.__module__.partition(".")[0] for each in type(error).__mro__}:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @dataclass(frozen=True)

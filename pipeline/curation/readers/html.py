@@ -31,7 +31,7 @@ class HtmlFiles(BaseDiskReader):
             with open_decompressed(self.data_folder, filepath) as file:
                 content = file.read(self.maximum_record_bytes + 1)
         except READ_ERRORS as error:
-            yield bad_record(location, read_error_reason(error), str(error))
+            yield bad_record(location, read_error_reason(error, filepath), str(error))
             return
         if len(content) > self.maximum_record_bytes:
             yield bad_record(location, "too_long", content)

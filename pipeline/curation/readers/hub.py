@@ -22,7 +22,7 @@ def read_part(source: HuggingFaceSource, part: int) -> Iterator[ReadDocument]:
     What `datasets` cannot read ends its file with a bad record.
 
     Raises:
-        DataError: for a dataset, subset, split or revision that cannot be opened.
+        DataError: for a dataset, subset, split or revision that cannot be opened, or a network that fails.
     """
     name, number = f"{source.dataset}#{part}", 0
     for file in _files(source, part):
@@ -37,7 +37,7 @@ def read_part(source: HuggingFaceSource, part: int) -> Iterator[ReadDocument]:
                 number += 1
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
-            yield bad_record(RecordLocation(name, number, "record"), read_error_reason(error), message)
+            yield bad_record(RecordLocation(name, number, "record"), read_error_reason(error, name), message)
             number += 1
 
 

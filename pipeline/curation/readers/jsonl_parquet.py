@@ -49,7 +49,7 @@ class JsonLines(JsonlReader):
                     if not line.isspace():
                         yield self._document(RecordLocation(filepath, offset, "byte"), line, length)
         except READ_ERRORS as error:
-            yield bad_record(RecordLocation(filepath, offset, "byte"), read_error_reason(error), str(error))
+            yield bad_record(RecordLocation(filepath, offset, "byte"), read_error_reason(error, filepath), str(error))
         else:
             if not lines:
                 yield bad_record(RecordLocation(filepath, 0, "byte"), "empty_file", "")
@@ -125,7 +125,7 @@ class ParquetRows(ParquetReader):
                         yield self._document(RecordLocation(filepath, number, "record"), batch.slice(row, 1))
                         number += 1
         except READ_ERRORS as error:
-            yield bad_record(RecordLocation(filepath, number, "record"), read_error_reason(error), str(error))
+            yield bad_record(RecordLocation(filepath, number, "record"), read_error_reason(error, filepath), str(error))
 
     def _columns(self, names: list[str]) -> list[str] | None:
         if self.source.metadata_keys is None:

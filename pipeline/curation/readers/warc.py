@@ -98,12 +98,13 @@ class WarcPages(WarcReader):
                                 yield document
                             number += 1
                     except READ_ERRORS as error:
-                        goes_on = isinstance(stream, GzipMembers) and stream.skip_damage()
-                        reason = DAMAGED_RECORD if goes_on else read_error_reason(error)
+                        reason = read_error_reason(error, filepath)
+                        if goes_on := isinstance(stream, GzipMembers) and stream.skip_damage():
+                            reason = DAMAGED_RECORD
                         yield bad_record(RecordLocation(filepath, number, "record"), reason, str(error))
                         number += 1
         except READ_ERRORS as error:
-            yield bad_record(RecordLocation(filepath, number, "record"), read_error_reason(error), str(error))
+            yield bad_record(RecordLocation(filepath, number, "record"), read_error_reason(error, filepath), str(error))
         else:
             if number == 0:
                 yield bad_record(RecordLocation(filepath, 0, "record"), "empty_file", "")

@@ -1,5 +1,6 @@
 """Kinds of sources: files through fsspec, pages in files, rows with columns, datasets of the hub."""
 
+import io
 import json
 import os
 import socket
@@ -9,13 +10,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import fsspec
+import httpx2
 import pyarrow
 import pyarrow.parquet
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.core.config import build
-from pipeline.core.errors import RecipeError
+from pipeline.core.errors import DataError, RecipeError
 from pipeline.core.files import read_json
+from pipeline.curation.readers import hub
 from pipeline.curation.readers.columns import row_text
 from pipeline.curation.readers.embedded import EmbeddedText
 from pipeline.curation.readers.plain_values import BadValueError
@@ -122,6 +126,55 @@ def test_a_dataset_as_the_hub_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
     good = {document.text for document in found if document.bad is None}
     assert good == {f"{row['problem']}\n\n{row['solution']}" for row in rows}
     assert [document.bad for document in found if document.bad is not None] == ["text_is_no_string"] * 3
+
+
+class ResetFile(io.FileIO):
+    """A file behind whose first bytes the connection is reset."""
+
+    def readinto(self, buffer: Any, /) -> int:
+        if self.tell() > 0:
+            raise ConnectionResetError("reset by peer")
+        return super().readinto(memoryview(buffer)[:64]) or 0
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet", "html", "warc"])
+def test_a_connection_that_fails_is_no_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Put aside, the rest of the file would be lost, and the task done."""
+    name = {"jsonl": "a.jsonl", "parquet": "a.parquet", "html": "a.html", "warc": "a.warc.gz"}[kind]
+    if kind == "jsonl":
+        (tmp_path / name).write_text("".join(json.dumps({"text": text}) + "\n" for text in GOOD))
+    elif kind == "parquet":
+        pyarrow.parquet.write_table(pyarrow.table({"text": GOOD}), tmp_path / name)
+    elif kind == "html":
+        (tmp_path / name).write_text(f"<p>{GOOD}</p>")
+    else:
+        write_warc(tmp_path / name, [EmbeddedText(str(number), text) for number, text in enumerate(GOOD)])
+    monkeypatch.setattr(LocalFileSystem, "_open", lambda _, path, *__, **___: io.BufferedReader(ResetFile(path)))
+    with pytest.raises(DataError, match=rf"{name}: the network failed .*reset by peer.*run again"):
+        documents(source(kind, path=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionError("Server Disconnected"),
+        httpx2.ReadTimeout("timed out"),
+        httpx2.HTTPError("429 Too Many Requests"),
+    ],
+)
+def test_a_dataset_whose_connection_fails_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in GOOD))
+    rows = hub._rows
+
+    def until_reset(file: Any) -> Any:
+        yield next(rows(file))
+        raise error
+
+    monkeypatch.setattr(hub, "_rows", until_reset)
+    with pytest.raises(DataError, match="the network failed"):
+        documents(source("huggingface", dataset=str(tmp_path), revision=None))
 
 
 NO_NETWORK = """
