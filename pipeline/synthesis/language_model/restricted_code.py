@@ -30,10 +30,11 @@ ALLOWED_SPECIAL_NAMES = frozenset(
 FORBIDDEN_ATTRIBUTES = frozenset(
     {
         "gi_frame", "gi_code", "cr_frame", "cr_code", "ag_frame", "ag_code", "tb_frame", "f_back", "f_builtins",
-        "f_globals", "f_locals", "Formatter", "ForwardRef", "get_type_hints",
+        "f_globals", "f_locals", "Formatter", "ForwardRef", "get_type_hints", "singledispatch", "singledispatchmethod",
     }
 )  # fmt: skip
-"""Attributes that lead to the code that called the program, take attributes by their names, or evaluate texts."""
+"""Attributes that lead to the code that called the program, take attributes by their names, or evaluate texts, as the
+registration of `singledispatch` does with annotations."""
 
 
 class Rejected(Exception):
@@ -74,16 +75,27 @@ def parse_restricted(code: str) -> ast.Module:
                 attribute.startswith("__") and attribute not in ALLOWED_SPECIAL_NAMES
             ):
                 raise Rejected("reaches_into_the_interpreter")
-    if _uses_module_of_module(tree):
+    if _imports_in_a_class(tree) or _uses_module_of_module(tree):
         raise Rejected("reaches_into_the_interpreter")
     return tree
 
 
-def _uses_module_of_module(tree: ast.Module) -> bool:
-    """Whether a program takes from a module another that it may not import, as `statistics.sys` is.
+def _imports_in_a_class(tree: ast.AST, in_class: bool = False) -> bool:
+    """Whether a class body imports: what it imports is an attribute, which is not followed as names are."""
+    if isinstance(tree, ast.Import | ast.ImportFrom):
+        return in_class
+    if isinstance(tree, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        in_class = isinstance(tree, ast.ClassDef)
+    return any(_imports_in_a_class(node, in_class) for node in ast.iter_child_nodes(tree))
 
-    A module may only stand before a dot: given another name, it could no longer be told what is taken from it.
+
+def _uses_module_of_module(tree: ast.Module) -> bool:
+    """Whether a program takes from a module a private name, or another module that it may not import.
+
+    `typing._eval_type` is one, `statistics.sys` the other. A module may only stand before a dot: given another name, it
+    could no longer be told what is taken from it.
     """
+    names_used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     imported: dict[str, ModuleType] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -94,7 +106,11 @@ def _uses_module_of_module(tree: ast.Module) -> bool:
             module = _module(str(node.module))
             names = {alias.asname or alias.name: alias.name for alias in node.names}
             if "*" in names:
-                names = {name: name for name in getattr(module, "__all__", vars(module))}
+                names = {name: name for name in getattr(module, "__all__", vars(module)) if not name.startswith("_")}
+                if names.keys() & names_used & FORBIDDEN_ATTRIBUTES:
+                    return True
+            if any(name.startswith("_") for name in names.values()):
+                return True
             found = {own: getattr(module, name, None) for own, name in names.items()}
             imported |= {own: value for own, value in found.items() if isinstance(value, ModuleType)}
 
@@ -106,7 +122,10 @@ def _uses_module_of_module(tree: ast.Module) -> bool:
             return value if isinstance(value, ModuleType) else None
         return None
 
-    before_a_dot = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    if any(node.attr.startswith("_") and module_of(node.value) is not None for node in attributes):
+        return True
+    before_a_dot = {id(node.value) for node in attributes}
     used = [(id(node), module) for node in ast.walk(tree) if (module := module_of(node)) is not None]
     modules = [*imported.values(), *(module for _, module in used)]
     return any(node not in before_a_dot for node, _ in used) or any(

@@ -159,6 +159,13 @@ def programmed(folder: Path, *blocks: str, **changes: Any) -> Sample:
         (("import re\n" + SOLUTION + "re.enum.sys\n", TESTS), "reaches_into_the_interpreter"),
         ((SOLUTION + "__builtins__\n", TESTS), "reaches_into_the_interpreter"),
         ((SOLUTION + "(x for x in ()).gi_frame\n", TESTS), "reaches_into_the_interpreter"),
+        (("class A:\n    if True:\n        import statistics\n" + SOLUTION, TESTS), "reaches_into_the_interpreter"),
+        (("from dataclasses import _create_fn\n" + SOLUTION, TESTS), "reaches_into_the_interpreter"),
+        (("import typing\n" + SOLUTION + "typing._eval_type\n", TESTS), "reaches_into_the_interpreter"),
+        (("from functools import singledispatch\n" + SOLUTION, TESTS), "reaches_into_the_interpreter"),
+        (("from typing import *\n" + SOLUTION + "get_type_hints(double)\n", TESTS), "reaches_into_the_interpreter"),
+        (("from typing import *\nfrom math import *\n" + SOLUTION, TESTS), None),
+        (("class A:\n    def f(self):\n        import math\n        return math.pi\n\n\n" + SOLUTION, TESTS), None),
         (("import json.decoder, collections.abc\nfrom json import decoder\n" + SOLUTION
           + "json.decoder.JSONDecodeError, decoder.JSONDecoder, collections.abc.Sized\n", TESTS), None),
     ],
