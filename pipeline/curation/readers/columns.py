@@ -14,6 +14,8 @@ CONTENT_KEYS = ("content", "value")
 """Keys of a chat message's text in OpenAI's and in ShareGPT's form."""
 OWN_KEYS = ("source", "origin", "scores", "uncut_id")
 """Metadata keys under which the pipeline notes and later reads values of its own."""
+NESTED = "metadata"
+"""The column whose entries count as columns."""
 COLUMN = "column_"
 """What a column of such a name has before it as metadata."""
 
@@ -79,8 +81,8 @@ def row_metadata(row: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
     Raises:
         BadValueError: for a value that cannot be stored.
     """
-    nested = _as_object(row.get("metadata"))
-    merged = {**nested, **{key: value for key, value in row.items() if key != "metadata" or not nested}}
+    nested = _as_object(row.get(NESTED))
+    merged = {**nested, **{key: value for key, value in row.items() if key != NESTED or not nested}}
     if columns.metadata_keys is None:
         chosen = {key: value for key, value in merged.items() if key not in columns.text_keys}
     else:

@@ -17,7 +17,7 @@ from pipeline.curation.readers.bad_records import (
     bad_record,
     read_error_reason,
 )
-from pipeline.curation.readers.columns import row_document
+from pipeline.curation.readers.columns import NESTED, row_document
 from pipeline.curation.readers.plain_values import BadValueError
 from pipeline.curation.readers.sources import JsonlSource, ParquetSource
 from pipeline.curation.readers.zstd_frames import open_decompressed
@@ -130,7 +130,7 @@ class ParquetRows(ParquetReader):
     def _columns(self, names: list[str]) -> list[str] | None:
         if self.source.metadata_keys is None:
             return None
-        return [name for name in names if name in (*self.source.text_keys, *self.source.metadata_keys)]
+        return [name for name in names if name in (*self.source.text_keys, *self.source.metadata_keys, NESTED)]
 
     def _document(self, location: RecordLocation, row: pyarrow.RecordBatch) -> ReadDocument:
         document = arrow_document(row, self.source, location)

@@ -208,9 +208,14 @@ def test_a_column_called_metadata(tmp_path: Path, run_curate: Curate, metadata: 
     assert found == {TEXTS[0]: kept}
 
 
-def test_an_entry_of_the_column_metadata_can_be_named(tmp_path: Path, run_curate: Curate) -> None:
-    (tmp_path / "a.jsonl").write_bytes(lines({"text": TEXTS[0], "metadata": {"url": "u", "n": 1}, "id": 7}))
-    found, _ = curated(tmp_path, run_curate, "jsonl", path=str(tmp_path / "a.jsonl"), metadata_keys=["url", "id"])
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_an_entry_of_the_column_metadata_can_be_named(tmp_path: Path, run_curate: Curate, kind: str) -> None:
+    row = {"text": TEXTS[0], "metadata": {"url": "u", "n": 1}, "id": 7}
+    if kind == "jsonl":
+        (tmp_path / "a.jsonl").write_bytes(lines(row))
+    else:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), tmp_path / "a.parquet")
+    found, _ = curated(tmp_path, run_curate, kind, path=str(tmp_path / f"a.{kind}"), metadata_keys=["url", "id"])
     assert found == {TEXTS[0]: {"url": "u", "id": 7}}
 
 
