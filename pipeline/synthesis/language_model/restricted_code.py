@@ -6,7 +6,11 @@ second wall, and no verdict is left to the code itself (`code_checks`).
 
 import ast
 import importlib
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 ALLOWED_IMPORTS = frozenset(
     {
@@ -35,6 +39,12 @@ FORBIDDEN_ATTRIBUTES = frozenset(
 )  # fmt: skip
 """Attributes that lead to the code that called the program, take attributes by their names, or evaluate texts, as the
 registration of `singledispatch` does with annotations."""
+IMPORTS = (ast.Import, ast.ImportFrom)
+SCOPES = (
+    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp,
+    ast.GeneratorExp,
+)  # fmt: skip
+"""Parts of a program with names of their own."""
 
 
 class Rejected(Exception):
@@ -75,7 +85,11 @@ def parse_restricted(code: str) -> ast.Module:
                 attribute.startswith("__") and attribute not in ALLOWED_SPECIAL_NAMES
             ):
                 raise Rejected("reaches_into_the_interpreter")
-    if _imports_in_a_class(tree) or _uses_module_of_module(tree):
+    try:
+        reaches = _imports_in_a_class(tree) or _uses_module_of_module(tree)
+    except RecursionError:
+        raise Rejected("nested_too_deep") from None
+    if reaches:
         raise Rejected("reaches_into_the_interpreter")
     return tree
 
@@ -96,12 +110,14 @@ def _uses_module_of_module(tree: ast.Module) -> bool:
     could no longer be told what is taken from it.
     """
     names_used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    imported: dict[str, ModuleType] = {}
+    imported: defaultdict[str, list[ModuleType]] = defaultdict(list)
+    # Nothing happens between the imports at the beginning, so the last of a name is what it stands for.
+    leading = set(map(id, itertools.takewhile(lambda node: isinstance(node, IMPORTS), tree.body)))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 name = alias.name if alias.asname else alias.name.partition(".")[0]
-                imported[alias.asname or name] = _module(alias.name if alias.asname else name)
+                imported[alias.asname or name].append(_module(name))
         elif isinstance(node, ast.ImportFrom):
             module = _module(str(node.module))
             names = {alias.asname or alias.name: alias.name for alias in node.names}
@@ -111,26 +127,69 @@ def _uses_module_of_module(tree: ast.Module) -> bool:
                     return True
             if any(name.startswith("_") for name in names.values()):
                 return True
-            found = {own: getattr(module, name, None) for own, name in names.items()}
-            imported |= {own: value for own, value in found.items() if isinstance(value, ModuleType)}
+            for own, name in names.items():
+                if isinstance(value := getattr(module, name, None), ModuleType):
+                    imported[own].append(value)
+                elif id(node) in leading:
+                    imported.pop(own, None)
+    local = _local_names(tree)
 
-    def module_of(node: ast.AST) -> ModuleType | None:
-        if isinstance(node, ast.Name):
-            return imported.get(node.id)
-        if isinstance(node, ast.Attribute) and (module := module_of(node.value)) is not None:
-            value = getattr(module, node.attr, None)
-            return value if isinstance(value, ModuleType) else None
-        return None
+    def modules_of(node: ast.AST) -> list[ModuleType]:
+        if isinstance(node, ast.Name) and id(node) not in local:
+            return imported.get(node.id, [])
+        if isinstance(node, ast.Attribute):
+            values = [getattr(module, node.attr, None) for module in modules_of(node.value)]
+            return [value for value in values if isinstance(value, ModuleType)]
+        return []
 
     attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
-    if any(node.attr.startswith("_") and module_of(node.value) is not None for node in attributes):
+    if any(node.attr.startswith("_") and modules_of(node.value) for node in attributes):
         return True
     before_a_dot = {id(node.value) for node in attributes}
-    used = [(id(node), module) for node in ast.walk(tree) if (module := module_of(node)) is not None]
-    modules = [*imported.values(), *(module for _, module in used)]
-    return any(node not in before_a_dot for node, _ in used) or any(
-        module.__name__.partition(".")[0] not in ALLOWED_IMPORTS for module in modules
+    used = {id(node): modules for node in ast.walk(tree) if (modules := modules_of(node))}
+    return not used.keys() <= before_a_dot or any(
+        module.__name__.partition(".")[0] not in ALLOWED_IMPORTS
+        for module in itertools.chain(*imported.values(), *used.values())
     )
+
+
+def _local_names(tree: ast.Module) -> set[int]:
+    """The `id` of each name in a function that is a parameter or variable of its own, and that nothing in it imports.
+
+    Python decides for a function as a whole, too: in all of it such a name stands for no module imported outside of it.
+    """
+    declared = {name for node in ast.walk(tree) if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
+    found: set[int] = set()
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        body: list[Any] = function.body if isinstance(function.body, list) else [function.body]
+        within = [node for statement in body for node in ast.walk(statement)]
+        imports = {
+            (alias.asname or alias.name).partition(".")[0]
+            for node in within
+            if isinstance(node, IMPORTS)
+            for alias in node.names
+        }
+        if "*" in imports:
+            continue
+        parameters = function.args
+        own = {each.arg for each in (*parameters.posonlyargs, *parameters.args, *parameters.kwonlyargs)}
+        own |= {each.arg for each in (parameters.vararg, parameters.kwarg) if each is not None}
+        own |= {name for statement in body for name in _bound(statement)}
+        own -= imports | declared
+        found |= {id(node) for node in within if isinstance(node, ast.Name) and node.id in own}
+    return found
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """Names that the assignments and loops of a statement bind in its own scope."""
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+    # A bare annotation in parentheses binds nothing.
+    if not isinstance(node, SCOPES) and not (isinstance(node, ast.AnnAssign) and node.value is None):
+        for child in ast.iter_child_nodes(node):
+            yield from _bound(child)
 
 
 def _module(name: str) -> ModuleType:

@@ -165,6 +165,25 @@ def programmed(folder: Path, *blocks: str, **changes: Any) -> Sample:
         (("from functools import singledispatch\n" + SOLUTION, TESTS), "reaches_into_the_interpreter"),
         (("from typing import *\n" + SOLUTION + "get_type_hints(double)\n", TESTS), "reaches_into_the_interpreter"),
         (("from typing import *\nfrom math import *\n" + SOLUTION, TESTS), None),
+        (("x = " + "1 + " * 1500 + "1\n" + SOLUTION, TESTS), "nested_too_deep"),
+        # A name of a module that stands for something else.
+        (("import string\ndef double(string):\n    return string + string\n", TESTS), None),
+        (("import copy\ndef double(x):\n    copy = x\n    return sum([copy, copy])\n", TESTS), None),
+        (("import datetime\nfrom datetime import datetime\nnow = datetime(2020, 1, 1)\n" + SOLUTION, TESTS), None),
+        # And one that does not.
+        *[
+            (("import statistics\n" + code + SOLUTION, TESTS), "reaches_into_the_interpreter")
+            for code in (
+                "f = lambda statistics=statistics: statistics.sys\n",
+                "def f(x=lambda statistics: 0):\n    return statistics.sys\n",
+                "def f():\n    [0 for statistics in ()]\n    return statistics.sys\n",
+                "def f():\n    (statistics): int\n    return statistics.sys\n",
+                "def f():\n    global statistics\n    statistics = statistics.sys\n",
+                "def f():\n    class A:\n        statistics = 1\n    return statistics.sys\n",
+                "def f():\n    import math as statistics\nstatistics.sys\n",
+                "if True:\n    from datetime import datetime as statistics\nx = statistics\n",
+            )
+        ],
         (("class A:\n    def f(self):\n        import math\n        return math.pi\n\n\n" + SOLUTION, TESTS), None),
         (("import json.decoder, collections.abc\nfrom json import decoder\n" + SOLUTION
           + "json.decoder.JSONDecodeError, decoder.JSONDecoder, collections.abc.Sized\n", TESTS), None),
