@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.curation.readers.embedded import mathematics, web_pages
+from pipeline.curation.readers.embedded.render_pages import Page
 from pipeline.environments import split_of
 from tests.curation.readers.embedded_sources import embedded_source
 
@@ -51,6 +52,12 @@ def test_pages_hold_no_address_and_no_folder_of_this_machine() -> None:
         assert "0x7" not in page.text
         assert sysconfig.get_path("stdlib") not in page.text
         assert str(Path.home()) + "/" not in page.text
+
+
+def test_a_folder_is_a_path_and_no_part_of_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "text{0}lication, {1}/a.py, '{1}', in {1}. {0}-2 and {0}.d stay"
+    assert Page().without_folders(text.format(tmp_path, tmp_path)) == text.format(tmp_path, "")
 
 
 NAMES_EVERYTHING = """

@@ -34,6 +34,7 @@ def folders_of_this_machine() -> list[str]:
     found |= {*sys.path, sys.prefix, sys.base_prefix, os.getcwd(), os.path.expanduser("~"), tempfile.gettempdir()}
     # As a string is printed with quotes, backslashes and letters that do not print.
     found |= {repr(folder)[1:-1] for folder in found}
+    found = {folder.rstrip(os.sep) for folder in found}
     return sorted(found - {"", *COMMON_FOLDERS}, key=lambda folder: (-len(folder), folder))
 
 
@@ -42,13 +43,13 @@ class Page(pydoc.HTMLDoc):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folders = folders_of_this_machine()
+        names = "|".join(map(re.escape, folders_of_this_machine()))
+        # A whole path or its beginning: text/application names no folder /app.
+        self.folders = re.compile(rf"(?<![\w.~-])(?:{names})(?![\w-]|\.\w)")
 
     def without_folders(self, text: str) -> str:
         """The text with every path as if it began where the installation does."""
-        for folder in self.folders:
-            text = text.replace(folder, "")
-        return text
+        return self.folders.sub("", text)
 
     def escape(self, text: str) -> str:
         """Escapes a signature, after its paths are cut: behind the escapes and links that follow, none is found."""
