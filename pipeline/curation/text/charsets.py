@@ -9,7 +9,8 @@ CHARSET = re.compile(r"charset=[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 WIDER = {"shift_jis": "cp932", "gbk": "gb18030", "big5": "big5hkscs", "euc_kr": "cp949", "iso8859-11": "cp874"}
 """Python's codecs that have the characters of the WHATWG encodings, for those that lack some."""
-NOT_TOLD_FROM_UTF8 = ("iso2022_jp", "utf-16-le", "utf-16-be")
+ISO_2022_JP = "iso2022_jp"
+NOT_TOLD_FROM_UTF8 = (ISO_2022_JP, "utf-16-le", "utf-16-be")
 """Encodings whose text can be valid UTF-8 as well: a declaration decides."""
 ESCAPE = b"\x1b$"
 """How Japanese characters begin in ISO-2022-JP."""
@@ -43,6 +44,9 @@ def _decode(content: bytes, declared: str | None) -> str:
     encoding = _codec(map_encoding_to_html5(declared, fallback_utf8=False)) if declared else None
     if encoding is None and ESCAPE in content:
         encoding = _codec(detect_encoding(content))
+    if encoding == ISO_2022_JP and ESCAPE in content:
+        # Characters that the codec lacks, such as NEC's, make no UTF-8 of it: all of its bytes are ASCII.
+        return content.decode(encoding, "replace")
     order = (encoding, "utf-8") if encoding in NOT_TOLD_FROM_UTF8 else ("utf-8", encoding)
     for each in filter(None, order):
         try:

@@ -109,6 +109,8 @@ ENGLISH = "“Quoted” – it’s 5 €"
             None,
             '<meta charset="iso-2022-jp">日本語の文章',
         ),
+        (b"\x1b$B-!8l\x1b(B and", "iso-2022-jp", "\ufffd語 and"),
+        ("é is UTF-8".encode(), "iso-2022-jp", "é is UTF-8"),
         ("똠방각하".encode("cp949"), "ks_c_5601-1987", "똠방각하"),
         ("㗎 香港".encode("big5hkscs"), "big5", "㗎 香港"),
         ("ข้อความ…".encode("cp874"), "tis-620", "ข้อความ…"),
