@@ -14,6 +14,9 @@ def arrow_document(
     table: pyarrow.RecordBatch | pyarrow.Table, columns: Columns, location: RecordLocation
 ) -> ReadDocument:
     """The document of a table's only row, or the bad record that stands for it."""
+    names = table.schema.names
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        return bad_record(location, "repeated_column", ", ".join(repeated))
     try:
         values = table.to_pylist()[0]
     except UnicodeDecodeError as error:

@@ -169,6 +169,16 @@ def test_parquet_values_that_python_does_not_have(tmp_path: Path, run_curate: Cu
     assert "date value out of range" in bad["value_out_of_range"]
 
 
+def test_columns_of_one_name(tmp_path: Path, run_curate: Curate) -> None:
+    columns = [pyarrow.array(TEXTS[:1]), pyarrow.array([{"a": 1}]), pyarrow.array(["u"])]
+    table = pyarrow.Table.from_arrays(columns, names=["text", "twice", "twice"])
+    (tmp_path / "in").mkdir()
+    pyarrow.parquet.write_table(table, tmp_path / "in" / "a.parquet")
+    pyarrow.parquet.write_table(pyarrow.table({"text": TEXTS[1:2]}), tmp_path / "in" / "b.parquet")
+    kept, bad = curated(tmp_path, run_curate, "parquet", path=str(tmp_path / "in"))
+    assert (kept, bad) == ({TEXTS[1]: {}}, {"repeated_column": "twice"})
+
+
 NAMES = {"id": "their id", "place": "Paris", "bad": "yes", "refused": "no", "file_path": "src/a.py", "language": ["en"]}
 
 
