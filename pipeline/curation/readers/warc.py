@@ -1,5 +1,6 @@
 """Reads the pages of WARC files, the format of web crawls, and writes such files."""
 
+import gzip
 import io
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +34,8 @@ RESPONSE, TEXT = "response", "conversion"
 DECOMPRESSORS: dict[str, Callable[[bytes], Any]] = {
     "br": lambda content: pyarrow.CompressedInputStream(pyarrow.BufferReader(content), "brotli"),
     "zstd": lambda content: io.BufferedReader(ZstdFrames(io.BytesIO(content))),
+    "gzip": lambda content: gzip.GzipFile(fileobj=io.BytesIO(content)),
+    "x-gzip": lambda content: gzip.GzipFile(fileobj=io.BytesIO(content)),
 }
 """For a value of Content-Encoding a readable stream of what the bytes of a body hold."""
 OK = "200"
@@ -133,16 +136,22 @@ class WarcPages(WarcReader):
 def _body(record: ArcWarcRecord, most: int) -> bytes | None:
     """The first bytes of a record's body, decompressed; None if it cannot be decompressed.
 
-    warcio does it for gzip and deflate. Its brotli fails with the package of today, and it has no zstd.
+    warcio does it for gzip and deflate alone. Its brotli fails with the package of today, and it has no zstd.
     """
-    coding = _header(record, "Content-Encoding").strip().lower()
-    if coding not in DECOMPRESSORS:
+    header = _header(record, "Content-Encoding").lower()
+    codings = [coding for each in header.split(",") if (coding := each.strip()) not in ("", "identity")]
+    unknown = not DECOMPRESSORS.keys() & set(codings) and len(codings) < 2
+    if header == "gzip" or unknown:
         return record.content_stream().read(most)
     chunked = _header(record, "Transfer-Encoding").lower() == "chunked"
     compressed = (ChunkedDataReader(record.raw_stream) if chunked else record.raw_stream).read(most)
+    content = compressed
     try:
-        return DECOMPRESSORS[coding](compressed).read(most)
-    except READ_ERRORS:
+        # The header names them in the order in which they were applied.
+        for coding in reversed(codings):
+            content = DECOMPRESSORS[coding](content).read(most)
+        return content
+    except (*READ_ERRORS, KeyError):
         # Some crawlers store what they decompressed under the header that the server sent.
         return compressed if _is_utf8(compressed) else None
 

@@ -48,13 +48,20 @@ def test_bodies_as_servers_send_them(tmp_path: Path, run_curate: Curate) -> None
             "body": b"%x\r\n%b\r\n0\r\n\r\n" % (len(packed := BROTLI(page(7).encode(), asbytes=True)), packed),
             "headers": {"Content-Encoding": "br", "Transfer-Encoding": "chunked"},
         },
+        {
+            "body": BROTLI(gzip.compress(page(8).encode()), asbytes=True),
+            "headers": {"Content-Encoding": "gzip, br"},
+        },
+        {"body": gzip.compress(page(9).encode()), "headers": {"Content-Encoding": "x-gzip, identity"}},
+        # Number 10, which goes by its last digit: nothing takes this coding off.
+        {"body": BROTLI(page(10).encode(), asbytes=True), "headers": {"Content-Encoding": "br, compress"}},
     ]
     write_records(tmp_path / "in" / "a.warc.gz", records)
     kept, removed, bad = curated(tmp_path, run_curate, kind="warc")
-    assert sorted(kept) == ["0", "1", "2", "3", "4", "5", "7"]
+    assert sorted(kept) == ["0", "1", "2", "3", "4", "5", "7", "8", "9"]
     for number, text in kept.items():
         assert PROSE.format(number=number).strip() in text
-    assert removed == {"6": "damaged_record"}
+    assert removed == {"6": "damaged_record", "0": "damaged_record"}
     assert bad == {"damaged_record"}
 
 
