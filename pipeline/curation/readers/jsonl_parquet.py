@@ -46,7 +46,7 @@ class JsonLines(JsonlReader):
             with open_decompressed(self.data_folder, filepath) as file:
                 for offset, line, length in _lines(file, self.source.maximum_record_bytes):
                     lines = True
-                    if not line.isspace():
+                    if line.removeprefix(BOM).strip():
                         yield self._document(RecordLocation(filepath, offset, "byte"), line, length)
         except READ_ERRORS as error:
             yield bad_record(RecordLocation(filepath, offset, "byte"), read_error_reason(error, filepath), str(error))

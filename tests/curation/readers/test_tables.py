@@ -110,6 +110,12 @@ def test_json_as_programs_write_it(tmp_path: Path, run_curate: Curate) -> None:
     assert set(bad) == {"invalid_unicode", "nested_too_deep", "not_json", "not_an_object"}
 
 
+def test_a_line_with_a_byte_order_mark_alone_is_blank(tmp_path: Path, run_curate: Curate) -> None:
+    mark = b"\xef\xbb\xbf"
+    (tmp_path / "a.jsonl").write_bytes(mark + b"\n" + lines({"text": TEXTS[0]}) + mark)
+    assert curated(tmp_path, run_curate, "jsonl", path=str(tmp_path / "a.jsonl")) == ({TEXTS[0]: {}}, {})
+
+
 def test_parquet_columns_of_every_type(tmp_path: Path, run_curate: Curate) -> None:
     moment = 1_600_000_000_000_000_001
     day = datetime.datetime(2020, 9, 13, 12, 26, 40)
