@@ -25,7 +25,7 @@ class AlreadyTrained(Exception):
 class StageCallback(TrainerCallback):
     """Reports a trainer's steps to its stage, says when to save, and ends training when the stage is to stop.
 
-    Every rank has one. `on_step_end` and `on_save` are collectives; the trainer calls them on all ranks.
+    Every rank has one. `on_epoch_begin`, `on_step_begin`, `on_step_end` and `on_save` are collectives; the trainer calls them on all ranks.
     """
 
     def __init__(self, context: StageContext[Any]) -> None:
@@ -34,6 +34,12 @@ class StageCallback(TrainerCallback):
         self._timer = SaveTimer(context.config)
         self._saving = ExitStack()
         """What holds from the step that is to be saved until it is."""
+        self._loading = ExitStack()
+        """What holds until all ranks have loaded what they train."""
+
+    def wait_for_loading(self) -> None:
+        """To be called before training: until the first step, ranks wait for one that is slow to load a checkpoint."""
+        self._loading.enter_context(waiting_for_files())
 
     def raise_if_stopped(self) -> None:
         """To be called after training.
@@ -60,7 +66,14 @@ class StageCallback(TrainerCallback):
             AlreadyTrained: if it is; the trainer has loaded the checkpoint by then.
         """
         if state.global_step >= state.max_steps:
+            self._loading.close()
             raise AlreadyTrained
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Before the first step, waits for ranks that still load; transformers reads each rank's random state last."""
+        self._loading.close()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Advances the progress bar; once any rank got a stop signal, all save this step and end training.
