@@ -1,11 +1,13 @@
 """Training that stops and goes on: its mean loss, and what counts as a step's time."""
 
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from deepspeed import DeepSpeedEngine
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
@@ -14,7 +16,11 @@ from pipeline.core.errors import Requeue
 from pipeline.core.progress import Progress, read_progress
 from pipeline.core.saving import SavingConfig
 from pipeline.posttraining.common.callbacks import StageCallback
+from pipeline.posttraining.common.trainer_arguments import deepspeed_arguments
 from pipeline.posttraining.common.training import train
+from pipeline.pretraining.engine.distributed import rank, set_time_limit, time_limits
+from pipeline.pretraining.engine.engine import join_process_group
+from tests.distributed import run_on_ranks
 
 
 class Echo(nn.Module):
@@ -41,19 +47,20 @@ class StopBefore(TrainerCallback):
             self._context.stop.raised = True
 
 
-def attempt(folder: Path, stop_at: int = 0, save_every: int | None = None) -> float | None:
+def attempt(folder: Path, stop_at: int = 0, save_every: int | None = None, **arguments: Any) -> float | None:
     """Trains on the losses 1 to 20, one a step, with a row of metrics every 10 steps."""
     context = StageContext.for_test("sft", SavingConfig(save_every_steps=save_every), {}, folder)
-    context.progress = Progress(folder / "progress.json")
+    context.rank = rank()
+    context.progress = Progress(folder / "progress.json" if context.rank == 0 else None)
     context.stop_requested()
     time.sleep(3)  # a trainer that takes long to build
     callback = StageCallback(context)
-    arguments = TrainingArguments(
+    settings = TrainingArguments(
         str(context.state), per_device_train_batch_size=1, num_train_epochs=1, logging_steps=10, save_strategy="no",
-        report_to="none", disable_tqdm=True, use_cpu=True,
+        report_to="none", disable_tqdm=True, use_cpu=True, **arguments,
     )  # fmt: skip
     rows: Any = [{"value": torch.tensor(float(each))} for each in range(1, 21)]
-    trainer = Trainer(Echo(), arguments, train_dataset=rows, callbacks=[callback, StopBefore(context, stop_at)])
+    trainer = Trainer(Echo(), settings, train_dataset=rows, callbacks=[callback, StopBefore(context, stop_at)])
     return train(trainer, callback, context.state)
 
 
@@ -77,3 +84,24 @@ def test_starting_is_no_step(tmp_path: Path) -> None:
     progress = read_progress(tmp_path / "progress.json")
     assert progress is not None
     assert 0 < progress["longest_step_seconds"] < 3  # type: ignore[operator]
+
+
+def resume_on_a_slow_disk(folder: Path, zero_stage: int) -> None:
+    """Stops, and goes on where rank 0 reads the checkpoint for longer than the time limit."""
+    join_process_group()
+    limit = timedelta(seconds=6)
+    set_time_limit(limit)
+    settings = {"deepspeed": deepspeed_arguments({"zero_optimization": {"stage": zero_stage}})}
+    with pytest.raises(Requeue):
+        attempt(folder, stop_at=5, **settings)
+    load: Any = DeepSpeedEngine._load_checkpoint
+    if rank() == 0:
+        DeepSpeedEngine._load_checkpoint = lambda *args, **kwargs: (time.sleep(10), load(*args, **kwargs))[1]  # type: ignore[method-assign]
+    assert attempt(folder, **settings) == pytest.approx(10.5)
+    assert set(time_limits().values()) == {limit}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("zero_stage", [1, 3])
+def test_a_rank_that_is_slow_to_resume_ends_nobody(zero_stage: int, tmp_path: Path) -> None:
+    run_on_ranks(resume_on_a_slow_disk, 2, tmp_path, zero_stage)
