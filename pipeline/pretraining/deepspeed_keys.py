@@ -57,12 +57,16 @@ def deepspeed_keys(owned: Mapping[str, str]) -> AfterValidator:
                 raise ValueError(f"{key} is not taken from here: {own[key]}")
             if key not in KEYS:
                 raise ValueError(f"{key} is no key that a stage takes, {nearest(key, KEYS)}")
-        zero = settings.get("zero_optimization", {})
+        zero: Any = settings.get("zero_optimization", {})
+        if not isinstance(zero, dict):
+            raise ValueError(f"zero_optimization is {zero!r}, set keys of ZeRO, such as {{stage: 1}}")
         for key in zero:
             if key not in ZERO_KEYS:
                 raise ValueError(f"zero_optimization.{key} is no key that a stage takes, {nearest(key, ZERO_KEYS)}")
-        if zero.get("stage", 0) not in STAGES:
-            raise ValueError(f"zero_optimization.stage is {zero['stage']!r}, set 0, 1, 2 or 3")
+        stage = zero.get("stage", 0)
+        # `in` alone would find True, which equals 1.
+        if type(stage) is not int or stage not in STAGES:
+            raise ValueError(f"zero_optimization.stage is {stage!r}, set 0, 1, 2 or 3")
         return settings
 
     return AfterValidator(check)

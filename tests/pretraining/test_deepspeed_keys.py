@@ -45,6 +45,12 @@ def test_what_nobody_knows_is_refused_with_the_nearest(stage: str) -> None:
         ({"zero_optimizaton": {"stage": 1}}, "zero_optimizaton is no key that a stage takes, did you mean zero_opt"),
         ({"zero_optimization": {"stge": 1}}, r"zero_optimization\.stge is no key .* did you mean stage\?$"),
         ({"zero_optimization": {"stage": 4}}, "zero_optimization.stage is 4, set 0, 1, 2 or 3"),
+        ({"zero_optimization": {"stage": True}}, "zero_optimization.stage is True, set 0, 1, 2 or 3"),
+        ({"zero_optimization": {"stage": 2.0}}, r"zero_optimization.stage is 2\.0, set 0, 1, 2 or 3"),
+        ({"zero_optimization": {"stage": [1]}}, r"zero_optimization.stage is \[1\], set 0, 1, 2 or 3"),
+        ({"zero_optimization": None}, r"zero_optimization is None, set keys of ZeRO, such as \{stage: 1\}$"),
+        ({"zero_optimization": True}, r"zero_optimization is True, set keys of ZeRO, such as \{stage: 1\}$"),
+        ({"zero_optimization": ["stage"]}, r"zero_optimization is \['stage'\], set keys of ZeRO, such as "),
     ):
         with pytest.raises(ConfigError, match=rf"^stages\.{stage}\.config\.deepspeed: {message}"):
             stage_config(stage, deepspeed=settings)

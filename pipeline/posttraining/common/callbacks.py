@@ -25,7 +25,8 @@ class AlreadyTrained(Exception):
 class StageCallback(TrainerCallback):
     """Reports a trainer's steps to its stage, says when to save, and ends training when the stage is to stop.
 
-    Every rank has one. `on_step_end` and `on_save` are collectives; the trainer calls them on all ranks.
+    Every rank has one. `on_epoch_begin`, `on_step_begin`, `on_step_end` and `on_save` are collectives; the trainer
+    calls them on all ranks.
     """
 
     def __init__(self, context: StageContext[Any]) -> None:
@@ -34,6 +35,12 @@ class StageCallback(TrainerCallback):
         self._timer = SaveTimer(context.config)
         self._saving = ExitStack()
         """What holds from the step that is to be saved until it is."""
+        self._loading = ExitStack()
+        """What holds until all ranks have loaded what they train."""
+
+    def wait_for_loading(self) -> None:
+        """To be called before training: until the first step, ranks wait for one that is slow to load a checkpoint."""
+        self._loading.enter_context(waiting_for_files())
 
     def raise_if_stopped(self) -> None:
         """To be called after training.
@@ -47,8 +54,9 @@ class StageCallback(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Starts the progress bar at the step that training resumes from."""
-        self._timer.saved()
+        """Starts the progress bar at the step that training resumes from; what came before counts as no step's time."""
+        with self._context.no_step():
+            self._timer.saved()
         self._context.progress.start(total=state.max_steps, unit="steps", label="train", done=state.global_step)
 
     def on_epoch_begin(
@@ -60,7 +68,14 @@ class StageCallback(TrainerCallback):
             AlreadyTrained: if it is; the trainer has loaded the checkpoint by then.
         """
         if state.global_step >= state.max_steps:
+            self._loading.close()
             raise AlreadyTrained
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Before the first step, waits for ranks that still load; transformers reads each rank's random state last."""
+        self._loading.close()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Advances the progress bar; once any rank got a stop signal, all save this step and end training.
@@ -77,6 +92,8 @@ class StageCallback(TrainerCallback):
             control.should_training_stop = True
         if stop or is_due or is_last:
             control.should_save = True
+            # The loss since the last row of metrics is in no checkpoint: without a row here it would be lost.
+            control.should_log = True
             self._saving.enter_context(self._context.saving())
             self._saving.enter_context(waiting_for_files())
 

@@ -16,6 +16,7 @@ from pipeline.inference.completions import Completion, complete_problems, group_
 from pipeline.inference.loading import load_model
 from pipeline.posttraining.common.config import EvalSamplingConfig
 from pipeline.posttraining.common.rewards import Scorer, rewards_of
+from pipeline.pretraining.engine.distributed import waiting_for_files
 
 EVAL_SAMPLING_SEED = 20_260_429
 """Seed of the held-out problems and of sampling; no stage has another, so that all evaluate alike."""
@@ -86,8 +87,10 @@ def evaluate_by_sampling(
     Raises:
         CheckpointError: if the model cannot be loaded.
     """
+    with waiting_for_files():
+        model = load_model(checkpoint)
     completions = complete_problems(
-        load_model(checkpoint),
+        model,
         problems,
         eval_sampling.batch_size,
         max_new_tokens,

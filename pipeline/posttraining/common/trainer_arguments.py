@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -11,6 +12,9 @@ from pipeline.core.context import StageContext
 from pipeline.core.errors import ConfigError
 from pipeline.posttraining.common.config import TrainingConfig
 from pipeline.pretraining.engine.engine import join_process_group
+
+TIME_LIMIT = timedelta(minutes=30)
+"""How long ranks wait in a collective, at least: generation takes ranks unequally long. transformers' own default."""
 
 
 def batch_arguments(context: StageContext[Any], size: StepSize) -> dict[str, Any]:
@@ -65,7 +69,7 @@ def common_arguments(context: StageContext[Any], config: TrainingConfig) -> dict
     It also joins the process group, which TrainingArguments finds then: a process that no launcher started becomes a
     group of one rank.
     """
-    join_process_group()
+    join_process_group(TIME_LIMIT)
     return {
         "output_dir": str(context.state),
         "learning_rate": config.learning_rate,

@@ -33,7 +33,8 @@ def baseline_metrics(path: Path, evaluate: Callable[[], dict[str, float]]) -> di
         path: a JSON file in the stage's state.
         evaluate: returns the metrics on every rank; it may be a collective.
     """
-    known = gather_objects(read_json(path) if path.exists() else None)[0]
+    with waiting_for_files():
+        known = gather_objects(read_json(path) if path.exists() else None)[0]
     if known is None:
         known = evaluate()
         if rank() == 0:
@@ -59,6 +60,7 @@ def train(trainer: Any, callback: StageCallback, state: Path) -> float | None:
     if rank() == 0:
         remove_unfinished(state)
     checkpoint = newest_checkpoint(state)
+    callback.wait_for_loading()
     with reporting_full_disk(state, remove_unfinished), contextlib.suppress(AlreadyTrained):
         output = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if checkpoint is None:

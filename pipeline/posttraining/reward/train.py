@@ -103,7 +103,7 @@ def pairwise_metrics(
     config: RewardModelConfig,
     between: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
-    """How a checkpoint's reward model orders preference pairs.
+    """How a checkpoint's reward model orders preference pairs; a collective.
 
     Args:
         checkpoint: its folder.
@@ -115,7 +115,8 @@ def pairwise_metrics(
         `accuracy`, the share of pairs whose chosen response scores higher than the rejected one, and `chosen` and
         `rejected`, the mean scores.
     """
-    model, tokenizer = load_reward_model(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
+    with waiting_for_files():
+        model, tokenizer = load_reward_model(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
     # A causal language model's configuration may lack it, and the head looks for the last token that is not padding.
     model.config.pad_token_id = tokenizer.pad_token_id
     prompts = [pair["prompt"][0]["content"] for pair in pairs]

@@ -70,7 +70,9 @@ def trainer_arguments(context: StageContext[RlConfig]) -> GRPOConfig:
 
 
 def reward_model_scorers(context: StageContext[RlConfig]) -> dict[str, Scorer]:
-    """The reward model by each environment whose completions it rewards, loaded once; empty if it rewards none.
+    """The reward model by each environment whose completions it rewards, loaded once; a collective.
+
+    Empty if it rewards none.
 
     Raises:
         ConfigError: if the stage has no input `reward_model`.
@@ -85,7 +87,8 @@ def reward_model_scorers(context: StageContext[RlConfig]) -> dict[str, Scorer]:
             "set inputs.reward_model to the stage that trains it"
         )
     length = config.max_prompt_length + config.max_completion_length
-    model = RewardModel(context.inputs["reward_model"].checkpoint, length, config.completions_per_device)
+    with waiting_for_files():
+        model = RewardModel(context.inputs["reward_model"].checkpoint, length, config.completions_per_device)
     return dict.fromkeys(config.reward_model_domains, model)
 
 

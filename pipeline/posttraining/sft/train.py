@@ -64,6 +64,7 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     start = context.inputs["model"].checkpoint
     callback = StageCallback(context)
     arguments = trainer_arguments(context)
+    held_out = _conversations(context, "validation")
     # Rank 0 tokenizes the conversations, the others wait for its files.
     with waiting_for_files():
         trainer = SFTTrainer(
@@ -73,11 +74,12 @@ def run(context: StageContext[SftConfig]) -> StageResult:
             processing_class=AutoTokenizer.from_pretrained(start),
             callbacks=[callback],
         )
-    held_out = _conversations(context, "validation")
     limits = config.max_length, config.sequences_per_device
 
     def measured_loss(checkpoint: Path) -> float:
-        return assistant_loss(load_model(checkpoint), held_out, *limits, between=stop_check(context))
+        with waiting_for_files():
+            model = load_model(checkpoint)
+        return assistant_loss(model, held_out, *limits, between=stop_check(context))
 
     before = baseline_metrics(context.state / "before.json", lambda: {"loss": measured_loss(start)})
     loss = train(trainer, callback, context.state)

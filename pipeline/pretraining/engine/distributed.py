@@ -48,33 +48,45 @@ def barrier() -> None:
         distributed.barrier()
 
 
-def set_time_limit(limit: timedelta) -> timedelta:
-    """Sets how long this rank waits in a collective before it gives up with an error, and returns the limit before.
+def time_limits() -> dict[Any, timedelta]:
+    """How long this rank waits in a collective before it gives up with an error, by process group that it is in.
 
-    Collectives that have begun keep theirs. Without a process group nothing is set.
+    DeepSpeed has a group of its own beside the default one. Without a process group the answer is empty.
     """
-    if not is_distributed():
-        return limit
-    # torch has no public name for it; torchtitan sets limits in this way too.
-    backend: Any = distributed.distributed_c10d._get_default_group()._get_backend(device())
-    before = backend.options._timeout
-    distributed.distributed_c10d._set_pg_timeout(limit)
-    return before
+    # torch has no public names for its groups and their limits; torchtitan sets limits in this way too.
+    groups: Any = distributed.distributed_c10d._world.pg_map if is_distributed() else ()
+    return {group: group._get_backend(group._device_types[0]).options._timeout for group in groups}
+
+
+def set_time_limit(limit: timedelta) -> None:
+    """Sets the limit of all process groups that there are, see `time_limits`; collectives that have begun keep theirs.
+
+    Without a process group nothing is set.
+    """
+    _set_time_limits(dict.fromkeys(time_limits(), limit))
+
+
+def _set_time_limits(limits: dict[Any, timedelta]) -> None:
+    for group, limit in limits.items():
+        distributed.distributed_c10d._set_pg_timeout(limit, group)
 
 
 @contextmanager
 def waiting_for_files() -> Iterator[None]:
     """Inside, this rank waits in collectives as long as others read or write files, however slow these are.
 
-    Elsewhere a rank that is missing for minutes is taken for hung, after the process group's time limit (DeepSpeed's
-    ten minutes; NCCL then aborts the process). What DeepSpeed and transformers do inside counts as well. All ranks
-    should be inside at the same time, since the limit is each rank's own; entering and leaving is no collective.
+    Elsewhere a rank that is missing for minutes is taken for hung, after the process group's time limit (NCCL then
+    aborts the process). What DeepSpeed and transformers do inside counts as well, in every process group that there is
+    on entering. All ranks must go through it: entering is no collective, but leaving waits for the others, unless by
+    an exception.
     """
-    before = set_time_limit(PATIENCE)
+    before = time_limits()
+    set_time_limit(PATIENCE)
     try:
         yield
+        barrier()
     finally:
-        set_time_limit(before)
+        _set_time_limits(before)
 
 
 def sum_over_ranks(value: Tensor) -> Tensor:

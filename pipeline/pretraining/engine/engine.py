@@ -3,12 +3,14 @@
 import math
 import os
 import socket
+from datetime import timedelta
 from typing import Any
 
 import deepspeed
 import torch
 from deepspeed import comm
 from deepspeed.constants import default_pg_timeout
+from deepspeed.utils import groups
 
 from pipeline.pretraining.config import PhaseConfig, accumulation_steps
 from pipeline.pretraining.engine import optimizer_state
@@ -115,11 +117,14 @@ def prepare_process_group() -> None:
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
 
-def join_process_group() -> None:
+def join_process_group(shortest_limit: timedelta = timedelta(0)) -> None:
     """Joins the other ranks, over NCCL on GPUs and gloo on CPUs; a collective. Nothing happens a second time.
 
     The others are waited for as long as they read their inputs. From then on the time limit of collectives is
     DeepSpeed's, ten minutes unless the environment variable DEEPSPEED_TIMEOUT says otherwise.
+
+    Args:
+        shortest_limit: the time limit where DeepSpeed's is shorter.
     """
     prepare_process_group()
     if comm.is_initialized():
@@ -128,7 +133,10 @@ def join_process_group() -> None:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     comm.barrier()
-    set_time_limit(default_pg_timeout)
+    # The group of all ranks that ZeRO works in. DeepSpeed would make it later, with torch's limit instead of its own,
+    # and when it loads a checkpoint right after, `waiting_for_files` would not have found it.
+    groups._clone_world_group()
+    set_time_limit(max(default_pg_timeout, shortest_limit))
 
 
 def leave_process_group() -> None:

@@ -95,8 +95,8 @@ class StepCheckpoints:
             {name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups
         ]
         with waiting_for_files():
-            engine.load_checkpoint(str(self._resumed_from), tag=UNIVERSAL if self.universal else STATE)
             barrier()
+            engine.load_checkpoint(str(self._resumed_from), tag=UNIVERSAL if self.universal else STATE)
         # DeepSpeed 0.19.8's ZeRO-3 gives all groups the settings of the first, and all states one and the same step
         # count, out of a universal checkpoint (stage3.py, load_hp_checkpoint_state_from_checkpoint_dir_stage3).
         for group, own in zip(optimizer.param_groups, settings, strict=True):

@@ -1,4 +1,5 @@
 import dataclasses
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,11 @@ import pytest
 from pipeline.core.batching import StepSize
 from pipeline.core.context import StageContext
 from pipeline.core.errors import ConfigError
-from pipeline.posttraining.common.trainer_arguments import batch_arguments, deepspeed_arguments
+from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments, deepspeed_arguments
+from pipeline.pretraining.engine.distributed import time_limits
+from tests.distributed import run_on_ranks
+from tests.posttraining.tiny import TRAINING
+from tests.settings import stage_config
 
 
 def test_a_step_is_divided_among_the_ranks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,3 +34,14 @@ def test_deepspeed_takes_what_is_set_and_what_trainers_need() -> None:
     assert deepspeed_arguments({})["communication_data_type"] == "fp32"
     zero3 = deepspeed_arguments({"zero_optimization": {"stage": 3}})["zero_optimization"]
     assert zero3["stage3_gather_16bit_weights_on_model_save"] is True
+
+
+def check_time_limits(folder: Path) -> None:
+    """All groups of a rank wait half an hour, however long DeepSpeed would."""
+    config = stage_config("reward_model", **TRAINING)
+    common_arguments(StageContext.for_test("reward_model", config, {}, folder), config)
+    assert list(time_limits().values()) == [timedelta(minutes=30)] * 2
+
+
+def test_ranks_wait_for_slow_generation(tmp_path: Path) -> None:
+    run_on_ranks(check_time_limits, 1, tmp_path)

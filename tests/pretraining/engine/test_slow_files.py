@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 import torch
+from deepspeed.constants import default_pg_timeout
+from deepspeed.utils import groups
+from torch import distributed
 
 from pipeline.core.artifact import load
 from pipeline.core.context import StageContext
 from pipeline.pretraining import phase
 from pipeline.pretraining.engine import checkpoints, step_checkpoints
-from pipeline.pretraining.engine.distributed import barrier, set_time_limit, waiting_for_files
+from pipeline.pretraining.engine.distributed import barrier, set_time_limit, time_limits, waiting_for_files
 from pipeline.pretraining.engine.engine import join_process_group
 from tests.distributed import run_on_ranks
 from tests.pretraining.training import phase as phase_config
@@ -66,15 +69,21 @@ def test_a_rank_that_is_slow_to_read_or_write_ends_nobody(tmp_path: Path, monkey
 
 
 def wait_with_and_without(path: Path) -> None:
-    """A barrier that one rank comes to late, inside `waiting_for_files` and then outside of it."""
+    """A rank that is late inside `waiting_for_files`, in both groups, at its end, and then outside of it."""
     join_process_group()
+    assert set(time_limits().values()) == {default_pg_timeout}
     set_time_limit(timedelta(seconds=5))
     late = os.environ["RANK"] == "0"
+    for group in (None, groups._get_data_parallel_group()):
+        with waiting_for_files():
+            if late:
+                time.sleep(8)
+            distributed.barrier(group)
     with waiting_for_files():
         if late:
-            time.sleep(10)
-        barrier()
-    assert set_time_limit(timedelta(seconds=5)) == timedelta(seconds=5)
+            time.sleep(8)
+    barrier()
+    assert list(time_limits().values()) == [timedelta(seconds=5)] * 2
     if late:
         time.sleep(10)
         path.write_text("late")
