@@ -47,7 +47,7 @@ class StopBefore(TrainerCallback):
             self._context.stop.raised = True
 
 
-def attempt(folder: Path, stop_at: int = 0, save_every: int | None = None, **arguments: Any) -> float | None:
+def attempt(folder: Path, stop_at: int = 0, save_every: int | None = None, deepspeed: Any = None) -> float | None:
     """Trains on the losses 1 to 20, one a step, with a row of metrics every 10 steps."""
     context = StageContext.for_test("sft", SavingConfig(save_every_steps=save_every), {}, folder)
     context.rank = rank()
@@ -57,7 +57,7 @@ def attempt(folder: Path, stop_at: int = 0, save_every: int | None = None, **arg
     callback = StageCallback(context)
     settings = TrainingArguments(
         str(context.state), per_device_train_batch_size=1, num_train_epochs=1, logging_steps=10, save_strategy="no",
-        report_to="none", disable_tqdm=True, use_cpu=True, **arguments,
+        report_to="none", disable_tqdm=True, use_cpu=True, deepspeed=deepspeed,
     )  # fmt: skip
     rows: Any = [{"value": torch.tensor(float(each))} for each in range(1, 21)]
     trainer = Trainer(Echo(), settings, train_dataset=rows, callbacks=[callback, StopBefore(context, stop_at)])
@@ -91,13 +91,13 @@ def resume_on_a_slow_disk(folder: Path, zero_stage: int) -> None:
     join_process_group()
     limit = timedelta(seconds=6)
     set_time_limit(limit)
-    settings = {"deepspeed": deepspeed_arguments({"zero_optimization": {"stage": zero_stage}})}
+    settings = deepspeed_arguments({"zero_optimization": {"stage": zero_stage}})
     with pytest.raises(Requeue):
-        attempt(folder, stop_at=5, **settings)
+        attempt(folder, stop_at=5, deepspeed=settings)
     load: Any = DeepSpeedEngine._load_checkpoint
     if rank() == 0:
         DeepSpeedEngine._load_checkpoint = lambda *args, **kwargs: (time.sleep(10), load(*args, **kwargs))[1]  # type: ignore[method-assign]
-    assert attempt(folder, **settings) == pytest.approx(10.5)
+    assert attempt(folder, deepspeed=settings) == pytest.approx(10.5)
     assert set(time_limits().values()) == {limit}
 
 

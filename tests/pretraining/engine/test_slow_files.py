@@ -74,7 +74,8 @@ def wait_with_and_without(path: Path) -> None:
     assert set(time_limits().values()) == {default_pg_timeout}
     set_time_limit(timedelta(seconds=5))
     late = os.environ["RANK"] == "0"
-    for group in (None, groups._get_data_parallel_group()):
+    of_deepspeed: Any = groups._get_data_parallel_group()
+    for group in (None, of_deepspeed):
         with waiting_for_files():
             if late:
                 time.sleep(8)
