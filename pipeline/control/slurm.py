@@ -118,7 +118,7 @@ def submit(
 
 
 def _sbatch_options(options: Sequence[str]) -> argparse.Namespace:
-    """Those of the options that matter here: partition, time and clusters.
+    """Those of the options that matter here: partition, time, signal and clusters.
 
     Raises:
         ConfigError: for one that the configuration has the say of.
@@ -126,6 +126,7 @@ def _sbatch_options(options: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--partition", "-p", default=os.environ.get("SBATCH_PARTITION"))
     parser.add_argument("--time", "-t")
+    parser.add_argument("--signal")
     parser.add_argument("--clusters", "-M", default=os.environ.get("SBATCH_CLUSTERS"))
     owned = {
         "--nodes": "set stages.<stage>.resources.nodes",
@@ -162,7 +163,7 @@ def _job(stage: FrozenStage, root: str, common: argparse.Namespace, gpus: bool) 
         f"--time={resources['time']}",
         f"--output={directory}/slurm-%j.log",
     ]
-    if stage_type(stage.kind, stage.stage).lead_seconds is not None:
+    if stage_type(stage.kind, stage.stage).lead_seconds is not None and common.signal is None:
         command.append(f"--signal=B:USR1@{min(LONGEST_LEAD, lead_seconds(stage, directory, limit))}")
     if gpus:
         command.append(f"--gpus-per-node={resources['processes_per_node']}")

@@ -166,6 +166,25 @@ def test_the_signal_comes_as_early_as_was_measured(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "signals"),
+    [
+        (["--time=20", "--signal=B:USR1@300"], ["--signal=B:USR1@300"]),
+        (["--time=0"], ["--signal=B:USR1@660"]),
+    ],
+)
+def test_a_signal_that_was_given_wins_and_no_time_limit_is_none(
+    tmp_path: Path, options: list[str], signals: list[str]
+) -> None:
+    write_json(
+        tmp_path / "smoke" / "phase1" / "attempts" / "1" / "progress.json",
+        {"longest_step_seconds": 100, "longest_save_seconds": 200},
+    )
+    part = [*SETTINGS, f"root={tmp_path}", "from=phase1", "to=phase1"]
+    printed = command("launch/chain.sh", "--dry-run", *part, "--", *options)
+    assert re.findall(r"--signal=\S+", printed) == signals
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 class TestOnSlurm:
