@@ -19,8 +19,9 @@ TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<clock>\d+(?::\d+){0,2})")
 def lead_seconds(stage: FrozenStage, directory: Path, limit: float = math.inf) -> int:
     """60 s and twice the longest step and the longest save, together, of the newest attempts that measured one.
 
-    What held up an attempt before these, such as a file system that hung, no longer counts. Until there is a save to measure, it is no less than what the kind of stage states, or a quarter of the time limit
-    where that is shorter: a job that is told to save as soon as it starts gets nowhere.
+    What held up an attempt before these, such as a file system that hung, no longer counts. Until there is a save to
+    measure, it is no less than what the kind of stage states, or a quarter of the time limit where that is shorter: a
+    job that is told to save as soon as it starts gets nowhere.
 
     Args:
         stage: of a kind that can save.
