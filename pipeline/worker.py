@@ -228,7 +228,10 @@ def _run_stage(
         print(f"{frozen.stage} saves nothing in between: it may be ended at any moment, and begins anew", flush=True)
     try:
         result: StageResult = load_symbol(kind.entry)(context)
-    except BaseException:
+    except BaseException as error:
+        # Now: ending the tracker takes seconds, and of ranks that failed the first speaks.
+        if isinstance(error, Exception) and not isinstance(error, Requeue):
+            record_error(attempt, rank, error, directory)
         tracker.fail()
         raise
     if lock is None:

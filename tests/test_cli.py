@@ -136,7 +136,13 @@ def test_a_manifest_whose_entries_have_no_size_is_named(capsys: pytest.CaptureFi
     damaged = tmp_path / "run" / "curate" / "manifest.json"
     known = {"stage": "curate", "kind": "curate", "fingerprint": "x", "inputs": {}}
     write_json(damaged, {**known, "files": {"documents/code/0.jsonl.gz": {}}})
-    assert str(damaged) in error_line(capsys, "status", "run=run", f"root={tmp_path}")
+    assert str(damaged) in error_line(capsys, "plan", "--freeze", "to=curate", "run=run", f"root={tmp_path}")
+    for command in ("status", "report"):
+        assert fivephase(command, "run=run", f"root={tmp_path}") == EXIT_DONE
+        lines = capsys.readouterr().out.splitlines()
+        assert next(line.split() for line in lines if line.startswith("curate ")) == ["curate", "damaged"]
+        assert any(line.startswith(f"{damaged}: not a manifest") for line in lines)
+        assert any(line.startswith("tokenizer ") for line in lines)
 
 
 @pytest.mark.parametrize("root", ["/sys/runs", f"{__file__}/runs"])

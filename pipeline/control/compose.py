@@ -95,6 +95,13 @@ def _composed(overrides: Sequence[str], folders: Sequence[Path]) -> DictConfig:
     with hydra.initialize_config_dir(str(folders[0]), version_base="1.3"):
         # Hydra's parser needs its plugins, which the initialization above loads.
         parsed = [OverridesParser.create().parse_override(each) for each in overrides]
+        for text, each in zip(overrides, parsed, strict=True):
+            if each.is_sweep_override():
+                key, _, value = text.partition("=")
+                raise ConfigError(
+                    f"{text}: a sweep over several values is not taken; give one value, or quote the text: "
+                    f"\"{key}='{value}'\""
+                )
         of_stages = [each for each in parsed if _is_value_of_a_stage(each)]
         others = [each for each, of in zip(overrides, parsed, strict=True) if of not in of_stages]
         config = hydra.compose(PRIMARY, overrides=[*others, f"hydra.searchpath=[{further}]"])
@@ -116,6 +123,7 @@ def _references(config: DictConfig, key: str) -> list[str]:
         each
         for each in above
         if isinstance(parent := OmegaConf.select(config, each.rpartition(".")[0]), DictConfig)
+        and each.rpartition(".")[2] in parent  # what is missing cannot be asked about
         and OmegaConf.is_interpolation(parent, each.rpartition(".")[2])
         and isinstance(OmegaConf.select(config, each), DictConfig)
     ]

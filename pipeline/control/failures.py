@@ -50,7 +50,7 @@ class Failure:
 
 
 def record_error(attempt: Path, rank: int, error: Exception, directory: Path) -> UserError | None:
-    """Writes the error that ends a rank as `error-<rank>.json` beside the logs of the attempt.
+    """Writes the error that ends a rank as `error-<rank>.json` beside the logs of the attempt, unless it has one.
 
     Args:
         attempt: the folder of the attempt.
@@ -70,12 +70,12 @@ def record_error(attempt: Path, rank: int, error: Exception, directory: Path) ->
         kind = PEER_LOST
     else:
         kind = FAULT
+    path = attempt / f"error-{rank}.json"
     # The disk may be what is wrong; the log then has to do.
     with contextlib.suppress(OSError):
-        write_json(
-            attempt / f"error-{rank}.json",
-            {"class": kind, "type": type(said).__name__, "message": str(said), "time": time.time()},
-        )
+        if not path.exists():
+            content = {"class": kind, "type": type(said).__name__, "message": str(said), "time": time.time()}
+            write_json(path, content)
     return user_error
 
 

@@ -17,10 +17,11 @@ TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<clock>\d+(?::\d+){0,2})")
 
 
 def lead_seconds(stage: FrozenStage, directory: Path, limit: float = math.inf) -> int:
-    """60 s and twice the longest step and the longest save that earlier attempts of the stage measured, together.
+    """60 s and twice the longest step and the longest save, together, of the newest attempts that measured one.
 
-    Until there is a save to measure, it is no less than what the kind of stage states, or a quarter of the time limit
-    where that is shorter: a job that is told to save as soon as it starts gets nowhere.
+    What held up an attempt before these, such as a file system that hung, no longer counts. Until there is a save to
+    measure, it is no less than what the kind of stage states, or a quarter of the time limit where that is shorter: a
+    job that is told to save as soon as it starts gets nowhere.
 
     Args:
         stage: of a kind that can save.
@@ -33,14 +34,16 @@ def lead_seconds(stage: FrozenStage, directory: Path, limit: float = math.inf) -
     stated = stage_type(stage.kind, stage.stage).lead_seconds
     assert stated is not None, stage.kind
     found = [read_progress(attempt / "progress.json") or {} for attempt in attempts(directory)]
-    step = max((_number(each, "longest_step_seconds") for each in found), default=0.0)
-    save = max((_number(each, "longest_save_seconds") for each in found), default=0.0)
+    step, save = (
+        next((seconds for each in found if (seconds := _number(each, key)) > 0), 0.0)
+        for key in ("longest_step_seconds", "longest_save_seconds")
+    )
     measured = math.ceil(SLACK_SECONDS + 2 * (step + save))
     if step + save > 0 and limit < 2 * measured:
         raise ConfigError(
             f"stages.{stage.stage}.resources.time={stage.resources['time']}: a step took {step:.0f} s and a save "
             f"{save:.0f} s, so that the job must be told to save {measured} s before its end; set "
-            f"{math.ceil(2 * measured / 60)} minutes or more"
+            f"{math.ceil(2 * measured / 60)} minutes or more, or submit with -- --signal=B:USR1@<seconds>"
         )
     return measured if save > 0 else max(measured if step > 0 else 0, int(min(stated, limit / 4)))
 
@@ -52,7 +55,7 @@ def _number(progress: dict[str, Any], key: str) -> float:
 
 
 def time_seconds(time: str) -> float:
-    """Seconds of a time limit as Slurm writes it; infinite for none.
+    """Seconds of a time limit as Slurm writes it; infinite for none, which is also what zero means to Slurm.
 
     Raises:
         ValueError: for what Slurm would not take.
@@ -65,6 +68,7 @@ def time_seconds(time: str) -> float:
     parts = [int(part) for part in found["clock"].split(":")]
     if found["days"] is not None:
         hours, minutes, seconds = [*parts, 0, 0][:3]
-        return ((int(found["days"]) * 24 + hours) * 60 + minutes) * 60 + seconds
-    hours, minutes, seconds = parts if len(parts) == 3 else [0, *parts, 0][:3]
-    return (hours * 60 + minutes) * 60 + seconds
+        hours += int(found["days"]) * 24
+    else:
+        hours, minutes, seconds = parts if len(parts) == 3 else [0, *parts, 0][:3]
+    return (hours * 60 + minutes) * 60 + seconds or math.inf

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline.control.run import FrozenStage, attempts
 from pipeline.core.artifact import Manifest, read_manifest
+from pipeline.core.errors import ArtifactError
 from pipeline.core.progress import read_progress
 from pipeline.core.terminal import one_line, text_table
 from pipeline.stages import load_symbol, stage_type
@@ -30,14 +31,21 @@ def stage_line(manifest: Manifest) -> str:
 def summary(stages: list[FrozenStage], root: str | Path) -> str:
     """The table of all stages, then samples of the last stage that has some, as `fivephase status` prints it.
 
-    A stage that is not finished shows how far it is; one whose artifact was made with another configuration says so.
+    A stage that is not finished shows how far it is; one whose artifact was made with another configuration says so,
+    and so does one whose manifest is damaged, with what to do about it below the table.
     """
     rows: list[tuple[str, ...]] = [HEADER]
     samples: list[dict[str, str]] = []
+    damaged: list[str] = []
     seconds = peak = 0.0
     for stage in stages:
         directory = stage.directory(root)
-        manifest = read_manifest(directory)
+        try:
+            manifest = read_manifest(directory)
+        except ArtifactError as error:
+            damaged.append(str(error))
+            rows.append((stage.stage, "damaged", "", "", "", ""))
+            continue
         if manifest is None:
             rows.append((stage.stage, _unfinished(directory), "", "", "", ""))
             continue
@@ -55,7 +63,7 @@ def summary(stages: list[FrozenStage], root: str | Path) -> str:
                 _formatted(manifest.after),
             )
         )
-    lines = [*text_table(rows, right=(1, 2, 4, 5), rule=True), ""]
+    lines = [*text_table(rows, right=(1, 2, 4, 5), rule=True), *damaged, ""]
     lines.append(f"{seconds:.0f} s in stages, peak memory of a rank with its processes {peak / 2**30:.1f} GiB")
     lines.append(f"everything is in {stages[0].directory(root).parent}/")
     for sample in samples[:SAMPLES_SHOWN]:
@@ -70,7 +78,10 @@ def details(stages: list[FrozenStage], root: str | Path) -> str:
     """
     parts = [summary(stages, root)]
     for stage in stages:
-        manifest = read_manifest(stage.directory(root))
+        try:
+            manifest = read_manifest(stage.directory(root))
+        except ArtifactError:
+            continue  # the summary says so
         if manifest is None:
             continue
         report = stage_type(manifest.kind, stage.stage).report

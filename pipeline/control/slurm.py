@@ -5,6 +5,7 @@ refused after all is canceled whole.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import math
 import os
@@ -88,7 +89,8 @@ def submit(
     Raises:
         ConfigError: for resources that the cluster does not have, or options that contradict the configuration.
         ArtifactError: if what the stages read is neither finished nor among them.
-        LaunchError: if jobs of these stages are queued, or `sbatch` refuses one; then none of them is left.
+        LaunchError: if jobs of these stages are queued, if Slurm does not answer, or if `sbatch` refuses a job; then
+            none of them is left.
     """
     if CHECKOUT is None:
         raise ConfigError("submit: an installed package has no batch scripts; use launch/chain.sh of a checkout")
@@ -118,7 +120,7 @@ def submit(
 
 
 def _sbatch_options(options: Sequence[str]) -> argparse.Namespace:
-    """Those of the options that matter here: partition, time and clusters.
+    """Those of the options that matter here: partition, time, signal and clusters.
 
     Raises:
         ConfigError: for one that the configuration has the say of.
@@ -126,6 +128,7 @@ def _sbatch_options(options: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--partition", "-p", default=os.environ.get("SBATCH_PARTITION"))
     parser.add_argument("--time", "-t")
+    parser.add_argument("--signal")
     parser.add_argument("--clusters", "-M", default=os.environ.get("SBATCH_CLUSTERS"))
     owned = {
         "--nodes": "set stages.<stage>.resources.nodes",
@@ -162,7 +165,7 @@ def _job(stage: FrozenStage, root: str, common: argparse.Namespace, gpus: bool) 
         f"--time={resources['time']}",
         f"--output={directory}/slurm-%j.log",
     ]
-    if stage_type(stage.kind, stage.stage).lead_seconds is not None:
+    if stage_type(stage.kind, stage.stage).lead_seconds is not None and common.signal is None:
         command.append(f"--signal=B:USR1@{min(LONGEST_LEAD, lead_seconds(stage, directory, limit))}")
     if gpus:
         command.append(f"--gpus-per-node={resources['processes_per_node']}")
@@ -180,7 +183,7 @@ def _queued(jobs: list[Job]) -> dict[str, str]:
     """Folder by job number, of those jobs of the same stages that are waiting or running."""
     names = ",".join(job.name for job in jobs)
     states = "pending,running,suspended,configuring"
-    listed = _run(["squeue", "--noheader", f"--name={names}", f"--states={states}", "--format=%i|%o"]).stdout
+    listed = _answer(["squeue", "--all", "--noheader", f"--name={names}", f"--states={states}", "--format=%i|%o"])
     found = {}
     for line in listed.splitlines():
         number, _, command = line.partition("|")
@@ -222,7 +225,7 @@ def _check_cluster(jobs: list[Job], common: argparse.Namespace) -> None:
 def _partitions() -> dict[str, Partition]:
     """What each partition allows, by name; the name of the default one ends with an asterisk."""
     found: dict[str, Partition] = {}
-    for line in _run(["sinfo", "--noheader", "--format=%P|%l|%s|%D"]).stdout.splitlines():
+    for line in _answer(["sinfo", "--all", "--noheader", "--format=%P|%l|%s|%D"]).splitlines():
         name, time, size, count = line.strip().split("|")
         least = size.split("-")[-1]
         most = math.inf if least == "infinite" else float(least)
@@ -240,19 +243,19 @@ def _test(jobs: list[Job], options: Sequence[str], common: argparse.Namespace) -
         tested = _run(["sbatch", "--test-only", *job.command[2:], *options, *job.script])
         if tested.returncode == 0:
             continue
-        said = tested.stderr.strip().splitlines()[-1:] or ["it gave no reason"]
+        said = _reason(tested)
         # Asked like this, Slurm counts only nodes that are up.
-        if "node configuration is not available" in said[0] and _some_unavailable(common):
-            say(f"fivephase: {job.stage.stage}: {said[0]}, but some nodes are down; it is submitted and may wait")
+        if "node configuration is not available" in said and _some_unavailable(common):
+            say(f"fivephase: {job.stage.stage}: {said}, but some nodes are down; it is submitted and may wait")
             continue
         raise LaunchError(
-            f"stages.{job.stage.stage}: Slurm refuses its job ({said[0]}); change its resources or the options after --"
+            f"stages.{job.stage.stage}: Slurm refuses its job ({said}); change its resources or the options after --"
         )
 
 
 def _some_unavailable(common: argparse.Namespace) -> bool:
     chosen = [f"--partition={common.partition}"] if common.partition else []
-    states = _run(["sinfo", "--noheader", "--format=%T", *chosen]).stdout.split()
+    states = _answer(["sinfo", "--all", "--noheader", "--format=%T", *chosen]).split()
     return any(state.startswith(UNAVAILABLE) for state in states)
 
 
@@ -270,13 +273,16 @@ def _submit(jobs: list[Job], options: Sequence[str]) -> int:
                 command = [*job.command, *_dependency(job, identities), *options, *job.script]
                 done = _run(command, {**environment, FINGERPRINT_VARIABLE: job.stage.fingerprint})
                 if done.returncode:
-                    said = done.stderr.strip().splitlines()[-1:] or ["it gave no reason"]
-                    raise LaunchError(f"stages.{job.stage.stage}: sbatch failed ({said[0]})")
+                    raise LaunchError(f"stages.{job.stage.stage}: sbatch failed ({_reason(done)})")
                 identities[job.stage.stage] = done.stdout.strip().split(";")[0]  # a federation adds ;cluster
                 if stop.raised:
                     raise LaunchError("stopped while submitting")
     except BaseException as error:
-        numbers = sorted({*identities.values(), *_queued(jobs)})
+        known = set(identities.values())
+        # If the queue cannot be seen, those are canceled whose numbers came.
+        with contextlib.suppress(LaunchError):
+            known |= _queued(jobs).keys()
+        numbers = sorted(known)
         if numbers:
             canceled = _run(["scancel", *numbers]).returncode == 0
             fate = "were canceled" if canceled else f"must be canceled: scancel {' '.join(numbers)}"
@@ -286,6 +292,23 @@ def _submit(jobs: list[Job], options: Sequence[str]) -> int:
     for stage, number in identities.items():
         print(number, stage)
     return EXIT_DONE
+
+
+def _answer(command: list[str]) -> str:
+    """What a command prints that asks Slurm something. With `--all` it has what is in hidden partitions too.
+
+    Raises:
+        LaunchError: if it fails, as when the controller does not answer.
+    """
+    asked = _run(command)
+    if asked.returncode:
+        raise LaunchError(f"{command[0]}: failed ({_reason(asked)}); try again once it answers, nothing was submitted")
+    return asked.stdout
+
+
+def _reason(failed: subprocess.CompletedProcess[str]) -> str:
+    """The last line that a command of Slurm's wrote about its failure."""
+    return (failed.stderr.strip().splitlines()[-1:] or ["it gave no reason"])[0]
 
 
 def _run(command: list[str], environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

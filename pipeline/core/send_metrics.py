@@ -131,14 +131,13 @@ def _rows(attempt: Path, parent: int | None) -> Iterator[dict[str, Any]]:
         over = parent is None or os.getppid() != parent or read_json(attempt / DESCRIPTION)["end"] is not None
         with (attempt / METRICS).open("rb") as file:
             file.seek(at)
-            whole = [line for line in file if line.endswith(b"\n")]
-        at += sum(map(len, whole))
-        rows = []
-        for line in whole:
-            # A full disk can have cut one short.
-            with contextlib.suppress(ValueError):
-                rows.append(json.loads(line))
-        yield from rows
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                at += len(line)
+                # A full disk can have cut one short.
+                with contextlib.suppress(ValueError):
+                    yield json.loads(line)
         if over:
             return
         time.sleep(POLL_SECONDS)

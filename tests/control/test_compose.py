@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from pipeline.control.compose import compose, typed
 from pipeline.core.errors import ConfigError
@@ -126,6 +127,30 @@ def test_a_change_of_what_is_referred_to_reaches_a_stage_with_a_part_of_its_own(
 def test_a_key_that_a_reference_has_not_is_answered_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"no key nods in stages\.phase1\.resources, did you mean nodes\?$"):
         compose(["stages.phase1.resources.nods=3"])
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ("+stages.curate.resources.threads=2", "stages.curate.resources.threads", 2),
+        ("++stages.curate.resources.threads=2", "stages.curate.resources.threads", 2),
+        ("+stages.mine.kind=curate", "stages.mine.kind", "curate"),
+        ("+stages.phase1.config.fill_in_the_middle.rate=0.5", "stages.phase1.config.fill_in_the_middle.rate", 0.5),
+    ],
+)
+def test_a_mapping_that_a_stage_has_not_is_added(override: str, key: str, value: object) -> None:
+    assert OmegaConf.select(compose(["scale=smoke", override]), key) == value
+
+
+@pytest.mark.parametrize("override", ["stages.phase1.config.tokens=1,2", "+seed=range(1,3)", "scale=smoke,nano"])
+def test_a_sweep_is_refused_with_what_is_taken(override: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose([override])
+    key, _, value = override.partition("=")
+    assert str(caught.value) == (
+        f"{override}: a sweep over several values is not taken; give one value, or quote the text: \"{key}='{value}'\""
+    )
+    assert compose(["run='a,b'"]).run == "a,b"
 
 
 def flat(mapping: dict[str, Any], prefix: str = "") -> dict[str, Any]:

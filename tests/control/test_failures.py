@@ -80,6 +80,13 @@ def test_the_first_of_equals_speaks(tmp_path: Path) -> None:
     assert failure_line(tmp_path / "phase1", tmp_path, {0: 2, 1: 2}) == "phase1: rank 1 found it"
 
 
+def test_what_a_rank_recorded_first_stands(tmp_path: Path) -> None:
+    """It does so at once, and again after it has ended its tracking, which takes seconds."""
+    for rank in (0, 1, 0):
+        record_error(tmp_path, rank, DataError(f"rank {rank} found it"), tmp_path)
+    assert failure_line(tmp_path / "phase1", tmp_path, {0: 2, 1: 2}) == "phase1: rank 0 found it"
+
+
 def test_a_rank_without_a_record_is_quoted_from_its_log(tmp_path: Path) -> None:
     (tmp_path / "rank-1.log").write_text("Traceback\nImportError: no such thing\n\n")
     line = failure_line(tmp_path / "phase1", tmp_path, {1: 1})

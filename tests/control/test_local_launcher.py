@@ -99,13 +99,16 @@ def test_a_rank_that_does_not_listen_yet_has_nothing_to_lose(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_to_the_launcher_makes_ranks_save_and_so_does_a_second(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_to_the_launcher_makes_ranks_save_and_so_does_a_second(
+    tmp_path: Path, number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
     worker = rank(SAVES)
     with local_launcher.stop_signals() as stop:
         for seconds in (0.3, 0.6, 0.9):
             threading.Timer(seconds, os.kill, (os.getpid(), number)).start()
         assert watch([worker], tmp_path, stop).codes == {0: 75}
         assert stop.raised
+    assert capsys.readouterr().err.count("fivephase: phase1: saving; Ctrl-\\ ends at once\n") == 1
 
 
 def test_what_nohup_ignores_stays_ignored() -> None:

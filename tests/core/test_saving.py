@@ -51,20 +51,21 @@ def test_the_longest_step_and_save_are_in_the_progress_file(tmp_path: Path) -> N
         time.sleep(seconds)
         context.stop_requested()
 
-    step(0.3)  # what comes before the first step is none
+    step(3)  # what comes before the first step is none
     step(0.01)
     step(0.1)
     with context.saving():
-        time.sleep(0.2)
+        time.sleep(0.2)  # no upper limit: a loaded machine may add to it
     step(0.01)
     with context.no_step():
-        time.sleep(0.3)
+        time.sleep(3)
     step(0.01)
     step(0.01)
     found = read_progress(path)
     assert found is not None
     longest = found["longest_step_seconds"], found["longest_save_seconds"]
-    assert 0.1 <= longest[0] < 0.2 <= longest[1]  # type: ignore[operator]
+    assert 0.1 <= longest[0] < 3  # type: ignore[operator]
+    assert longest[1] >= 0.2  # type: ignore[operator]
     context.progress.start(5, "steps")
     again = read_progress(path)
     assert again is not None

@@ -166,6 +166,42 @@ def test_the_signal_comes_as_early_as_was_measured(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "signals"),
+    [
+        (["--time=20", "--signal=B:USR1@300"], ["--signal=B:USR1@300"]),
+        (["--time=0"], ["--signal=B:USR1@660"]),
+    ],
+)
+def test_a_signal_that_was_given_wins_and_no_time_limit_is_none(
+    tmp_path: Path, options: list[str], signals: list[str]
+) -> None:
+    write_json(
+        tmp_path / "smoke" / "phase1" / "attempts" / "1" / "progress.json",
+        {"longest_step_seconds": 100, "longest_save_seconds": 200},
+    )
+    part = [*SETTINGS, f"root={tmp_path}", "from=phase1", "to=phase1"]
+    printed = command("launch/chain.sh", "--dry-run", *part, "--", *options)
+    assert re.findall(r"--signal=\S+", printed) == signals
+
+
+@pytest.mark.skipif(which("sbatch") is None, reason="no commands of Slurm")
+@pytest.mark.parametrize("options", [[], ["--", "--partition=gpu"]])
+def test_a_controller_that_does_not_answer_is_named(tmp_path: Path, options: list[str]) -> None:
+    """It is neither an empty queue nor a cluster without partitions."""
+    nobody = tmp_path / "slurm.conf"
+    nobody.write_text(
+        "ClusterName=none\nSlurmctldHost=nowhere(127.0.0.1)\nSlurmctldPort=1\nMessageTimeout=2\nSlurmUser=root\n"
+        "AuthType=auth/none\nCredType=cred/none\n"
+    )
+    said = refused(*SETTINGS, f"root={tmp_path}", "to=curate", *options, SLURM_CONF=str(nobody))
+    assert said == (
+        "fivephase: squeue: failed (slurm_load_jobs error: Unable to contact slurm controller (connect failure)); "
+        "try again once it answers, nothing was submitted"
+    )
+    assert not (tmp_path / "smoke").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 class TestOnSlurm:
