@@ -46,18 +46,21 @@ class ScheduleConfig:
     """Learning rate at the beginning of the phase; null continues where the phase before ended."""
     end_ratio: Share = 0.0
     """Exponential and linear: the rate at the end, relative to the start."""
-    scale: PositiveFloat = 4.0
-    """Power: the factor a."""
-    exponent: float = -0.51
-    """Power: the exponent b."""
-    maximum: PositiveFloat = 0.02
-    """Power: the cap η_max."""
+    scale: PositiveFloat | None = None
+    """Power alone: the factor a."""
+    exponent: float | None = None
+    """Power alone: the exponent b."""
+    maximum: PositiveFloat | None = None
+    """Power alone: the cap η_max."""
     warmup_tokens: NonNegativeInt = 0
     """Tokens of linear warm-up, counted from the beginning of phase 1 for `power`, of the phase otherwise."""
 
     def __post_init__(self) -> None:
         if self.law == "power" and self.start is not None:
             raise ValueError("start has no meaning for the power law, set scale, exponent and maximum")
+        for name in ("scale", "exponent", "maximum"):
+            if self.law == "power" and getattr(self, name) is None:
+                raise ValueError(f"law=power needs {name}, set it")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,9 @@ def power(tokens: float, batch_tokens: int, config: ScheduleConfig) -> float:
     """
     beta = batch_tokens / SEQUENCE_OF_POWER_LAW
     settled = max(tokens, config.warmup_tokens, 1.0)
+    assert config.scale is not None
+    assert config.exponent is not None
+    assert config.maximum is not None
     rate = min(config.maximum, beta * config.scale * settled**config.exponent)
     return rate * min(1.0, tokens / config.warmup_tokens) if config.warmup_tokens else rate
 

@@ -32,14 +32,12 @@ LEFT_OUT = {
     "pretrain": {
         "fill_in_the_middle", "merge", "gradient_checkpointing", "sequence_parallel", "mlp_tiles",
         "learning_rate.start", "learning_rate.end_ratio", "learning_rate.warmup_tokens",
+        "learning_rate.scale", "learning_rate.exponent", "learning_rate.maximum",
     },
     "evaluate": {"long_context", "accuracy"},
     "rl": {"reward_model_domains"},
 }  # fmt: skip
 """By kind, keys that some of its files leave out. The default is no number of a recipe: it says that there is none."""
-OF_THE_POWER_LAW = {"learning_rate.scale", "learning_rate.exponent", "learning_rate.maximum"}
-"""Keys of phases 1 and 2 that are in the fingerprint of the other phases as well, which do not read them: both copies
-stay, and must be equal."""
 
 
 @dataclasses.dataclass
@@ -93,7 +91,7 @@ def test_every_kind_has_a_stage(keys: dict[str, dict[str, Key]]) -> None:
 
 
 def test_no_default_stands_twice(keys: dict[str, dict[str, Key]]) -> None:
-    allowed = {kind: LEFT_OUT.get(kind, set()) | OF_THE_POWER_LAW for kind in keys}
+    allowed = {kind: LEFT_OUT.get(kind, set()) for kind in keys}
     twice = [
         f"{path} is {key.default!r} in {STAGE_TYPES[kind].config}, and in conf of {', '.join(key.given)}"
         for kind, of_kind in keys.items()
@@ -110,10 +108,3 @@ def test_what_a_stage_may_leave_out_is_no_number_of_a_recipe(keys: dict[str, dic
             assert key.given, f"{kind}: no file of conf names {path}, take it out of LEFT_OUT"
             assert key.left_out, f"{kind}: every file of conf names {path}, take its default out of the dataclass"
             assert not key.default or key.default == 1, f"{kind}: the default of {path} is a value, set it in conf"
-
-
-def test_numbers_of_the_power_law_are_equal_in_both_places(keys: dict[str, dict[str, Key]]) -> None:
-    for path in OF_THE_POWER_LAW:
-        key = keys["pretrain"][path]
-        assert key.left_out
-        assert set(key.given.values()) == {key.default}

@@ -13,7 +13,9 @@ from pipeline.pretraining.schedules import exponential, linear, power, schedule_
 from tests.settings import model_shape, stage_config
 
 BATCH = 1024 * 4096
-PUBLISHED = ScheduleConfig(law="power", warmup_tokens=2500 * BATCH)
+POWER: Any = {"law": "power", "scale": 4.0, "exponent": -0.51, "maximum": 0.02}
+"""Granite 3.0 report, equation 9."""
+PUBLISHED = ScheduleConfig(**POWER, warmup_tokens=2500 * BATCH)
 SHAPE = model_shape(vocab_size=64, hidden_size=32, layers=1, attention_heads=4, key_value_heads=2, mlp_hidden_size=48)
 
 
@@ -29,14 +31,14 @@ def test_power_law_check_values(tokens: float, rate: float) -> None:
 
 
 def test_power_law_is_capped_until_26_billion_tokens() -> None:
-    without_warmup = ScheduleConfig(law="power")
+    without_warmup = ScheduleConfig(**POWER)
     assert power(25e9, BATCH, without_warmup) == 0.02
     assert power(27e9, BATCH, without_warmup) < 0.02
 
 
 @given(tokens=st.floats(1, 1e13))
 def test_power_law_follows_the_batch_size(tokens: float) -> None:
-    free = ScheduleConfig(law="power", maximum=1e9)
+    free = ScheduleConfig(**{**POWER, "maximum": 1e9})
     assert power(tokens, 2 * BATCH, free) == pytest.approx(2 * power(tokens, BATCH, free))
 
 
@@ -50,7 +52,7 @@ def test_decays_start_at_one_and_never_fall_below_the_ratio(progress: float, rat
 
 def test_phases_chain() -> None:
     first = schedule_of(phase(PUBLISHED), 0, None)
-    second = schedule_of(phase(ScheduleConfig(law="power")), first.tokens, first.end_rate)
+    second = schedule_of(phase(ScheduleConfig(**POWER)), first.tokens, first.end_rate)
     third = schedule_of(phase(ScheduleConfig(law="exponential", end_ratio=0.1)), 2 * first.tokens, second.end_rate)
     fourth = schedule_of(phase(ScheduleConfig(law="linear")), 3 * first.tokens, third.end_rate)
     assert third.rate_at(0) == second.end_rate
