@@ -33,20 +33,14 @@ REMEDIES = {
 class ResourcesConfig:
     """How many processes run a stage, on how many machines, and for how long at most."""
 
-    nodes: int = 1
+    nodes: pydantic.PositiveInt = 1
     """Machines. More than one needs launch/chain.sh, or a launcher that starts ranks on each."""
-    processes_per_node: int = 1
+    processes_per_node: pydantic.PositiveInt = 1
     """Ranks on each machine: one per GPU."""
-    threads: int | None = None
+    threads: pydantic.PositiveInt | None = None
     """Threads per rank for tensor operations; null divides the machine's cores among the ranks."""
     time: str = "24:00:00"
     """Wall-clock limit of the stage's batch job, HH:MM:SS or D-HH:MM:SS."""
-
-    def __post_init__(self) -> None:
-        for name in ("nodes", "processes_per_node", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}, set 1 or more")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from pipeline.core.config import build, nearest
 from pipeline.core.errors import ConfigError, RecipeError
@@ -22,20 +23,12 @@ SAMPLE_DOMAINS = ("synthetic", "long_cot", "language_instructions", "code_instru
 class Sampling:
     """Sampling parameters of one request, as the OpenAI interface has them."""
 
-    maximum_tokens: int = 1_024
+    maximum_tokens: PositiveInt = 1_024
     """Most tokens of a reply. One that is cut short is not kept."""
-    temperature: float = 0.7
+    temperature: NonNegativeFloat = 0.7
     """0 takes the likeliest token each time; larger values draw more freely."""
-    top_p: float = 0.95
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
     """Only the likeliest tokens are drawn from, so many that their probabilities add up to this."""
-
-    def __post_init__(self) -> None:
-        if self.maximum_tokens < 1:
-            raise ValueError(f"maximum_tokens is {self.maximum_tokens}, set 1 or more")
-        if self.temperature < 0:
-            raise ValueError(f"temperature is {self.temperature}, set 0 or more")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p}, set above 0 and at most 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +49,7 @@ class Prompt(ABC):
     """Domain that the samples go to."""
     description: str
     """What is made, for the disclosure."""
-    count: int
+    count: PositiveInt
     """Seeds: pages, or problems."""
     prompt: str
     """The user's turn; `{page}` or `{problem}` is replaced, and `{{` stands for a brace."""
@@ -70,8 +63,6 @@ class Prompt(ABC):
     def __post_init__(self) -> None:
         if self.domain not in SAMPLE_DOMAINS:
             raise ValueError(f"domain is {self.domain}, {nearest(self.domain, SAMPLE_DOMAINS)}")
-        if self.count < 1:
-            raise ValueError(f"count is {self.count}, set 1 or more")
         for name, wanted in self.fields.items():
             found = _fields(name, getattr(self, name))
             if not wanted <= found <= wanted | self.optional_fields:

@@ -193,7 +193,7 @@ def test_what_is_wrong_is_said_before_anything_is_asked(tmp_path: Path, context_
         ({"prompt": "{page} {other}"}, "put ['page']"),
         ({"prompt": "{page} {"}, "write {{ for a brace"),
         ({"domain": "math"}, "domain is math"),
-        ({"count": 0}, "set 1 or more"),
+        ({"count": 0}, "count=0: set it above 0"),
         ({"minimum_word": 3}, "did you mean minimum_words"),
     ):
         write_prompts(folder, ("rephrase",), **change)
