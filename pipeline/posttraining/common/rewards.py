@@ -1,6 +1,6 @@
 """The reward of a chat model's completion: the verifier's score or the reward model's, and 0 for one that did not end.
 
-Training and evaluation compute it here: `rl.trl_reward_functions` hands it to TRL, `eval_sampling` averages it.
+Training and evaluation compute it here: `rl.trl_adapter` hands it to TRL, `eval_sampling` averages it.
 """
 
 from __future__ import annotations

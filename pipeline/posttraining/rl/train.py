@@ -19,7 +19,7 @@ from pipeline.posttraining.common.training import baseline_metrics, export_model
 from pipeline.posttraining.reward.scoring import RewardModel
 from pipeline.posttraining.rl.config import RlConfig
 from pipeline.posttraining.rl.prompts import dataset_rows, training_problems
-from pipeline.posttraining.rl.trl_reward_functions import reward_function
+from pipeline.posttraining.rl.trl_adapter import reward_function
 from pipeline.pretraining.engine.distributed import waiting_for_files
 
 

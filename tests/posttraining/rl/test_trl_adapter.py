@@ -2,7 +2,7 @@
 
 from pipeline.environments import ENVIRONMENT_NAMES, problems
 from pipeline.posttraining.rl.prompts import dataset_rows
-from pipeline.posttraining.rl.trl_reward_functions import reward_function
+from pipeline.posttraining.rl.trl_adapter import reward_function
 from tests.settings import EASY
 
 END = 7
