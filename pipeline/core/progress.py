@@ -1,6 +1,7 @@
 """Progress of a stage as a small file, which the launcher's bar and `fivephase status` read."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,9 @@ from pipeline.core.files import read_json
 
 WRITE_EVERY_SECONDS = 0.5
 """Shortest time between two writes, except for the first and the last of a part."""
+
+_WRITING = threading.RLock()
+"""Stages that work in threads report from all of them."""
 
 
 class Progress:
@@ -62,11 +66,16 @@ class Progress:
         ahead of a time limit.
         """
         name = f"longest_{what}_seconds"
-        if seconds > self._longest.get(name, 0.0):
-            self._longest[name] = seconds
-            self._write(force=True)
+        with _WRITING:
+            if seconds > self._longest.get(name, 0.0):
+                self._longest[name] = seconds
+                self._write(force=True)
 
     def _write(self, force: bool) -> None:
+        with _WRITING:
+            self._write_alone(force)
+
+    def _write_alone(self, force: bool) -> None:
         now = self._clock()
         if self._path is None or (not force and now - self._written < WRITE_EVERY_SECONDS):
             return

@@ -1,5 +1,6 @@
 """Progress: rate and ETA from an injected clock."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,13 @@ def test_other_ranks_write_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     progress.advance()
     assert not list(tmp_path.iterdir())
     assert read_progress(tmp_path / "progress.json") is None
+
+
+def test_threads_report_together(tmp_path: Path) -> None:
+    """As those of synthesis do, each of which looks whether it is to stop."""
+    progress = Progress(tmp_path / "progress.json")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda step: progress.took("step", step), range(2000)))
+    found = read_progress(tmp_path / "progress.json")
+    assert found is not None
+    assert found["longest_step_seconds"] == 1999
