@@ -22,7 +22,7 @@ from pretraining import write_shard
 from transformers import AutoTokenizer
 
 from pipeline.control.compose import compose, typed
-from pipeline.control.run import FrozenStage, write_frozen
+from pipeline.control.frozen_stages import FrozenStage, write_frozen
 from pipeline.core.artifact import PARTIAL, Manifest, load, publish
 from pipeline.core.config import RunConfig, build, fingerprint
 from pipeline.core.files import write_json
@@ -115,8 +115,8 @@ def made_run(dry: bool, root: Path, changes: dict[str, Any], wanted: tuple[str, 
 
 
 def frozen(config: RunConfig, name: str) -> FrozenStage:
-    """A stage as `pipeline.control.run.freeze` gives it, but for the fingerprint, which would need the packages that
-    the corpus is made of."""
+    """A stage as `pipeline.control.frozen_stages.freeze` gives it, but for the fingerprint, which would need the
+    packages that the corpus is made of."""
     stage = config.stages[name]
     assert stage is not None
     return FrozenStage(

@@ -11,20 +11,12 @@ from pathlib import Path
 import pipeline
 from pipeline.control.compose import as_yaml, compose, typed
 from pipeline.control.failures import exit_code, failed_ranks, failure_line
+from pipeline.control.frozen_stages import FrozenStage, dependents, freeze, select
 from pipeline.control.local_launcher import Ended, check_one_node, launch, stop_signals
 from pipeline.control.planning import check_ranks, plan_table, with_token_budget
 from pipeline.control.report import details, stage_line, summary
-from pipeline.control.run import (
-    FrozenStage,
-    check_upstream,
-    dependents,
-    freeze,
-    next_attempt,
-    prepare,
-    select,
-    set_aside,
-)
 from pipeline.control.slurm import submit
+from pipeline.control.stage_folders import check_upstream, next_attempt, prepare, set_aside
 from pipeline.control.tracing import trace_table
 from pipeline.core.artifact import git_revision, read_manifest
 from pipeline.core.config import RunConfig

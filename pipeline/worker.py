@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipeline.control.failures import record_error
-from pipeline.control.run import FrozenStage, is_done, is_done_or_publishing, next_attempt, read_frozen
+from pipeline.control.frozen_stages import FrozenStage, read_frozen
+from pipeline.control.stage_folders import is_done, is_done_or_publishing, next_attempt
 from pipeline.core.artifact import (
     PARTIAL,
     STATE,

@@ -17,7 +17,7 @@ from typing import Any
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.control.run import FrozenStage, read_frozen, write_frozen
+from pipeline.control.frozen_stages import FrozenStage, read_frozen, write_frozen
 from pipeline.core.artifact import PARTIAL, Manifest, publish
 from pipeline.tokenization.tokenizer import tokenizer_fingerprint
 from tests.settings import model_shape, stage_settings

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.control.run import FROZEN
+from pipeline.control.frozen_stages import FROZEN
 from pipeline.core.artifact import MANIFEST, PARTIAL, PUBLISHING, load
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR
 from pipeline.core.files import read_json, write_json

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pipeline.control.run import FrozenStage, attempts
+from pipeline.control.frozen_stages import FrozenStage
+from pipeline.control.stage_folders import attempts
 from pipeline.core.errors import ConfigError
 from pipeline.core.progress import read_progress
 from pipeline.stages import stage_type

@@ -16,8 +16,8 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline.control.failures import failed_ranks
+from pipeline.control.frozen_stages import FrozenStage
 from pipeline.control.lead import lead_seconds
-from pipeline.control.run import FrozenStage
 from pipeline.core.context import ATTEMPT_VARIABLE, FINGERPRINT_VARIABLE, PARENT_PIPE_VARIABLE, StopFlag
 from pipeline.core.errors import EXIT_REQUEUE, ConfigError
 from pipeline.core.installation import python_path

@@ -6,7 +6,7 @@ What these numbers show to be impossible is rejected here, before anything is sp
 import math
 from dataclasses import dataclass, replace
 
-from pipeline.control.run import FrozenStage
+from pipeline.control.frozen_stages import FrozenStage
 from pipeline.core.batching import micro_batches_per_step
 from pipeline.core.config import RunConfig, build, nearest
 from pipeline.core.errors import ConfigError

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from pipeline.control.run import FrozenStage, attempts
+from pipeline.control.frozen_stages import FrozenStage
+from pipeline.control.stage_folders import attempts
 from pipeline.core.artifact import Manifest, read_manifest
 from pipeline.core.errors import ArtifactError
 from pipeline.core.progress import read_progress

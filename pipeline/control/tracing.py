@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.control.run import FrozenStage, read_frozen
+from pipeline.control.frozen_stages import FrozenStage, read_frozen
 from pipeline.core.artifact import MANIFEST, check_sizes, read_manifest
 from pipeline.core.config import build, nearest
 from pipeline.core.context import derive_seed

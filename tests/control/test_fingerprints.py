@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.control.compose import compose, typed
-from pipeline.control.run import freeze
+from pipeline.control.frozen_stages import freeze
 from pipeline.curation.readers import source_files
 
 GOLDEN = Path(__file__).with_name("fingerprints.json")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.control.compose import compose, typed
+from pipeline.control.frozen_stages import FrozenStage, freeze
 from pipeline.control.lead import lead_seconds, time_seconds
-from pipeline.control.run import FrozenStage, freeze
 from pipeline.core.errors import ConfigError
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import compose, typed
+from pipeline.control.frozen_stages import freeze
 from pipeline.control.planning import with_token_budget
-from pipeline.control.run import freeze
 from pipeline.core.artifact import Artifact, Manifest
 from pipeline.core.errors import DataError
 from pipeline.tokenization.token_budget import check_token_budget, estimated_tokens

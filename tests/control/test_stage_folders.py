@@ -1,4 +1,4 @@
-"""Freezing, skipping and superseding stages of the real smoke configuration."""
+"""Skipping, superseding and setting aside the folders of stages of the real smoke configuration."""
 
 import dataclasses
 import os
@@ -8,31 +8,16 @@ from pathlib import Path
 import pytest
 
 from pipeline.control.compose import compose, typed
-from pipeline.control.run import (
-    FROZEN,
-    FrozenStage,
-    check_upstream,
-    dependents,
-    freeze,
-    is_done,
-    prepare,
-    read_frozen,
-    select,
-    set_aside,
-)
+from pipeline.control.frozen_stages import FrozenStage, freeze, read_frozen, select
+from pipeline.control.stage_folders import check_upstream, is_done, prepare, set_aside
 from pipeline.core.artifact import MANIFEST, PARTIAL, Manifest, load, publish
 from pipeline.core.config import RunConfig
-from pipeline.core.errors import ArtifactError, BusyError, ConfigError
-from pipeline.core.files import read_json, write_json
+from pipeline.core.errors import ArtifactError, BusyError
 from pipeline.core.lock import stage_lock
 
 
 def configured(*overrides: str) -> RunConfig:
     return typed(compose(["scale=smoke", *overrides]))
-
-
-def fingerprints(*overrides: str) -> dict[str, str]:
-    return {stage.stage: stage.fingerprint for stage in freeze(configured(*overrides))}
 
 
 def finish(stage: FrozenStage, root: Path, text: str = "made") -> None:
@@ -44,51 +29,6 @@ def finish(stage: FrozenStage, root: Path, text: str = "made") -> None:
         stage=stage.stage, kind=stage.kind, fingerprint=stage.fingerprint, inputs=stage.inputs, files={}
     )
     publish(stage.directory(root), manifest)
-
-
-def test_a_changed_override_changes_what_depends_on_it_and_nothing_else() -> None:
-    before, after = fingerprints(), fingerprints("stages.phase3.config.tokens=8192")
-    changed = {name for name in before if before[name] != after[name]}
-    untouched = {"curate", "synthesize", "tokenizer", "tokenize", "phase1", "phase2", "sft_data"}
-    assert not changed & untouched
-    assert changed == set(before) - untouched
-
-
-@pytest.mark.parametrize(
-    "override",
-    [
-        "run=other",
-        "root=/elsewhere",
-        "tracking=off",
-        "+stages.phase1.config.save_every_steps=7",
-        "+resources.pretraining.threads=1",
-        "stages.curate.config.workers=1",
-    ],
-)
-def test_what_cannot_change_the_result_is_no_part_of_the_fingerprint(override: str) -> None:
-    assert fingerprints(override) == fingerprints()
-
-
-def test_the_seed_changes_every_stage() -> None:
-    before, after = fingerprints(), fingerprints("seed=1")
-    assert all(before[name] != after[name] for name in before)
-
-
-def test_a_stage_may_be_left_out_if_nothing_reads_it() -> None:
-    assert "release" in fingerprints()
-    assert "release" not in fingerprints("stages.release=null")
-    with pytest.raises(ConfigError, match=r"stages\.phase2\.inputs\.model=phase1: no such stage before phase2"):
-        freeze(configured("stages.phase1=null"))
-
-
-def test_select() -> None:
-    stages = freeze(configured())
-    names = [stage.stage for stage in select(stages, "phase2", "phase4")]
-    assert names == ["phase2", "phase3", "phase4"]
-    with pytest.raises(ConfigError, match=r"from=phase9: unknown stage, did you mean phase"):
-        select(stages, "phase9", None)
-    with pytest.raises(ConfigError, match="phase4 comes after phase2"):
-        select(stages, "phase4", "phase2")
 
 
 def test_done_stages_are_skipped_and_superseded_ones_come_back(tmp_path: Path) -> None:
@@ -178,13 +118,6 @@ def test_a_stage_set_aside_is_made_anew(tmp_path: Path) -> None:
     assert [place.name for place in places if place] == ["curate-remade", "curate-remade.1"]
 
 
-def test_dependents_are_a_stage_and_all_that_read_it() -> None:
-    names = [stage.stage for stage in dependents(freeze(configured()), "rl_rlhf")]
-    assert names[:2] == ["rl_rlhf", "evaluate_rl_rlhf"]
-    assert {"rl_identity", "rl_math", "release"} <= set(names)
-    assert not {"phase1", "sft", "reward_model", "rl_multi_domain"} & set(names)
-
-
 def test_a_copied_or_renamed_run_is_done(tmp_path: Path) -> None:
     stage = freeze(configured())[0]
     prepare(stage, tmp_path)
@@ -216,16 +149,3 @@ def test_a_stage_made_from_files_that_were_replaced_is_not_done(tmp_path: Path) 
         ArtifactError, match=r"made from other files of curate .* `fivephase remake tokenizer run=smoke`"
     ):
         is_done(tokenizer, directory)
-
-
-def test_a_frozen_configuration_is_known_again(tmp_path: Path) -> None:
-    stage = freeze(configured())[0]
-    prepare(stage, tmp_path)
-    directory = stage.directory(tmp_path)
-    assert read_frozen(directory) == stage
-    write_json(directory / FROZEN, {**read_json(directory / FROZEN), "seed": 5})
-    with pytest.raises(ConfigError, match=r"config\.json: edited since it was frozen"):
-        read_frozen(directory)
-    (directory / FROZEN).write_text("")
-    with pytest.raises(ConfigError, match=r"config\.json: not a frozen configuration"):
-        read_frozen(directory)
