@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         if name in ("stage", "remake"):
             command.add_argument("stage", help="name of the stage")
         if name == "remake":
-            command.add_argument("--set-aside", action="store_true", help="only that, e.g. to submit it to a cluster")
+            command.add_argument("--set-aside", action="store_true", help="only that, e.g. to submit it to Slurm")
             command.add_argument("--dependents", action="store_true", help="set aside what was made from it as well")
         command.add_argument("overrides", nargs="*", help="Hydra overrides, e.g. scale=smoke run=first seed=1")
         command.add_argument(

@@ -1,6 +1,6 @@
 """Submits a run, or a part of it, to Slurm: one job per stage, each waiting for the stages that it reads.
 
-What the cluster would refuse, or never start, is refused before the first job is submitted; a chain of which a job is
+What Slurm would refuse, or never start, is refused before the first job is submitted; a chain of which a job is
 refused after all is canceled whole.
 """
 
@@ -46,7 +46,7 @@ def submit(
         The exit code of the command.
 
     Raises:
-        ConfigError: for resources that the cluster does not have, or options that contradict the configuration.
+        ConfigError: for resources that the Slurm cluster does not have, or options that contradict the configuration.
         ArtifactError: if what the stages read is neither finished nor among them.
         LaunchError: if jobs of these stages are queued, if Slurm does not answer, or if `sbatch` refuses a job; then
             none of them is left.
@@ -61,7 +61,7 @@ def submit(
             print(shlex.join([*job.command, *dependency(job, identities), *options, *job.script]))
         return EXIT_DONE
     if shutil.which("sbatch") is None:
-        raise LaunchError("submit: no sbatch on this machine; log in to the cluster, or use --dry-run")
+        raise LaunchError("submit: no sbatch on this machine; log in to the Slurm cluster, or use --dry-run")
     check_upstream(stages, selected, root)
     queued = queued_jobs(jobs)
     if queued:

@@ -46,7 +46,7 @@ class CheckpointError(ArtifactError):
 
 
 class LaunchError(UserError):
-    """A job of a cluster or a process of a pool that did not end well."""
+    """A job of Slurm or Ray, or a process of a pool that did not end well."""
 
 
 class DiskFullError(UserError):

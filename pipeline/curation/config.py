@@ -24,7 +24,7 @@ NEEDED = {
 class ExecutorConfig:
     """Where the tasks of curation run: through which of datatrove's executors.
 
-    What a job needs has no meaning on this machine: 0 and "" stand for what is not set, which a cluster refuses.
+    What a job needs has no meaning on this machine: 0 and "" stand for what is not set, which Slurm and Ray refuse.
     """
 
     kind: Literal["local", "slurm", "ray"]
@@ -66,7 +66,7 @@ class CurateConfig:
     tasks: PositiveInt = field(metadata={"fingerprint": False})
     """Parts that each domain's sources are divided into; they never change the result."""
     workers: PositiveInt | None = field(metadata={"fingerprint": False})
-    """Tasks at the same time; null is one per core, on a cluster as many as it gives."""
+    """Tasks at the same time; null is one per core, with Slurm and Ray as many as they give."""
     executor: ExecutorConfig = field(metadata={"fingerprint": False})
     """Which machines do the tasks."""
     maximum_bad_share: Share = field(metadata={"fingerprint": False})

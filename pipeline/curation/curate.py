@@ -39,7 +39,7 @@ def run(context: StageContext[CurateConfig]) -> StageResult:
     Raises:
         RecipeError: for a recipe that cannot be used.
         DataError: for data that cannot be read, of which too much is damaged, or of which nothing is left.
-        LaunchError: for tasks that a cluster did not do.
+        LaunchError: for tasks that Slurm or Ray did not do.
         Requeue: after a stop signal; what is done stays done.
     """
     config = context.config

@@ -170,7 +170,7 @@ class PhaseConfig(SavingConfig):
     loss_chunk_tokens: PositiveInt = field(default=1024, metadata=EXCLUDED)
     """Tokens whose logits are in memory at a time."""
     compile: bool = field(default=False, metadata=EXCLUDED)
-    """Compile each block with torch.compile: faster steps after a start of minutes; needs a C++ compiler on CPU."""
+    """Compile each layer with torch.compile: faster steps after a start of minutes; needs a C++ compiler on CPU."""
     keep_checkpoints: PositiveInt = field(default=2, metadata=EXCLUDED)
     """Newest resumable checkpoints that are kept."""
     keep_every_steps: PositiveInt | None = field(default=None, metadata=EXCLUDED)

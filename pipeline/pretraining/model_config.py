@@ -17,7 +17,7 @@ class ModelConfig:
     hidden_size: PositiveInt
     """Width of the residual stream."""
     layers: PositiveInt
-    """Transformer blocks."""
+    """Transformer layers."""
     attention_heads: PositiveInt
     """Query heads; the head size is hidden_size / attention_heads."""
     key_value_heads: PositiveInt
@@ -25,7 +25,7 @@ class ModelConfig:
     mlp_hidden_size: PositiveInt
     """Width inside the SwiGLU, of each expert where there are experts."""
     experts: NonNegativeInt = 0
-    """Experts of a block; 0 is a dense model."""
+    """Experts of a layer; 0 is a dense model."""
     experts_per_token: NonNegativeInt = 0
     """Experts that a token passes."""
     router_loss: NonNegativeFloat = 0.001
@@ -85,5 +85,5 @@ class ModelConfig:
     def _parameters(self, experts: int) -> int:
         width, heads = self.hidden_size, self.attention_heads * self.head_size
         attention = 2 * width * heads + 2 * width * self.key_value_heads * self.head_size
-        block = attention + 3 * experts * width * self.mlp_hidden_size + self.experts * width + 2 * width
-        return self.vocab_size * width + self.layers * block + width
+        layer = attention + 3 * experts * width * self.mlp_hidden_size + self.experts * width + 2 * width
+        return self.vocab_size * width + self.layers * layer + width

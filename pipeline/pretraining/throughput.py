@@ -3,7 +3,7 @@
 Model FLOPs are those of Chowdhery et al. 2022 (PaLM, arXiv 2204.02311, appendix B): six for each parameter and token,
 and 12·L·H·Q·T for attention over the whole context, not halved for causality nor for document borders. Parameters
 include the tied embedding once, for the product that makes the logits; looking up costs nothing. Of experts those count
-that a token passes. Hardware FLOPs add the second forward pass of the blocks where activations are recomputed.
+that a token passes. Hardware FLOPs add the second forward pass of the layers where activations are recomputed.
 """
 
 import time
@@ -48,7 +48,7 @@ def model_flops_per_token(model: ModelConfig, context: int) -> float:
 
 
 def hardware_flops_per_token(model: ModelConfig, context: int, recomputed: bool) -> float:
-    """FLOPs that are executed for one token: the model's, and once more those of blocks that are `recomputed`."""
+    """FLOPs that are executed for one token: the model's, and once more those of layers that are `recomputed`."""
     again = 2.0 * (model.active_parameters - model.vocab_size * model.hidden_size) + 4.0 * (
         model.layers * model.hidden_size * context
     )

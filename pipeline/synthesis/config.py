@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from pipeline.core.config import Share
 
 if TYPE_CHECKING:
-    from pipeline.synthesis.language_model.prompts import Prompt
+    from pipeline.synthesis.language_model.prompt_templates import PromptTemplate
 
 
 ASSISTANT = "Fivephase"
@@ -54,15 +54,15 @@ class LanguageModelConfig:
         if not self.url.startswith(("http://", "https://")):
             raise ValueError(f"url is {self.url}, set one such as http://localhost:8000/v1")
 
-    def load(self) -> "dict[str, Prompt]":
+    def load(self) -> "dict[str, PromptTemplate]":
         """The prompts of the folder by name, read and checked.
 
         Raises:
             RecipeError: for a prompt that cannot be used, or a name that has no file.
         """
-        from pipeline.synthesis.language_model.prompts import load_prompts
+        from pipeline.synthesis.language_model.prompt_templates import load_templates
 
-        return load_prompts(Path(self.prompts), self.names)
+        return load_templates(Path(self.prompts), self.names)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from pipeline.curation.text import documents
 from pipeline.synthesis import programmatic
 from pipeline.synthesis.config import SynthesizeConfig
 from pipeline.synthesis.language_model import generate
-from pipeline.synthesis.language_model.prompts import SAMPLE_DOMAINS
+from pipeline.synthesis.language_model.prompt_templates import SAMPLE_DOMAINS
 from pipeline.synthesis.sample import HELD_OUT_PROMPTS, VERIFIED, Sample, filter_sample
 
 STEPS = (VERIFIED, HELD_OUT_PROMPTS, "exact_dedup")

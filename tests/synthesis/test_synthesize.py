@@ -11,7 +11,7 @@ from pipeline.curation.text.documents import content_id, read_folder, read_rows
 from pipeline.environments import split_of
 from pipeline.synthesis import doctests, programs, sandbox, synthesize
 from pipeline.synthesis.config import SynthesizeConfig
-from pipeline.synthesis.language_model.prompts import SAMPLE_DOMAINS
+from pipeline.synthesis.language_model.prompt_templates import SAMPLE_DOMAINS
 from pipeline.synthesis.programs import Program
 from tests.curation.recipe_files import hashes
 from tests.settings import stage_config

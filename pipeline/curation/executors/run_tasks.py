@@ -124,7 +124,7 @@ def run_tasks(
         tasks: independent of each other. Which are done is known by their numbers: the same list must come again.
         folder: keeps which tasks are done, their logs and counts; all machines that work must see it.
         executor: which machines those are.
-        workers: most tasks at the same time; null is one per core, on a cluster as many as it gives.
+        workers: most tasks at the same time; null is one per core, with Slurm and Ray as many as they give.
         progress: called now and then, in a thread, with the units and documents that all tasks counted together.
         stop_requested: asked now and then, in a thread.
 
@@ -152,7 +152,7 @@ def run_tasks(
         run = EXECUTORS[executor.kind]
         run([TaskOfRank(tasks, progress_folder)], len(tasks), folder, executor, workers, stop_requested)
     except LaunchError:
-        # A cluster says only that tasks failed, not why.
+        # Slurm and Ray say only that tasks failed, not why.
         if stop_requested():
             raise Requeue("stopped between two parts of the work") from None
         if (progress_folder / ERROR_FILE).exists():

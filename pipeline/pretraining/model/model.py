@@ -228,7 +228,7 @@ class TrainingModel(nn.Module):
 def build_training_model(model: Granite, phase: PhaseConfig) -> TrainingModel:
     """The model as a phase trains it, changed in place; a collective where sequences are divided.
 
-    Activations are recomputed, MLPs tiled, blocks compiled and sequences divided as the phase's settings say.
+    Activations are recomputed, MLPs tiled, layers compiled and sequences divided as the phase's settings say.
     """
     parallel = SequenceParallel(phase.sequence_parallel) if phase.sequence_parallel > 1 else None
     training_model = TrainingModel(model, phase.loss_chunk_tokens, phase.z_loss, parallel)

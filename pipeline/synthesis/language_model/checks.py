@@ -10,7 +10,7 @@ from pipeline.curation.audit.filter_result import LimitCheck, check_limits
 from pipeline.curation.text.language_id import identify
 from pipeline.curation.text.normalized_words import normalized_words
 from pipeline.environments import verify
-from pipeline.synthesis.language_model.prompts import ChainOfThought, Prompt, QuestionAnswers, Rephrase
+from pipeline.synthesis.language_model.prompt_templates import ChainOfThought, PromptTemplate, QuestionAnswers, Rephrase
 from pipeline.synthesis.language_model.rollouts import UncheckedReply
 from pipeline.synthesis.language_model.seeds import PROBLEM
 from pipeline.synthesis.sample import Sample
@@ -26,7 +26,7 @@ TALK_ABOUT_TASK = re.compile(
 JSON_FENCE = re.compile(r"\A```(?:json)?\s*\n(.*?)\n```\s*\Z", re.DOTALL)
 
 
-def check(name: str, prompt: Prompt, seed: Document, completion: UncheckedReply) -> Sample:
+def check(name: str, prompt: PromptTemplate, seed: Document, completion: UncheckedReply) -> Sample:
     """Turns a completion into a sample, which says how it was checked or why it failed.
 
     For prompts of every kind but `code_with_tests`.

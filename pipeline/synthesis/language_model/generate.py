@@ -20,7 +20,7 @@ from pipeline.synthesis.config import LanguageModelConfig, SynthesizeConfig
 from pipeline.synthesis.language_model.checks import check
 from pipeline.synthesis.language_model.code_checks import check_code
 from pipeline.synthesis.language_model.endpoint import EndpointRunner
-from pipeline.synthesis.language_model.prompts import CodeWithTests, Prompt
+from pipeline.synthesis.language_model.prompt_templates import CodeWithTests, PromptTemplate
 from pipeline.synthesis.language_model.response_cache import ResponseCache
 from pipeline.synthesis.language_model.rollouts import ChatClient, UncheckedReply, rollout_of
 from pipeline.synthesis.language_model.seeds import seed_documents
@@ -72,7 +72,7 @@ def _completions(
     context: StageContext[SynthesizeConfig],
     settings: LanguageModelConfig,
     name: str,
-    prompt: Prompt,
+    prompt: PromptTemplate,
     client: ChatClient,
     seeds: list[Document],
 ) -> dict[str, list[UncheckedReply]]:
@@ -127,7 +127,7 @@ def _check_completions(
     context: StageContext[SynthesizeConfig],
     settings: LanguageModelConfig,
     name: str,
-    prompt: Prompt,
+    prompt: PromptTemplate,
     seeds: list[Document],
     completions: dict[str, list[UncheckedReply]],
 ) -> Iterator[Sample]:

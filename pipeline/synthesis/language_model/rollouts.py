@@ -17,7 +17,13 @@ from pipeline.core.context import derive_seed
 from pipeline.core.errors import DataError, Requeue, as_user_error
 from pipeline.curation.audit.filter_result import check_limits
 from pipeline.synthesis.config import LanguageModelConfig
-from pipeline.synthesis.language_model.prompts import ChainOfThought, CodeWithTests, Prompt, QuestionAnswers, Rephrase
+from pipeline.synthesis.language_model.prompt_templates import (
+    ChainOfThought,
+    CodeWithTests,
+    PromptTemplate,
+    QuestionAnswers,
+    Rephrase,
+)
 from pipeline.synthesis.language_model.response_cache import Response, ResponseCache
 from pipeline.synthesis.language_model.seeds import EXAMPLE
 
@@ -67,7 +73,7 @@ class ChatClient:
         """Requests, failures and tokens so far: the same whether replies came from the cache or from the server."""
         return {"requests": self.asked + self.cached, "failed": self.failed, "tokens": self.tokens}
 
-    async def ask(self, generate: GenerateFunction, prompt: Prompt, text: str, stream: str) -> str:
+    async def ask(self, generate: GenerateFunction, prompt: PromptTemplate, text: str, stream: str) -> str:
         """The model's reply to one user message, without its `<think>` block.
 
         The most tokens that the reply may have are taken from the budget before the request is sent, so that requests
@@ -149,7 +155,7 @@ class ChatClient:
 Rollout = Callable[[Document, GenerateFunction], Awaitable[list[dict[str, Any]]]]
 
 
-def rollout_of(prompt: Prompt, client: ChatClient, done: Callable[[], None]) -> Rollout:
+def rollout_of(prompt: PromptTemplate, client: ChatClient, done: Callable[[], None]) -> Rollout:
     """The coroutine function that datatrove's runner calls with each seed document.
 
     It returns completions as plain dictionaries, which the runner can write as JSON, and calls `done` after each seed.
@@ -164,7 +170,7 @@ def rollout_of(prompt: Prompt, client: ChatClient, done: Callable[[], None]) -> 
 
 
 async def _completions(
-    prompt: Prompt, client: ChatClient, document: Document, generate: GenerateFunction
+    prompt: PromptTemplate, client: ChatClient, document: Document, generate: GenerateFunction
 ) -> list[UncheckedReply]:
     match prompt:
         case Rephrase() | QuestionAnswers():

@@ -11,7 +11,12 @@ from pipeline.core.errors import DataError
 from pipeline.curation.text.documents import read_folder
 from pipeline.environments import ProblemConfig, problems
 from pipeline.synthesis.config import ASSISTANT, SynthesizeConfig
-from pipeline.synthesis.language_model.prompts import ChainOfThought, CodeWithTests, PagePrompt, Prompt
+from pipeline.synthesis.language_model.prompt_templates import (
+    ChainOfThought,
+    CodeWithTests,
+    PageTemplate,
+    PromptTemplate,
+)
 
 PROBLEM = "problem"
 """Key of a seed document's metadata: the record of the problem whose prompt is its text."""
@@ -19,7 +24,7 @@ EXAMPLE = "example"
 """Key of a seed document's metadata: the record of another problem, with its solution, to show the wanted form."""
 
 
-def seed_documents(context: StageContext[SynthesizeConfig], name: str, prompt: Prompt) -> list[Document]:
+def seed_documents(context: StageContext[SynthesizeConfig], name: str, prompt: PromptTemplate) -> list[Document]:
     """The documents that a prompt is asked about, at most `prompt.count` of them, each with an id of its own.
 
     They depend on the run's seed and the corpus alone, so that an interrupted stage finds the same requests in the
@@ -36,7 +41,7 @@ def seed_documents(context: StageContext[SynthesizeConfig], name: str, prompt: P
     seed = context.derive_seed(f"language_model/{name}")
     if isinstance(prompt, ChainOfThought):
         return _problems(prompt, seed)
-    assert isinstance(prompt, PagePrompt)
+    assert isinstance(prompt, PageTemplate)
     return _pages(context, name, prompt, seed)
 
 
@@ -58,7 +63,7 @@ def _problems(prompt: ChainOfThought, seed: int) -> list[Document]:
     return found[: prompt.count]
 
 
-def _pages(context: StageContext[SynthesizeConfig], name: str, prompt: PagePrompt, seed: int) -> list[Document]:
+def _pages(context: StageContext[SynthesizeConfig], name: str, prompt: PageTemplate, seed: int) -> list[Document]:
     if "corpus" not in context.inputs:
         raise DataError(f"{name}: asks about pages, set stages.{context.stage}.inputs.corpus=curate")
     folder = context.inputs["corpus"].directory / "documents" / prompt.pages
@@ -81,7 +86,7 @@ def _sampling_key(seed: int, document_id: str) -> bytes:
     return hashlib.sha256(f"{seed}/{document_id}".encode()).digest()
 
 
-def _excerpt(prompt: PagePrompt, page: Document, seed: int) -> str:
+def _excerpt(prompt: PageTemplate, page: Document, seed: int) -> str:
     """The part of a page that the model is shown: random lines of code, or the first lines of prose."""
     lines = page.text.splitlines()
     if isinstance(prompt, CodeWithTests):

@@ -12,7 +12,7 @@ from datatrove.data import Document
 from pipeline.synthesis.language_model import code_checks
 from pipeline.synthesis.language_model.checks import check
 from pipeline.synthesis.language_model.code_checks import check_code
-from pipeline.synthesis.language_model.prompts import CodeWithTests, Prompt, load_prompt
+from pipeline.synthesis.language_model.prompt_templates import CodeWithTests, PromptTemplate, load_template
 from pipeline.synthesis.language_model.rollouts import UncheckedReply
 from pipeline.synthesis.sample import Sample
 from tests.synthesis.language_model.model import write_prompts
@@ -26,9 +26,9 @@ TWO = "class Two:\n    size = 2\n"
 TESTS = "assert double(1) == 2\nassert double(2) == 4\nassert double(5) == 10\n"
 
 
-def prompt(folder: Path, name: str, **changes: Any) -> Prompt:
+def prompt(folder: Path, name: str, **changes: Any) -> PromptTemplate:
     """A prompt with some settings changed."""
-    return load_prompt(write_prompts(folder, (name,), **changes) / f"{name}.yaml")
+    return load_template(write_prompts(folder, (name,), **changes) / f"{name}.yaml")
 
 
 def judged(folder: Path, name: str, reply: str, **changes: Any) -> Sample:

@@ -18,7 +18,7 @@ from pipeline.environments import split_of
 from pipeline.synthesis import synthesize
 from pipeline.synthesis.config import LanguageModelConfig
 from pipeline.synthesis.language_model import generate
-from pipeline.synthesis.language_model.prompts import SAMPLE_DOMAINS
+from pipeline.synthesis.language_model.prompt_templates import SAMPLE_DOMAINS
 from tests import ROOT
 from tests.curation.recipe_files import hashes
 from tests.settings import language_model_settings

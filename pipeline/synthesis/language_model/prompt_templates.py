@@ -1,4 +1,4 @@
-"""What a language model is asked for: a YAML file per prompt, with its templates and the limits of its check."""
+"""What a language model is asked for: a YAML file per prompt template, with its messages and the limits of its check."""
 
 import string
 from abc import ABC, abstractmethod
@@ -32,8 +32,8 @@ class Sampling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prompt(ABC):
-    """What prompts of all kinds have: where samples go, how many are asked for, and the template of the first message.
+class PromptTemplate(ABC):
+    """What prompt templates of all kinds have: where samples go, how many are asked for, and the template of the first message.
 
     The subclasses are the kinds; a file's key `kind` chooses one of them.
     """
@@ -72,8 +72,8 @@ class Prompt(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PagePrompt(Prompt):
-    """A prompt about a page that curation kept."""
+class PageTemplate(PromptTemplate):
+    """A template of prompts about a page that curation kept."""
 
     pages: str
     """Domain of the stage `curate` that the pages come from."""
@@ -89,7 +89,7 @@ class PagePrompt(Prompt):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rephrase(PagePrompt):
+class Rephrase(PageTemplate):
     """Asks for the page in other words (WRAP, arXiv 2401.16380); kept if nothing is invented and little is copied."""
 
     checked: ClassVar[str] = "numbers, names, length and language were held against the page"
@@ -108,7 +108,7 @@ class Rephrase(PagePrompt):
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuestionAnswers(PagePrompt):
+class QuestionAnswers(PageTemplate):
     """Asks for questions with answers; those whose answer the page has word for word go below it, as in Nemotron-CC."""
 
     checked: ClassVar[str] = "every answer stands in the page"
@@ -121,7 +121,7 @@ class QuestionAnswers(PagePrompt):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChainOfThought(Prompt):
+class ChainOfThought(PromptTemplate):
     """Asks for reasoned solutions of problems with computed answers; kept if the verifier scores them 1."""
 
     fields: ClassVar[dict[str, frozenset[str]]] = {"prompt": frozenset({"problem"})}
@@ -154,7 +154,7 @@ class ChainOfThought(Prompt):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CodeWithTests(PagePrompt):
+class CodeWithTests(PageTemplate):
     """Asks for programs with tests, kept if the tests pass.
 
     The model invents an instruction from a snippet of code (OSS-Instruct, arXiv 2312.02120), makes it harder in rounds
@@ -186,7 +186,7 @@ class CodeWithTests(PagePrompt):
     """Least number of assertions in the tests."""
 
 
-PROMPT_TYPES: dict[str, type[Prompt]] = {
+TEMPLATE_TYPES: dict[str, type[PromptTemplate]] = {
     "rephrase": Rephrase,
     "question_answers": QuestionAnswers,
     "chain_of_thought": ChainOfThought,
@@ -194,8 +194,8 @@ PROMPT_TYPES: dict[str, type[Prompt]] = {
 }
 
 
-def load_prompts(folder: Path, names: Iterable[str] | None = None) -> dict[str, Prompt]:
-    """The prompts of a folder by name, in the order of their names; all, or those that are named.
+def load_templates(folder: Path, names: Iterable[str] | None = None) -> dict[str, PromptTemplate]:
+    """The prompt templates of a folder by name, in the order of their names; all, or those that are named.
 
     The folder is looked for in the working directory, then among the built-in ones.
 
@@ -211,11 +211,11 @@ def load_prompts(folder: Path, names: Iterable[str] | None = None) -> dict[str, 
     for name in names or ():
         if name not in paths:
             raise RecipeError(f"names: no {folder}/{name}.yaml, {nearest(name, paths)}")
-    return {name: load_prompt(paths[name]) for name in sorted(names or paths)}
+    return {name: load_template(paths[name]) for name in sorted(names or paths)}
 
 
-def load_prompt(path: Path) -> Prompt:
-    """Reads a prompt from a YAML file and checks it.
+def load_template(path: Path) -> PromptTemplate:
+    """Reads a prompt template from a YAML file and checks it.
 
     Raises:
         RecipeError: if it cannot be used; the line names file, key, value and what to do.
@@ -227,10 +227,10 @@ def load_prompt(path: Path) -> Prompt:
     if not isinstance(mapping, dict) or not all(isinstance(key, str) for key in mapping):
         raise RecipeError(f"{path}: not a mapping, start it with `kind:`")
     kind = mapping.get("kind")
-    if kind not in PROMPT_TYPES:
-        raise RecipeError(f"{path}: kind={kind}: unknown kind, {nearest(str(kind), PROMPT_TYPES)}")
+    if kind not in TEMPLATE_TYPES:
+        raise RecipeError(f"{path}: kind={kind}: unknown kind, {nearest(str(kind), TEMPLATE_TYPES)}")
     try:
-        return build(PROMPT_TYPES[kind], mapping, str(path))
+        return build(TEMPLATE_TYPES[kind], mapping, str(path))
     except ConfigError as error:
         raise RecipeError(str(error)) from None
 
