@@ -1,5 +1,6 @@
 """The batch scripts, on a real Slurm if there is one: `eval "$(tests/launch/slurm_ci.sh up)"` starts it."""
 
+import json
 import os
 import re
 import shlex
@@ -333,6 +334,22 @@ class TestOnSlurm:
         log = (phase / f"slurm-{jobs['phase1']}.log").read_text()
         assert "attempt 1: exit code 75" in log
         assert "attempt 2: exit code 0" in log
+
+    def test_what_outlasts_the_lead_goes_on_from_its_last_save(self, settings: list[str], tmp_path: Path) -> None:
+        """A rank hangs for longer than the job has: a TIMEOUT would cancel what waits for it."""
+        changes = {"tokens": 40 * STEP_TOKENS, "max_epochs": 1000, "save_every_steps": 1}
+        longer = [*settings, *(f"stages.phase1.config.{key}={value}" for key, value in changes.items())]
+        jobs = submit(*longer, "from=tokenizer", "to=phase1", "--", "--time=2")
+        phase = tmp_path / "chained" / "phase1"
+        wait_for_first_steps(phase, jobs["phase1"])
+        for process in set(running("RANK=1")) & set(running(f"SLURM_JOB_ID={jobs['phase1']}")):
+            os.kill(int(process), signal.SIGSTOP)
+        assert set(states(jobs).values()) == {"COMPLETED"}
+        log = (phase / f"slurm-{jobs['phase1']}.log").read_text()
+        assert "attempt 1: not saved in time, goes on from its last save" in log
+        assert "attempt 2: exit code 0" in log
+        first = json.loads((phase / "attempts" / "2" / "metrics.jsonl").read_text().splitlines()[0])
+        assert first["tokens"] > STEP_TOKENS
 
     def test_preemption_saves_requeues_and_loses_no_metric(self, settings: list[str], tmp_path: Path) -> None:
         """Slurm signals every process of the job, also the one that Weights & Biases has started."""
