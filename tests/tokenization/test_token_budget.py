@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import compose, typed
+from pipeline.control.compose import compose, typed
 from pipeline.control.frozen_stages import freeze
 from pipeline.control.planning import with_token_budget
 from pipeline.core.artifact import Artifact, Manifest

@@ -1,0 +1,79 @@
+"""The table of commands: what each does, which function does it, and which options it has besides the common ones."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+def _no_arguments(parser: argparse.ArgumentParser) -> None:
+    """For a command that has the common options alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One command of `fivephase`."""
+
+    summary: str
+    """What it does, for the help."""
+    entry: str
+    """`module:function`, imported when the command is called: it takes the parsed options and returns the exit code."""
+    arguments: Callable[[argparse.ArgumentParser], None] = _no_arguments
+    """Adds what the command takes besides --debug and, of a command on a run, overrides, --config-dir and --cfg."""
+    on_run: bool = True
+    """Whether it works on a configured run: it then takes overrides, which may stand anywhere among its options."""
+
+
+def _stage(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("stage", help="name of the stage")
+
+
+def _remake(parser: argparse.ArgumentParser) -> None:
+    _stage(parser)
+    parser.add_argument("--set-aside", action="store_true", help="only that, e.g. to submit it to Slurm")
+    parser.add_argument("--dependents", action="store_true", help="set aside what was made from it as well")
+
+
+def _submit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="print the sbatch commands and write nothing")
+    parser.add_argument("--gpus", action="store_true", help="ask for one GPU per rank")
+
+
+def _plan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--freeze", action="store_true", help="write every stage's frozen configuration")
+    parser.add_argument("--format", choices=["table", "tsv"], default="table")
+
+
+COMMANDS = {
+    "run": Command(
+        summary="run all stages, or those between from=STAGE and to=STAGE; what is done is skipped",
+        entry="pipeline.commands.chain:run",
+    ),
+    "stage": Command(
+        summary="run one stage: fivephase stage phase3 [overrides]",
+        entry="pipeline.commands.chain:stage",
+        arguments=_stage,
+    ),
+    "remake": Command(
+        summary="set a stage's folder aside, damaged or not, and make it anew: fivephase remake phase3 [overrides]",
+        entry="pipeline.commands.chain:remake",
+        arguments=_remake,
+    ),
+    "submit": Command(
+        summary="submit stages to Slurm, one job each: fivephase submit [overrides] [-- sbatch options for every job]",
+        entry="pipeline.commands.plan:submit",
+        arguments=_submit,
+    ),
+    "plan": Command(
+        summary="print stages, tokens, steps and learning rates without running",
+        entry="pipeline.commands.plan:plan",
+        arguments=_plan,
+    ),
+    "status": Command(summary="the summary table, at any time", entry="pipeline.commands.show:status"),
+    "report": Command(
+        summary="the summary table with every metric of every stage", entry="pipeline.commands.show:report"
+    ),
+    "trace": Command(
+        summary="what a training step saw (step=PHASE/NUMBER), or where training saw a document (document=ID)",
+        entry="pipeline.commands.show:trace",
+    ),
+}
