@@ -1,4 +1,4 @@
-"""What a language model is asked for: a YAML file per prompt template, with its messages and the limits of its check."""
+"""What a language model is asked for: a YAML file per prompt template, with its messages and its check's limits."""
 
 import string
 from abc import ABC, abstractmethod
@@ -33,7 +33,7 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True)
 class PromptTemplate(ABC):
-    """What prompt templates of all kinds have: where samples go, how many are asked for, and the template of the first message.
+    """What prompt templates of all kinds have: where samples go, how many are asked for, and the first message.
 
     The subclasses are the kinds; a file's key `kind` chooses one of them.
     """
