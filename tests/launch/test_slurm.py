@@ -336,10 +336,10 @@ class TestOnSlurm:
         assert "attempt 2: exit code 0" in log
 
     def test_what_outlasts_the_lead_goes_on_from_its_last_save(self, settings: list[str], tmp_path: Path) -> None:
-        """A rank hangs for longer than the job has: a TIMEOUT would cancel what waits for it."""
+        """A step takes more than two minutes, and longer than the job has: a TIMEOUT would cancel what waits for it."""
         changes = {"tokens": 40 * STEP_TOKENS, "max_epochs": 1000, "save_every_steps": 1}
-        longer = [*settings, *(f"stages.phase1.config.{key}={value}" for key, value in changes.items())]
-        jobs = submit(*longer, "from=tokenizer", "to=phase1", "--", "--time=2")
+        longer = [*settings, *(f"++stages.phase1.config.{key}={value}" for key, value in changes.items())]
+        jobs = submit(*longer, "from=tokenizer", "to=phase1", "--", "--time=3")
         phase = tmp_path / "chained" / "phase1"
         wait_for_first_steps(phase, jobs["phase1"])
         for process in set(running("RANK=1")) & set(running(f"SLURM_JOB_ID={jobs['phase1']}")):
