@@ -1,0 +1,60 @@
+"""SFT and the reward model: stopped by a signal and by a full disk, they end with the weights of an unbroken stage."""
+
+import resource
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.core.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR
+from pipeline.core.files import sha256_of
+from pipeline.posttraining.common.checkpoints import newest_checkpoint
+from tests.posttraining.tiny import EVAL_SAMPLING, PROBLEMS, TRAINING, write_data, write_model
+from tests.runs import finished, freeze, outcome, start_worker, wait_until
+from tests.settings import stage_settings
+
+WEIGHTS = "checkpoint/model.safetensors"
+SETTINGS: dict[str, dict[str, Any]] = {
+    "sft": {
+        "epochs": 1, "sequences_per_step": 8, "sequences_per_device": 8, "max_length": 128, "packing": False,
+        "max_completion_length": 8, "probe": EVAL_SAMPLING, "problems": PROBLEMS,
+    },
+    "reward_model": {"epochs": 2, "pairs_per_step": 8, "pairs_per_device": 8, "max_length": 128},
+}  # fmt: skip
+
+
+def stage(run: Path, kind: str) -> Path:
+    """The frozen stage of a run whose model and data are the same in every folder."""
+    finished(run, "base", write_model)
+    finished(run, "sft_data", write_data)
+    settings = stage_settings(kind, **{**TRAINING, **SETTINGS[kind], "save_every_steps": 1})
+    return freeze(run, kind, kind, settings, {"model": "base", "data": "sft_data"})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_stopped_by_a_signal_and_a_full_disk_it_ends_as_if_it_had_not_been(kind: str, tmp_path: Path) -> None:
+    unbroken, broken = stage(tmp_path / "unbroken", kind), stage(tmp_path / "broken", kind)
+    code, said = outcome(unbroken)
+    assert code == EXIT_DONE, said
+
+    state = broken / "state"
+    worker = start_worker(broken)
+    wait_until(lambda: newest_checkpoint(state) is not None, worker)
+    worker.terminate()
+    said = worker.communicate(timeout=300)[1].decode()
+    assert worker.returncode == EXIT_REQUEUE, said
+    saved = newest_checkpoint(state)
+
+    worker = start_worker(broken)
+    # No file may be larger than this: what a full disk or a quota says as well.
+    resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+    said = worker.communicate(timeout=300)[1].decode()
+    assert worker.returncode == EXIT_USER_ERROR, said
+    assert "no room to write it" in said.splitlines()[-1]
+    assert newest_checkpoint(state) == saved
+
+    code, said = outcome(broken)
+    assert code == EXIT_DONE, said
+    assert sha256_of(broken / WEIGHTS) == sha256_of(unbroken / WEIGHTS)
