@@ -20,6 +20,7 @@ from pipeline.control.run_settings import (
     read_settings,
     settings_of,
 )
+from pipeline.core.artifact import MANIFEST
 from pipeline.core.config import RunConfig, nearest
 from pipeline.core.errors import ConfigError
 from pipeline.core.terminal import say
@@ -111,8 +112,8 @@ def existing_run(options: argparse.Namespace) -> ComposedRun:
         ConfigError: if it is not, with the nearest that is.
     """
     found = composed_run(options)
-    if found.before is None:
-        names = runs_in(found.config.root)
+    names = runs_in(found.config.root)
+    if found.config.run not in names:
         hint = nearest(found.config.run, names) if names else "there is none; `fivephase run` makes one"
         raise ConfigError(f"run={found.config.run}: no such run in {found.config.root}/, {hint}")
     return found
@@ -131,6 +132,7 @@ def checked_run(options: argparse.Namespace) -> ComposedRun:
 
 
 def runs_in(root: str | Path) -> list[str]:
-    """The names of the runs in a folder of runs: those that remember settings or have a stage."""
-    found = {path.parent for path in Path(root).glob(f"*/{REMEMBERED}")}
-    return sorted(path.name for path in found | {path.parent.parent for path in Path(root).glob(f"*/*/{FROZEN}")})
+    """The names of the runs in a folder of runs: of the folders with settings that are remembered, or with a stage."""
+    own = [path.parent for path in Path(root).glob(f"*/{REMEMBERED}")]
+    stages = [path.parent.parent for name in (FROZEN, MANIFEST) for path in Path(root).glob(f"*/*/{name}")]
+    return sorted({path.name for path in own + stages})

@@ -6,7 +6,7 @@ from pipeline.commands.composed import checked_run
 from pipeline.commands.remembering import remembering
 from pipeline.control import slurm
 from pipeline.control.planning import plan_table
-from pipeline.control.stage_folders import check_upstream, prepare
+from pipeline.control.stage_folders import prepare
 from pipeline.core.errors import EXIT_DONE
 
 
@@ -32,9 +32,12 @@ def plan(options: argparse.Namespace) -> int:
 def submit(options: argparse.Namespace) -> int:
     """Submits the selected stages, one job each."""
     run = checked_run(options)
-    arguments = (run.stages, run.selected, run.config.root, options.sbatch, options.gpus, options.dry_run)
-    if options.dry_run:
-        return slurm.submit(*arguments)
-    check_upstream(run.stages, run.selected, run.config.root)
-    with remembering(run, options.yes):
-        return slurm.submit(*arguments)
+    return slurm.submit(
+        run.stages,
+        run.selected,
+        run.config.root,
+        options.sbatch,
+        options.gpus,
+        options.dry_run,
+        working=remembering(run, options.yes),
+    )

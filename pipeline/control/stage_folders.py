@@ -105,12 +105,11 @@ def _prepare(stage: FrozenStage, directory: Path) -> bool:
 def finished_otherwise(stage: FrozenStage, root: str | Path) -> bool:
     """Whether the folder of a stage has an artifact of another configuration, which `prepare` would set aside."""
     directory = stage.directory(root)
-    if not ((directory / MANIFEST).exists() or (directory / PUBLISHING).exists()):
-        return False
     try:
-        return _fingerprint_of(directory) not in (None, stage.fingerprint)
+        manifest = read_manifest(directory, PUBLISHING) or read_manifest(directory)
     except ArtifactError:
         return False  # damaged, which `prepare` says
+    return manifest is not None and manifest.fingerprint != stage.fingerprint
 
 
 def set_aside(stage: FrozenStage, root: str | Path) -> Path | None:
