@@ -8,8 +8,9 @@ import traceback
 from collections.abc import Sequence
 
 import pipeline
+from pipeline.commands.composed import composed
 from pipeline.commands.table import COMMANDS
-from pipeline.control.compose import as_yaml, compose
+from pipeline.control.compose import as_yaml
 from pipeline.core.artifact import git_revision
 from pipeline.core.errors import EXIT_DONE, EXIT_FAILURE, EXIT_SIGNAL, EXIT_USER_ERROR, as_user_error
 from pipeline.core.terminal import say
@@ -97,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
             metavar="DIR",
             help="folder of configurations of your own, beside the built-in ones (./conf where there is one)",
         )
+        command.add_argument(
+            "--fresh", action="store_true", help="leave out the overrides that the run remembers of earlier commands"
+        )
         command.add_argument("--cfg", choices=["job"], help="print the composed configuration and stop")
     return parser
 
@@ -104,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
 def _dispatch(options: argparse.Namespace) -> int:
     command = COMMANDS[options.command]
     if command.on_run and options.cfg:
-        print(as_yaml(compose(options.overrides, options.config_dir)), end="")
+        print(as_yaml(composed(options)[0]), end="")
         return EXIT_DONE
     code: int = load_symbol(command.entry)(options)
     return code

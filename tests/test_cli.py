@@ -12,6 +12,7 @@ import yaml
 
 from pipeline import __version__
 from pipeline.cli import main
+from pipeline.commands.table import COMMANDS
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR
 from pipeline.core.files import write_json
 from tests import ROOT
@@ -165,6 +166,7 @@ def test_a_configuration_that_is_none_is_one_line(
 @pytest.mark.parametrize("arguments", [("report",), ("plan",), ("plan", "--cfg", "job")])
 def test_a_reader_that_is_gone_ends_the_command_quietly(arguments: tuple[str, ...], tmp_path: Path) -> None:
     """As `fivephase report | head`, which Unix ends with signal 13."""
+    write_json(tmp_path / "smoke" / "curate" / "manifest.json", {})
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", "pipeline", *arguments, f"root={tmp_path}"]
@@ -215,9 +217,12 @@ def test_plan_for_a_batch_system(capsys: pytest.CaptureFixture[str], tmp_path: P
     assert (tmp_path / "x" / "tokenizer" / "config.json").exists()
 
 
-def test_status_of_a_run_that_has_not_begun(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert fivephase("status", f"root={tmp_path}") == EXIT_DONE
-    assert "phase5_512k" in capsys.readouterr().out
+@pytest.mark.parametrize("command", ["status", "report", "trace"])
+def test_a_run_that_does_not_exist_is_no_empty_table(
+    command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    said = error_line(capsys, command, "run=first", f"root={tmp_path}")
+    assert said == f"fivephase: run=first: no such run in {tmp_path}/, there is none; `fivephase run` makes one"
 
 
 def test_version_names_the_package_and_the_revision(capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,6 +230,12 @@ def test_version_names_the_package_and_the_revision(capsys: pytest.CaptureFixtur
     assert re.fullmatch(
         rf"fivephase {re.escape(__version__)}( \([0-9a-f]{{40}}(-dirty)?\))?\n", capsys.readouterr().out
     )
+
+
+def test_no_command_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fivephase() == EXIT_DONE
+    shown = capsys.readouterr().out
+    assert all(f"    {command} " in shown for command in COMMANDS)
 
 
 def test_the_control_plane_imports_no_torch() -> None:
@@ -241,6 +252,9 @@ def test_the_control_plane_imports_no_torch() -> None:
 
 def test_a_trace_without_anything_to_look_up_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     root = f"root={tmp_path}"
+    write_json(tmp_path / "smoke" / "curate" / "manifest.json", {})
     assert "set either step=PHASE/NUMBER or document=ID" in error_line(capsys, "trace", root)
     assert "set either" in error_line(capsys, "trace", "step=phase1/3", f"document={'0' * 64}", root)
+    (tmp_path / "smoke" / "curate" / "manifest.json").unlink()
+    write_json(tmp_path / "smoke" / "curate" / "config.json", {})
     assert "no finished phase of pretraining to trace" in error_line(capsys, "trace", "step=phase1/3", root)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.commands.composed import ComposedRun, checked_run
+from pipeline.commands.remembering import remembering
 from pipeline.control.failures import exit_code, failed_ranks, failure_line
 from pipeline.control.frozen_stages import FrozenStage, dependents, select
 from pipeline.control.local_launcher import Ended, check_one_node, launch, stop_signals
@@ -17,13 +18,13 @@ from pipeline.core.terminal import say
 def run(options: argparse.Namespace) -> int:
     """Makes the stages between `from=` and `to=`."""
     composed = checked_run(options)
-    return _make(composed, composed.selected)
+    return _remembered(composed, composed.selected, options.yes)
 
 
 def stage(options: argparse.Namespace) -> int:
     """Makes one stage."""
     composed = checked_run(options)
-    return _make(composed, select(composed.stages, options.stage, options.stage))
+    return _remembered(composed, select(composed.stages, options.stage, options.stage), options.yes)
 
 
 def remake(options: argparse.Namespace) -> int:
@@ -34,11 +35,19 @@ def remake(options: argparse.Namespace) -> int:
     check_upstream(stages, selected, root)
     if not options.set_aside:
         check_one_node(selected[0])
-    for each in reversed(dependents(stages, options.stage) if options.dependents else selected):
-        place = set_aside(each, root)
-        if place is not None:
-            print(f"{each.directory(root)} is now {place}", flush=True)
-    return EXIT_DONE if options.set_aside else _make(composed, selected)
+    with remembering(composed, options.yes):
+        for each in reversed(dependents(stages, options.stage) if options.dependents else selected):
+            place = set_aside(each, root)
+            if place is not None:
+                print(f"{each.directory(root)} is now {place}", flush=True)
+        return EXIT_DONE if options.set_aside else _make(composed, selected)
+
+
+def _remembered(composed: ComposedRun, selected: list[FrozenStage], yes: bool) -> int:
+    """Makes the selected stages once what they read is there, and with the settings that the run then remembers."""
+    check_upstream(composed.stages, selected, composed.config.root)
+    with remembering(composed, yes):
+        return _make(composed, selected)
 
 
 def _make(composed: ComposedRun, selected: list[FrozenStage]) -> int:
@@ -47,7 +56,6 @@ def _make(composed: ComposedRun, selected: list[FrozenStage]) -> int:
     After Ctrl-C, SIGTERM or SIGHUP the stage that runs saves and ends, and none after it starts.
     """
     stages, root = composed.stages, composed.config.root
-    check_upstream(stages, selected, root)
     made = 0
     with stop_signals() as stop:
         for each in selected:

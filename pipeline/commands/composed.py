@@ -1,13 +1,33 @@
-"""What a command works on: the composed configuration of a run with its frozen stages."""
+"""What a command works on: the configuration of a run, with what the run remembers of earlier commands."""
 
 import argparse
-from dataclasses import dataclass
+import os
+import shlex
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from pipeline.control.compose import compose, typed
-from pipeline.control.frozen_stages import FrozenStage, freeze, select
+from omegaconf import DictConfig
+
+from pipeline.commands.changes import say_changes
+from pipeline.control.compose import compose, own_folder, quoted, typed
+from pipeline.control.frozen_stages import FROZEN, FrozenStage, freeze, select
 from pipeline.control.planning import check_ranks, with_token_budget
-from pipeline.core.config import RunConfig
+from pipeline.control.run_settings import (
+    REMEMBERED,
+    RunSettings,
+    key_of,
+    merge_overrides,
+    read_settings,
+    settings_of,
+)
+from pipeline.core.artifact import MANIFEST
+from pipeline.core.config import RunConfig, nearest
+from pipeline.core.errors import ConfigError
+from pipeline.core.terminal import say
 from pipeline.core.tracking import check_login
+
+IDENTIFYING = ("run", "root", "scale")
+"""Keys of overrides that say which run is meant."""
 
 
 @dataclass(frozen=True)
@@ -16,23 +36,103 @@ class ComposedRun:
 
     config: RunConfig
     stages: list[FrozenStage]
+    settings: RunSettings
+    """What the run is to remember."""
+    before: RunSettings | None
+    """What it remembers; None for a run that does not exist yet."""
 
     @property
     def selected(self) -> list[FrozenStage]:
         """The stages between `from=` and `to=`."""
         return select(self.stages, self.config.first, self.config.last)
 
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return Path(self.config.root) / self.config.run
+
+
+def composed(options: argparse.Namespace) -> tuple[DictConfig, list[str], RunSettings | None]:
+    """The configuration of the run that is meant: the options' overrides on top of those that the run remembers.
+
+    With `--fresh`, or another scale than the run has, what it remembers is left out.
+
+    Returns:
+        The configuration, the overrides that it is composed with, and what the run remembers; None if there is no run.
+    """
+    given = list(options.overrides)
+    incomplete = None
+    try:
+        config = compose(given, options.config_dir)
+    except ConfigError as error:
+        # What is given may fit only on top of what the run remembers.
+        incomplete = error
+        config = compose([each for each in given if key_of(each) in IDENTIFYING], options.config_dir)
+    run = typed(config)
+    folder = Path(run.root) / run.run
+    before = read_settings(folder)
+    overrides, config_dir = given, options.config_dir
+    if before is not None and not options.fresh and not _another_scale(given, before):
+        overrides = merge_overrides(before.overrides, given)
+        if config_dir is None and before.config_dir is not None and (folder / before.config_dir).is_dir():
+            config_dir = str(folder / before.config_dir)
+    if (overrides, config_dir) != (given, options.config_dir):
+        # The folder was found with these: no remembered scale may name another.
+        place = [f"run={run.run}", f'root="{quoted(run.root)}"']
+        config = compose(merge_overrides(place, overrides), config_dir)
+    elif incomplete is not None:
+        raise incomplete
+    return config, overrides, before
+
+
+def _another_scale(given: list[str], before: RunSettings) -> bool:
+    """Whether a scale is given that is not the one that the run was composed with."""
+    chosen = [each.partition("=")[2] for each in given if key_of(each) == "scale"]
+    remembered = [each.partition("=")[2] for each in before.overrides if key_of(each) == "scale"]
+    return bool(chosen) and chosen[-1] != (remembered[-1] if remembered else before.scale)
+
 
 def composed_run(options: argparse.Namespace) -> ComposedRun:
-    """The run that the options say, to look at."""
-    config = typed(compose(options.overrides, options.config_dir))
-    return ComposedRun(config, freeze(config))
+    """The run that the options say, to look at; says which settings differ from those that it remembers."""
+    config, overrides, before = composed(options)
+    run = typed(config)
+    stages = freeze(run)
+    own = own_folder(options.config_dir)
+    where = os.path.relpath(own, Path(run.root) / run.run) if own is not None else before and before.config_dir
+    found = ComposedRun(run, stages, settings_of(run, stages, overrides, where or None), before)
+    if before is not None:
+        say_changes(found.folder, stages, before, found.settings)
+    return found
+
+
+def existing_run(options: argparse.Namespace) -> ComposedRun:
+    """As `composed_run`, for a run that is to be there.
+
+    Raises:
+        ConfigError: if it is not, with the nearest that is.
+    """
+    found = composed_run(options)
+    names = runs_in(found.config.root)
+    if found.config.run not in names:
+        hint = nearest(found.config.run, names) if names else "there is none; `fivephase run` makes one"
+        raise ConfigError(f"run={found.config.run}: no such run in {found.config.root}/, {hint}")
+    return found
 
 
 def checked_run(options: argparse.Namespace) -> ComposedRun:
     """The run that the options say, to work on: ranks, token budget and the login for tracking are checked."""
     run = composed_run(options)
+    remembered = [each for each in run.settings.overrides if each not in options.overrides]
+    if remembered:
+        say(f"fivephase: {run.folder} goes on with {shlex.join(remembered)}")
     check_ranks(run.stages)
     stages = with_token_budget(run.stages)
     check_login(run.config.tracking)
-    return ComposedRun(run.config, stages)
+    return replace(run, stages=stages)
+
+
+def runs_in(root: str | Path) -> list[str]:
+    """The names of the runs in a folder of runs: of the folders with settings that are remembered, or with a stage."""
+    own = [path.parent for path in Path(root).glob(f"*/{REMEMBERED}")]
+    stages = [path.parent.parent for name in (FROZEN, MANIFEST) for path in Path(root).glob(f"*/*/{name}")]
+    return sorted({path.name for path in own + stages})

@@ -3,6 +3,7 @@
 import argparse
 
 from pipeline.commands.composed import checked_run
+from pipeline.commands.remembering import remembering
 from pipeline.control import slurm
 from pipeline.control.planning import plan_table
 from pipeline.control.stage_folders import prepare
@@ -13,8 +14,10 @@ def plan(options: argparse.Namespace) -> int:
     """Prints the plan as a table, or as tab-separated values for other programs; freezes the stages if asked to."""
     run = checked_run(options)
     if options.freeze:
-        for stage in run.selected:
-            prepare(stage, run.config.root)
+        selected = run.selected
+        with remembering(run, options.yes):
+            for stage in selected:
+                prepare(stage, run.config.root)
     if options.format == "table":
         print(plan_table(run.config, run.stages, run.selected))
         return EXIT_DONE
@@ -29,4 +32,12 @@ def plan(options: argparse.Namespace) -> int:
 def submit(options: argparse.Namespace) -> int:
     """Submits the selected stages, one job each."""
     run = checked_run(options)
-    return slurm.submit(run.stages, run.selected, run.config.root, options.sbatch, options.gpus, options.dry_run)
+    return slurm.submit(
+        run.stages,
+        run.selected,
+        run.config.root,
+        options.sbatch,
+        options.gpus,
+        options.dry_run,
+        working=remembering(run, options.yes),
+    )

@@ -1,10 +1,8 @@
 """Commands that show what there is, and change nothing: `status`, `report` and `trace`."""
 
 import argparse
-from pathlib import Path
 
-from pipeline.commands.composed import composed_run
-from pipeline.control.compose import compose, typed
+from pipeline.commands.composed import existing_run
 from pipeline.control.report import details, summary
 from pipeline.control.tracing import trace_table
 from pipeline.core.errors import EXIT_DONE
@@ -12,14 +10,14 @@ from pipeline.core.errors import EXIT_DONE
 
 def status(options: argparse.Namespace) -> int:
     """Prints the table of all stages."""
-    run = composed_run(options)
+    run = existing_run(options)
     print(summary(run.stages, run.config.root))
     return EXIT_DONE
 
 
 def report(options: argparse.Namespace) -> int:
     """Prints the table of all stages, and every metric of each."""
-    run = composed_run(options)
+    run = existing_run(options)
     print(details(run.stages, run.config.root))
     return EXIT_DONE
 
@@ -27,8 +25,7 @@ def report(options: argparse.Namespace) -> int:
 def trace(options: argparse.Namespace) -> int:
     """Prints the trace: `step` or `document` says of what, the other arguments are overrides that say in which run."""
     asked = dict(each.split("=", 1) for each in options.overrides if each.startswith(("step=", "document=")))
-    others = [each for each in options.overrides if not each.startswith(("step=", "document="))]
-    config = typed(compose(others, options.config_dir))
-    for line in trace_table(Path(config.root) / config.run, asked.get("step"), asked.get("document")):
+    options.overrides = [each for each in options.overrides if not each.startswith(("step=", "document="))]
+    for line in trace_table(existing_run(options).folder, asked.get("step"), asked.get("document")):
         print(line)
     return EXIT_DONE

@@ -18,12 +18,17 @@ class Command:
     entry: str
     """`module:function`, imported when the command is called: it takes the parsed options and returns the exit code."""
     arguments: Callable[[argparse.ArgumentParser], None] = _no_arguments
-    """Adds what the command takes besides --debug and, of a command on a run, overrides, --config-dir and --cfg."""
+    """Adds what the command takes besides --debug and what those on a run have in common (`cli._parser`)."""
     on_run: bool = True
     """Whether it works on a configured run: it then takes overrides, which may stand anywhere among its options."""
 
 
+def _changes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="set finished stages aside that settings have changed for")
+
+
 def _stage(parser: argparse.ArgumentParser) -> None:
+    _changes(parser)
     parser.add_argument("stage", help="name of the stage")
 
 
@@ -34,11 +39,13 @@ def _remake(parser: argparse.ArgumentParser) -> None:
 
 
 def _submit(parser: argparse.ArgumentParser) -> None:
+    _changes(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the sbatch commands and write nothing")
     parser.add_argument("--gpus", action="store_true", help="ask for one GPU per rank")
 
 
 def _plan(parser: argparse.ArgumentParser) -> None:
+    _changes(parser)
     parser.add_argument("--freeze", action="store_true", help="write every stage's frozen configuration")
     parser.add_argument("--format", choices=["table", "tsv"], default="table")
 
@@ -47,6 +54,7 @@ COMMANDS = {
     "run": Command(
         summary="run all stages, or those between from=STAGE and to=STAGE; what is done is skipped",
         entry="pipeline.commands.chain:run",
+        arguments=_changes,
     ),
     "stage": Command(
         summary="run one stage: fivephase stage phase3 [overrides]",
@@ -67,6 +75,14 @@ COMMANDS = {
         summary="print stages, tokens, steps and learning rates without running",
         entry="pipeline.commands.plan:plan",
         arguments=_plan,
+    ),
+    "runs": Command(
+        summary="the runs in the folder of runs, each with its scale and how many stages are done",
+        entry="pipeline.commands.lists:runs",
+    ),
+    "stages": Command(
+        summary="the stages of a run, each with its kind, the kind's version and what it reads",
+        entry="pipeline.commands.lists:stages",
     ),
     "status": Command(summary="the summary table, at any time", entry="pipeline.commands.show:status"),
     "report": Command(

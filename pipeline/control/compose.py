@@ -66,15 +66,25 @@ def as_yaml(config: DictConfig) -> str:
     return yaml.safe_dump(OmegaConf.to_container(config, resolve=True), sort_keys=False, allow_unicode=True)
 
 
+def own_folder(config_dir: str | None) -> Path | None:
+    """The user's own folder of configurations: that of `--config-dir`, else `./conf`; None if it is the built-in one.
+
+    Raises:
+        ConfigError: if the folder that is named does not exist.
+    """
+    own = OWN_FOLDER if config_dir is None else Path(config_dir)
+    if config_dir is not None and not own.is_dir():
+        raise ConfigError(f"--config-dir={config_dir}: no such folder, name one with files such as scale/mine.yaml")
+    return own if own.is_dir() and own.resolve() != CONF else None
+
+
 def _folders(config_dir: str | None) -> list[Path]:
     """The folders of configurations: the built-in one, then the user's own if there is one.
 
     A built-in name means the same in every folder: an own file that says something else under it is an error.
     """
-    own = OWN_FOLDER if config_dir is None else Path(config_dir)
-    if config_dir is not None and not own.is_dir():
-        raise ConfigError(f"--config-dir={config_dir}: no such folder, name one with files such as scale/mine.yaml")
-    if not own.is_dir() or own.resolve() == CONF:
+    own = own_folder(config_dir)
+    if own is None:
         return [CONF]
     for path in sorted(CONF.glob("*/**/*.yaml")):
         same = own / path.relative_to(CONF)
@@ -91,7 +101,7 @@ def _composed(overrides: Sequence[str], folders: Sequence[Path]) -> DictConfig:
 
     Values of stages are set afterwards, so that an override of a part keeps the rest of what the stage refers to.
     """
-    further = ",".join(f'"file://{_quoted(folder)}"' for folder in folders[1:])
+    further = ",".join(f'"file://{quoted(folder)}"' for folder in folders[1:])
     with hydra.initialize_config_dir(str(folders[0]), version_base="1.3"):
         # Hydra's parser needs its plugins, which the initialization above loads.
         parsed = [OverridesParser.create().parse_override(each) for each in overrides]
@@ -141,9 +151,9 @@ def _set(config: DictConfig, override: Override) -> None:
     OmegaConf.update(config, override.key_or_group, override.value(), merge=True, force_add=added)
 
 
-def _quoted(folder: Path) -> str:
-    """A path inside the double quotes of Hydra's grammar."""
-    return str(folder).replace("\\", "\\\\").replace('"', '\\"')
+def quoted(path: str | Path) -> str:
+    """A path as it stands between the double quotes of Hydra's grammar."""
+    return str(path).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _reject_replaced(override: str) -> None:

@@ -177,10 +177,10 @@ def read_frozen(directory: Path) -> FrozenStage:
 def differences(directory: Path, stage: FrozenStage) -> str:
     """The first keys in which the configuration frozen in a folder differs from another, as `key: there, here`."""
     try:
-        there = _flat(dataclasses.asdict(read_frozen(directory)))
+        there = flat(dataclasses.asdict(read_frozen(directory)))
     except ConfigError:
         return ""
-    here = _flat(dataclasses.asdict(stage))
+    here = flat(dataclasses.asdict(stage))
     keys = [
         key
         for key in sorted({*there, *here})
@@ -190,8 +190,8 @@ def differences(directory: Path, stage: FrozenStage) -> str:
     return "; ".join([*shown, f"{len(keys) - len(shown)} more"] if len(keys) > len(shown) else shown)
 
 
-def _flat(value: Any, key: str = "") -> dict[str, Any]:
+def flat(value: Any, key: str = "") -> dict[str, Any]:
     """Nested mappings as one, whose keys are joined with dots."""
     if not isinstance(value, dict):
         return {key: value}
-    return {k: v for name, each in value.items() for k, v in _flat(each, f"{key}.{name}" if key else name).items()}
+    return {k: v for name, each in value.items() for k, v in flat(each, f"{key}.{name}" if key else name).items()}

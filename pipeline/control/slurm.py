@@ -10,6 +10,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from pipeline.control.frozen_stages import FrozenStage
 from pipeline.control.local_launcher import stop_signals
@@ -31,6 +32,7 @@ def submit(
     options: Sequence[str] = (),
     gpus: bool = False,
     dry_run: bool = False,
+    working: AbstractContextManager[None] | None = None,
 ) -> int:
     """Submits the selected stages that are not done, and prints the number of the job and the stage of each.
 
@@ -41,6 +43,7 @@ def submit(
         options: of `sbatch`, for every job.
         gpus: ask for one GPU per rank.
         dry_run: print the commands instead, and write nothing.
+        working: entered once everything is checked, for as long as folders are made ready and jobs submitted.
 
     Returns:
         The exit code of the command.
@@ -71,11 +74,12 @@ def submit(
         )
     check_cluster(jobs, common)
     check_each_could_run(jobs, options, common)
-    jobs = [job for job in jobs if not prepare(job.stage, root)]
-    if not jobs:
-        print(f"nothing to do: all {len(selected)} stages are done with this configuration")
-        return EXIT_DONE
-    return _submit(jobs, options)
+    with working or contextlib.nullcontext():
+        jobs = [job for job in jobs if not prepare(job.stage, root)]
+        if jobs:
+            return _submit(jobs, options)
+    print(f"nothing to do: all {len(selected)} stages are done with this configuration")
+    return EXIT_DONE
 
 
 def _submit(jobs: list[Job], options: Sequence[str]) -> int:

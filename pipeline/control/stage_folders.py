@@ -87,9 +87,9 @@ def _prepare(stage: FrozenStage, directory: Path) -> bool:
     finish_publishing(directory)
     found = _fingerprint_of(directory)
     if found is not None and found != stage.fingerprint:
-        _set_aside(directory, _superseded_folder(directory, found))
+        _set_aside(directory, superseded_folder(directory, found))
         found = None
-    previous = _superseded_folder(directory, stage.fingerprint)
+    previous = superseded_folder(directory, stage.fingerprint)
     if found is None and previous.exists():
         # A folder with logs alone, such as those of jobs that found no configuration, is in the way.
         if directory.exists():
@@ -100,6 +100,16 @@ def _prepare(stage: FrozenStage, directory: Path) -> bool:
         return True
     write_frozen(directory, stage)
     return False
+
+
+def finished_otherwise(stage: FrozenStage, root: str | Path) -> bool:
+    """Whether the folder of a stage has an artifact of another configuration, which `prepare` would set aside."""
+    directory = stage.directory(root)
+    try:
+        manifest = read_manifest(directory, PUBLISHING) or read_manifest(directory)
+    except ArtifactError:
+        return False  # damaged, which `prepare` says
+    return manifest is not None and manifest.fingerprint != stage.fingerprint
 
 
 def set_aside(stage: FrozenStage, root: str | Path) -> Path | None:
@@ -137,7 +147,7 @@ def _fingerprint_of(directory: Path) -> str | None:
     return None
 
 
-def _superseded_folder(directory: Path, digest: str) -> Path:
+def superseded_folder(directory: Path, digest: str) -> Path:
     """Where the folder of a stage is moved that belongs to a fingerprint."""
     return directory.parent / SUPERSEDED / f"{directory.name}-{digest[:12]}"
 

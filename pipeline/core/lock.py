@@ -147,8 +147,17 @@ def stage_lock(directory: Path, reads: Sequence[str] = ()) -> Iterator[StageLock
 
 def readers(directory: Path) -> list[Owner]:
     """The owners of locks in a run that work, and read the stage with this folder."""
-    found = ((path, read_owner(path)) for path in sorted((directory.parent / LOCKS).glob("*.json")))
+    found = _locks(directory.parent)
     return [owner for path, owner in found if owner and directory.name in owner.reads and is_alive(path, owner)]
+
+
+def others_at_work(run: Path, held: Path) -> list[Owner]:
+    """The owners of locks in a run that work, but for the lock of `held`, which this process holds."""
+    return [owner for path, owner in _locks(run) if owner and path != lock_path(held) and is_alive(path, owner)]
+
+
+def _locks(run: Path) -> list[tuple[Path, Owner | None]]:
+    return [(path, read_owner(path)) for path in sorted((run / LOCKS).glob("*.json"))]
 
 
 def read_owner(path: Path) -> Owner | None:

@@ -323,8 +323,8 @@ class TestOnSlurm:
             text=True,
         )
         assert frozen.returncode == 2
-        assert f"job {jobs['phase1']} works on this stage with another configuration" in frozen.stderr
-        assert "config.tokens: 80000, here 90112" in frozen.stderr
+        assert f"job {jobs['phase1']} works on this run with other settings" in frozen.stderr
+        assert ["tokens", "80000", "90112", "phase1"] in [line.split() for line in frozen.stderr.splitlines()]
         assert f"already submitted (jobs {jobs['phase1']})" in refused(*other)
         command("scancel", "--batch", "--signal=USR1", jobs["phase1"])
         assert set(states(jobs).values()) == {"COMPLETED"}
