@@ -4,6 +4,7 @@ import argparse
 from dataclasses import dataclass
 
 from pipeline.control.compose import compose, typed
+from pipeline.control.domains import check_domains
 from pipeline.control.frozen_stages import FrozenStage, freeze, select
 from pipeline.control.planning import check_ranks, with_token_budget
 from pipeline.core.config import RunConfig
@@ -30,8 +31,10 @@ def composed_run(options: argparse.Namespace) -> ComposedRun:
 
 
 def checked_run(options: argparse.Namespace) -> ComposedRun:
-    """The run that the options say, to work on: ranks, token budget and the login for tracking are checked."""
+    """The run that the options say, to work on: domains, ranks, token budget and the login for tracking are checked."""
     run = composed_run(options)
+    stage = getattr(options, "stage", None)
+    check_domains(run.config.stages, run.stages, select(run.stages, stage, stage) if stage else run.selected)
     check_ranks(run.stages)
     stages = with_token_budget(run.stages)
     check_login(run.config.tracking)

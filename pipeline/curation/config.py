@@ -111,6 +111,14 @@ class CurateConfig:
             for recipe in self.load()
         }
 
+    def document_domains(self) -> list[str]:
+        """The domains that these settings make documents of.
+
+        Raises:
+            RecipeError: for a recipe that cannot be used.
+        """
+        return [recipe.domain for recipe in self.load()]
+
     def load(self) -> "list[Recipe]":
         """Reads and checks the recipes that these settings name.
 
