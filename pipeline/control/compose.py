@@ -156,6 +156,8 @@ def _set(config: DictConfig, override: Override) -> None:
     for reference in _references(config, override.key_or_group):
         OmegaConf.update(config, reference, OmegaConf.select(config, reference), merge=False, force_add=True)
     added = override.is_add() or override.is_force_add()
+    # A mapping may get keys that it has not: the dataclass of the stage's kind says which it takes.
+    added = added or isinstance(OmegaConf.select(config, override.key_or_group), DictConfig)
     merge = not override.key_or_group.endswith(f".config.{MIXTURE}")
     OmegaConf.update(config, override.key_or_group, override.value(), merge=merge, force_add=added)
 

@@ -124,7 +124,7 @@ def with_token_budget(stages: list[FrozenStage]) -> list[FrozenStage]:
 
 
 def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage]) -> str:
-    """The table of `fivephase plan`: the stages that would run, with the numbers and mixtures of those that pretrain."""
+    """What `fivephase plan` prints: the stages that would run, with numbers and mixtures of those that pretrain."""
     planned = plan_phases(stages)
     rows: list[tuple[str, ...]] = [HEADER]
     for stage in selected:
@@ -158,7 +158,7 @@ def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[Froz
 
 
 def _mixture(phase: PlannedPhase, stage: FrozenStage) -> list[str]:
-    """The mixture of a phase in percent of its tokens, and which of it is rearranged, in lines of a terminal's width."""
+    """The mixture of a phase in percent of its tokens, and what of it is rearranged, in lines of a terminal's width."""
     config = phase.config
     shares = ", ".join(f"{domain}\u00a0{100 * share:.3g}\u00a0%" for domain, share in config.domains.items())
     lines = [f"mixture of {stage.stage}: {shares}"]

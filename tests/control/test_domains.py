@@ -54,7 +54,7 @@ def test_what_mixtures_name_is_tokenized() -> None:
     assert own["tokenize"]["domains"] == ["articles"]
     assert own["evaluate_phase4"]["long_context"]["domains"] == ["articles"]
     long = settings(
-        "+stages.tokenize.config.long_documents={books: 100}", "stages.phase4.config.mixture={books_long: 1}"
+        "stages.tokenize.config.long_documents={books: 100}", "stages.phase4.config.mixture={books_long: 1}"
     )
     assert long["tokenize"]["domains"] == settings()["tokenize"]["domains"]
     assert settings("stages.tokenize.config.domains=[code]")["tokenize"]["domains"] == ["code"]

@@ -4,19 +4,19 @@ A recipe is checked as a whole, together with the others of its folder, before a
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import Field
 
-from pipeline.core.config import build, fingerprint, nearest
+from pipeline.core.config import build, fingerprint, nearest, relevant
 from pipeline.core.domains import check_name
 from pipeline.core.errors import ConfigError, RecipeError
 from pipeline.core.installation import locate, places
 from pipeline.curation.readers.source_files import check_source
-from pipeline.curation.readers.sources import SOURCES, DomainSource, Source, gives_pages
+from pipeline.curation.readers.sources import SOURCES, DomainSource, FileSource, Source, gives_pages
 from pipeline.curation.recipes.steps import STEPS, Step
 from pipeline.curation.recipes.steps.base import SCOPES, PerLanguage
 from pipeline.curation.recipes.steps.classifiers import Classifier, GneissWeb, QualityClassifier
@@ -50,7 +50,7 @@ class Recipe:
 
     def as_json(self) -> dict[str, Any]:
         """The recipe as plain values, for the stage's fingerprint."""
-        return asdict(self)
+        return relevant(self)
 
     @property
     def fingerprint(self) -> str:
@@ -167,8 +167,9 @@ def load_recipe(path: Path) -> Recipe:
         licence=outline.licence,
         languages=outline.languages,
         sources=tuple(
-            _build_named(SOURCES, "kind", part, f"{path}: sources[{index}]")
+            source.in_recipe(path.parent) if isinstance(source, FileSource) else source
             for index, part in enumerate(outline.sources)
+            for source in [_build_named(SOURCES, "kind", part, f"{path}: sources[{index}]")]
         ),
         steps=tuple(
             _build_named(STEPS, "step", part, f"{path}: steps[{index}]") for index, part in enumerate(outline.steps)
@@ -229,13 +230,15 @@ def _check_sources(recipe: Recipe, path: Path) -> None:
     """Checks that each source exists, has its own name, and gives what the steps work on."""
     names = [step.step for step in recipe.steps]
     extractors = [step.step for step in recipe.steps if isinstance(step, Extractor)]
+    pages = [index for index, source in enumerate(recipe.sources) if gives_pages(source)]
+    if pages and not extractors:
+        raise RecipeError(
+            f"{path}: sources[{pages[0]}] gives pages, put `step: trafilatura` or `step: resiliparse` first"
+        )
+    if len(extractors) > bool(pages):
+        what = "two extractors" if pages else "no source gives pages"
+        raise RecipeError(f"{path}: steps={names}: {what}, remove `step: {extractors[-1]}`")
     for index, source in enumerate(recipe.sources):
-        pages = gives_pages(source)
-        if len(extractors) != pages:
-            remedy = "put `step: trafilatura` or `step: resiliparse` first"
-            if extractors:
-                remedy = f"remove `step: {extractors[-1]}`"
-            raise RecipeError(f"{path}: sources[{index}] gives {'pages' if pages else 'text, not pages'}, {remedy}")
         if (source.kind == "domain") != ("quality_classifier" in names) or (
             source.kind == "domain" and len(recipe.sources) > 1
         ):
