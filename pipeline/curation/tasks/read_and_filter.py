@@ -55,15 +55,19 @@ class ReadAndFilter:
     def _read(self, audit: AuditLog, progress: TaskProgress) -> Iterator[Document]:
         for source in self.workspace.recipe.sources:
             wanted = source.where if isinstance(source, Filtered) else {}
+            is_text = any(isinstance(step, Extractor) for step in self.workspace.recipe.steps) and not gives_pages(
+                source
+            )
             names = readers.list_items(source)[self.task :: self.workspace.tasks]
             for document in readers.read(source, names, progress.unit_done):
                 progress.document_done()
                 reason = document.bad or _unfit(document)
                 document.text = document.text if reason is None else document.text.encode(errors="replace").decode()
                 document.id = documents.content_id(document.text)
-                document.is_text = not gives_pages(source)
-                if reason is None and (key := unmet(document.metadata, wanted)) is not None:
-                    audit.remove(READ, document, Removal(reason=f"where_{key}"))
+                document.is_text = is_text
+                left_out = unmet(document.metadata, wanted) if reason is None else None
+                if left_out is not None:
+                    audit.remove(READ, document, Removal(reason=f"where_{left_out}"))
                     continue
                 if reason is None:
                     audit.keep(READ, len(document.text), len(document.text))
