@@ -97,7 +97,7 @@ class SynthesizeConfig:
 
     def document_domains(self) -> tuple[str, ...]:
         """The domains that samples are written to as documents."""
-        from pipeline.synthesis.language_model.prompts import SAMPLE_DOMAINS
+        from pipeline.synthesis.language_model.prompt_templates import SAMPLE_DOMAINS
 
         return SAMPLE_DOMAINS
 
