@@ -52,7 +52,7 @@ def error_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (("plan", "stages.phase1.kind=pretrian"), "unknown kind, did you mean pretrain?"),
         (
             ("plan", "+stages.phase1.config.mixture.maths=5"),
-            "stages.phase1.config.mixture.maths: no such domain is tokenized, did you mean math?",
+            "stages.phase1.config.mixture.maths: no recipe makes this domain, did you mean math?",
         ),
         (
             ("plan", "resources.pretraining.nodes=3"),

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from pipeline.commands.changes import say_changes
 from pipeline.control.compose import compose, own_folder, quoted, typed
+from pipeline.control.domains import check_domains
 from pipeline.control.frozen_stages import FROZEN, FrozenStage, freeze, select
 from pipeline.control.planning import check_ranks, with_token_budget
 from pipeline.control.run_settings import (
@@ -120,11 +121,13 @@ def existing_run(options: argparse.Namespace) -> ComposedRun:
 
 
 def checked_run(options: argparse.Namespace) -> ComposedRun:
-    """The run that the options say, to work on: ranks, token budget and the login for tracking are checked."""
+    """The run that the options say, to work on: domains, ranks, token budget and the login for tracking are checked."""
     run = composed_run(options)
     remembered = [each for each in run.settings.overrides if each not in options.overrides]
     if remembered:
         say(f"fivephase: {run.folder} goes on with {shlex.join(remembered)}")
+    stage = getattr(options, "stage", None)
+    check_domains(run.config.stages, run.stages, select(run.stages, stage, stage) if stage else run.selected)
     check_ranks(run.stages)
     stages = with_token_budget(run.stages)
     check_login(run.config.tracking)

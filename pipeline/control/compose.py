@@ -1,5 +1,6 @@
 """Hydra composes the configuration, once, in the control plane: from `conf/`, the user's own folder and overrides."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from pipeline.control.domains import with_domains
 from pipeline.core.config import RunConfig, build, nearest
 from pipeline.core.errors import ConfigError
 from pipeline.core.installation import CONF
@@ -21,6 +23,9 @@ OWN_FOLDER = Path("conf")
 """Where the user's own configurations are looked for in the working directory."""
 RENAMED = {"from": "first", "to": "last"}
 """`from` cannot name a field in Python."""
+MIXTURE, PUBLISHED_MIXTURE = "mixture", "published_mixture"
+"""A phase's weights, and those that it has where a configuration gives none. Under one key, Hydra would merge the two:
+a mixture of the user's own would keep all domains of the published one."""
 REPLACED = {"launcher": "executor"}
 """Keys of earlier versions, with what they are called now."""
 
@@ -58,7 +63,8 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> DictConf
 def typed(config: DictConfig) -> RunConfig:
     """The validated form of a composed configuration."""
     mapping: Any = OmegaConf.to_container(config, resolve=True)
-    return build(RunConfig, {RENAMED.get(str(key), str(key)): value for key, value in mapping.items()}, where="")
+    run = build(RunConfig, {RENAMED.get(str(key), str(key)): value for key, value in mapping.items()}, where="")
+    return dataclasses.replace(run, stages=with_domains(run.stages))
 
 
 def as_yaml(config: DictConfig) -> str:
@@ -115,10 +121,22 @@ def _composed(overrides: Sequence[str], folders: Sequence[Path]) -> DictConfig:
         of_stages = [each for each in parsed if _is_value_of_a_stage(each)]
         others = [each for each, of in zip(overrides, parsed, strict=True) if of not in of_stages]
         config = hydra.compose(PRIMARY, overrides=[*others, f"hydra.searchpath=[{further}]"])
+    _settle_mixtures(config)
     # What a reference points to is complete before a copy of it is changed.
     for override in sorted(of_stages, key=lambda each: bool(_references(config, each.key_or_group))):
         _set(config, override)
     return config
+
+
+def _settle_mixtures(config: DictConfig) -> None:
+    """Gives every phase without a mixture the published one, before an override changes a weight of it."""
+    with open_dict(config):
+        for stage in config.stages.values():
+            settings = stage.get("config") if isinstance(stage, DictConfig) else None
+            if isinstance(settings, DictConfig) and PUBLISHED_MIXTURE in settings:
+                published = settings.pop(PUBLISHED_MIXTURE)
+                if settings.get(MIXTURE) is None:
+                    settings[MIXTURE] = published
 
 
 def _is_value_of_a_stage(override: Override) -> bool:
@@ -148,7 +166,10 @@ def _set(config: DictConfig, override: Override) -> None:
     for reference in _references(config, override.key_or_group):
         OmegaConf.update(config, reference, OmegaConf.select(config, reference), merge=False, force_add=True)
     added = override.is_add() or override.is_force_add()
-    OmegaConf.update(config, override.key_or_group, override.value(), merge=True, force_add=added)
+    # A mapping may get keys that it has not: the dataclass of the stage's kind says which it takes.
+    added = added or isinstance(OmegaConf.select(config, override.key_or_group), DictConfig)
+    merge = not override.key_or_group.endswith(f".config.{MIXTURE}")
+    OmegaConf.update(config, override.key_or_group, override.value(), merge=merge, force_add=added)
 
 
 def quoted(path: str | Path) -> str:

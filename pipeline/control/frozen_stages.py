@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.config import RunConfig, StageConfig, build, canonical_json, fingerprint, nearest
+from pipeline.core.config import RunConfig, StageConfig, build, canonical_json, fingerprint, nearest, relevant
 from pipeline.core.errors import ConfigError
 from pipeline.core.files import read_json, write_json
 from pipeline.core.installation import code_hash
@@ -60,7 +60,7 @@ def freeze(config: RunConfig) -> list[FrozenStage]:
     for name, stage in config.stages.items():
         if stage is None:
             continue
-        settings, relevant = _settings(name, stage)
+        settings, counting = _settings(name, stage)
         inputs: dict[str, dict[str, str]] = {}
         for role, upstream in stage.inputs.items():
             if upstream not in frozen:
@@ -75,7 +75,7 @@ def freeze(config: RunConfig) -> list[FrozenStage]:
             "stage": name,
             "seed": config.seed,
             "inputs": {role: each["fingerprint"] for role, each in inputs.items()},
-            "config": relevant,
+            "config": counting,
         }
         frozen[name] = FrozenStage(
             run=config.run,
@@ -101,23 +101,11 @@ def _settings(name: str, stage: StageConfig) -> tuple[dict[str, Any], dict[str, 
     """
     cls = load_symbol(stage_type(stage.kind, name).config)
     built = build(cls, stage.config, where=f"stages.{name}.config")
-    relevant = _relevant(built)
+    counting = relevant(built)
     if hasattr(built, "data_fingerprint"):
-        relevant = {**relevant, "content": built.data_fingerprint()}
+        counting = {**counting, "content": built.data_fingerprint()}
     canonical_json(stage.config)
-    return stage.config, relevant
-
-
-def _relevant(value: Any) -> Any:
-    """A dataclass as plain values, without fields whose metadata say `"fingerprint": False`."""
-    if dataclasses.is_dataclass(value):
-        kept = [f for f in dataclasses.fields(value) if f.metadata.get("fingerprint", True)]
-        return {f.name: _relevant(getattr(value, f.name)) for f in kept}
-    if isinstance(value, dict):
-        return {key: _relevant(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_relevant(each) for each in value]
-    return value
+    return stage.config, counting
 
 
 def select(stages: list[FrozenStage], first: str | None, last: str | None) -> list[FrozenStage]:

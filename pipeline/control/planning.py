@@ -4,6 +4,7 @@ What these numbers show to be impossible is rejected here, before anything is sp
 """
 
 import math
+import textwrap
 from dataclasses import dataclass, replace
 
 from pipeline.control.frozen_stages import FrozenStage
@@ -17,6 +18,8 @@ from pipeline.stages import load_symbol, stage_type
 from pipeline.tokenization.config import written_domains
 
 HEADER = ("stage", "kind", "ranks", "tokens", "context", "steps", "learning rate", "FLOPs")
+MIXTURE_WIDTH = 80
+"""Columns that the lines with mixtures take."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
         config = build(PhaseConfig, stage.config, where)
         tokenize = by_name[stage.inputs["tokens"]["stage"]].config
         domains = written_domains(tokenize["domains"], tokenize.get("long_documents", ()))
-        for domain in config.mixture:
+        for domain in config.domains:
             if domain not in domains:
                 raise ConfigError(f"{where}.mixture.{domain}: no such domain is tokenized, {nearest(domain, domains)}")
         previous = planned.get(stage.inputs["model"]["stage"]) if "model" in stage.inputs else None
@@ -108,11 +111,11 @@ def with_token_budget(stages: list[FrozenStage]) -> list[FrozenStage]:
     tokenized = {stage.stage: stage.config["domains"] for stage in stages if stage.kind == "tokenize"}
     sources = {stage.stage: stage.inputs["tokens"]["stage"] for stage in stages if stage.kind == "pretrain"}
     for name, phase in plan_phases(stages).items():
-        needed, total = demand[sources[name]], sum(phase.config.mixture.values())
-        for domain, weight in phase.config.mixture.items():
+        needed = demand[sources[name]]
+        for domain, share in phase.config.domains.items():
             if domain not in tokenized[sources[name]]:
                 continue
-            tokens = math.ceil(weight / total * phase.schedule.tokens / phase.config.max_epochs)
+            tokens = math.ceil(share * phase.schedule.tokens / phase.config.max_epochs)
             needed[domain] = max(tokens, needed.get(domain, 0))
     return [
         replace(stage, config={**stage.config, "demand": demand[stage.stage]}) if stage.stage in demand else stage
@@ -121,7 +124,7 @@ def with_token_budget(stages: list[FrozenStage]) -> list[FrozenStage]:
 
 
 def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage]) -> str:
-    """The table of `fivephase plan`: the stages that would run, with the numbers of those that pretrain."""
+    """What `fivephase plan` prints: the stages that would run, with numbers and mixtures of those that pretrain."""
     planned = plan_phases(stages)
     rows: list[tuple[str, ...]] = [HEADER]
     for stage in selected:
@@ -140,12 +143,27 @@ def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[Froz
             ]
         rows.append(tuple(row))
     tokens = sum(planned[stage.stage].schedule.tokens for stage in selected if stage.stage in planned)
+    mixtures = [line for stage in selected if stage.stage in planned for line in _mixture(planned[stage.stage], stage)]
     unsaved = [stage.stage for stage in selected if stage_type(stage.kind, stage.stage).lead_seconds is None]
     return "\n".join(
         [
             *text_table(rows, right=(2, 3, 4, 5, 7), rule=True),
             "",
+            *mixtures,
+            *([""] if mixtures else []),
             *([f"cannot save midway, begin anew when ended: {', '.join(unsaved)}"] if unsaved else []),
             f"run {config.run}, scale {config.scale}: {len(selected)} stages, {tokens:,} tokens of pretraining",
         ]
     )
+
+
+def _mixture(phase: PlannedPhase, stage: FrozenStage) -> list[str]:
+    """The mixture of a phase in percent of its tokens, and what of it is rearranged, in lines of a terminal's width."""
+    config = phase.config
+    shares = ", ".join(f"{domain}\u00a0{100 * share:.3g}\u00a0%" for domain, share in config.domains.items())
+    lines = [f"mixture of {stage.stage}: {shares}"]
+    if config.fill_in_the_middle is not None:
+        domains = ", ".join(config.rearranged_domains) or "no domain of this mixture"
+        lines.append(f"fill-in-the-middle in {stage.stage}: {domains}")
+    wrap = textwrap.TextWrapper(width=MIXTURE_WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+    return [each.replace("\u00a0", " ") for line in lines for each in wrap.wrap(line)]

@@ -20,6 +20,8 @@ ConfigT = TypeVar("ConfigT")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 """A number from 0 to 1."""
+IF_SET = {"fingerprint": "if set"}
+"""Metadata of a field that came later, whose default is what was done before: results made then stay valid."""
 REMEDIES = {
     "greater_than": "set it above {}",
     "greater_than_equal": "set {} or more",
@@ -182,6 +184,30 @@ def _strict(cls: type[ConfigT]) -> type[ConfigT]:
             for nested in _dataclasses_in(hint):
                 _strict(nested)
     return cls
+
+
+def relevant(value: Any) -> Any:
+    """A dataclass as plain values for a fingerprint: what can change a result.
+
+    Fields with the metadata `{"fingerprint": False}` are left out, and those of IF_SET while they have their default.
+    """
+    if dataclasses.is_dataclass(value):
+        return {
+            each.name: relevant(getattr(value, each.name)) for each in dataclasses.fields(value) if _counts(value, each)
+        }
+    if isinstance(value, dict):
+        return {key: relevant(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [relevant(each) for each in value]
+    return value
+
+
+def _counts(owner: Any, field: "dataclasses.Field[Any]") -> bool:
+    marked = field.metadata.get("fingerprint", True)
+    if marked != IF_SET["fingerprint"]:
+        return marked
+    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    return getattr(owner, field.name) != default
 
 
 def canonical_json(value: Any) -> str:

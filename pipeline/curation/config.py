@@ -56,9 +56,9 @@ class ExecutorConfig:
 class CurateConfig:
     """From the sources that recipes name to deduplicated, filtered documents."""
 
-    recipes: str
+    recipes: str | dict[str, dict[str, Any]]
     """Folder of recipes, one YAML file per domain; a relative path is looked for in the working directory, then among
-    the built-in ones."""
+    the built-in ones. Or the recipes themselves, by domain."""
     domains: tuple[str, ...] | None
     """Domains to curate, of those in the folder; null takes all of them."""
     recipe: str | None
@@ -85,6 +85,7 @@ class CurateConfig:
         """
         from pipeline.curation.decontamination.benchmarks import describe_benchmarks
         from pipeline.curation.readers.source_files import describe
+        from pipeline.curation.recipes.recipe import recipe_name
         from pipeline.curation.recipes.referenced_files import describe_files, describe_runs
         from pipeline.curation.recipes.steps.classifiers import model_files
         from pipeline.curation.recipes.steps.contamination import Decontaminate
@@ -95,21 +96,29 @@ class CurateConfig:
                 **recipe.as_json(),
                 "sources_found": [describe(source) for source in recipe.sources],
                 "benchmarks_found": [
-                    describe_benchmarks(step.benchmarks, f"{self.recipes}/{recipe.domain}.yaml")
+                    describe_benchmarks(step.benchmarks, recipe_name(self.recipes, recipe.domain))
                     for step in recipe.steps
                     if isinstance(step, Decontaminate)
                 ],
                 "models_found": [
-                    describe_files(model_files(step), f"{self.recipes}/{recipe.domain}.yaml") for step in recipe.steps
+                    describe_files(model_files(step), recipe_name(self.recipes, recipe.domain)) for step in recipe.steps
                 ],
                 "runs_found": [
-                    describe_runs(step.against, f"{self.recipes}/{recipe.domain}.yaml")
+                    describe_runs(step.against, recipe_name(self.recipes, recipe.domain))
                     for step in recipe.steps
                     if isinstance(step, ExactDedup | MinHash | SubstringDedup)
                 ],
             }
             for recipe in self.load()
         }
+
+    def document_domains(self) -> list[str]:
+        """The domains that these settings make documents of.
+
+        Raises:
+            RecipeError: for a recipe that cannot be used.
+        """
+        return [recipe.domain for recipe in self.load()]
 
     def load(self) -> "list[Recipe]":
         """Reads and checks the recipes that these settings name.
@@ -119,4 +128,5 @@ class CurateConfig:
         """
         from pipeline.curation.recipes.recipe import load_recipes
 
-        return load_recipes(Path(self.recipes), self.domains, self.recipe)
+        recipes = Path(self.recipes) if isinstance(self.recipes, str) else self.recipes
+        return load_recipes(recipes, self.domains, self.recipe)

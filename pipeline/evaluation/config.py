@@ -29,7 +29,8 @@ class LongContextConfig:
     contexts: Annotated[list[PositiveInt], Field(min_length=1)]
     """Tokens in a window, one measurement each."""
     domains: Annotated[list[str], Field(min_length=1)]
-    """Domains with long documents: what windows are cut from, and what needles are hidden in."""
+    """Domains with long documents: what windows are cut from, and what needles are hidden in. In a configuration, null
+    stands for the mixture of the phase with the longest context."""
     windows: PositiveInt
     """Windows of a context, each inside one held-out document."""
     needles: PositiveInt

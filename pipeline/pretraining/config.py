@@ -96,7 +96,7 @@ class FillInTheMiddleConfig:
     rate: Share
     """Share of the parts of sequences; a part is what a sequence has of one document."""
     domains: tuple[str, ...]
-    """Domains it is done to."""
+    """Domains it is done to, of those that the mixture names."""
     spm_share: Share = 0.5
     """Share of them in the order suffix, prefix, middle; the others are prefix, suffix, middle (half in the paper)."""
 
@@ -140,7 +140,7 @@ class PhaseConfig(SavingConfig):
     sequences_per_rank: PositiveInt = field(metadata=EXCLUDED)
     """Sequences in a micro-batch of one rank; what is missing to a step is accumulated."""
     mixture: Annotated[dict[str, NonNegativeFloat], Field(min_length=1)]
-    """Weight of each domain; the weights need not sum to anything."""
+    """Weight of each domain; the weights need not sum to anything, and 0 leaves a domain out."""
     max_epochs: PositiveFloat
     """How often a domain may be seen in this phase before the mixture is refused."""
     learning_rate: ScheduleConfig
@@ -198,9 +198,6 @@ class PhaseConfig(SavingConfig):
                 f"sequences_per_step {self.sequences_per_step} is no multiple of "
                 f"sequences_per_rank {self.sequences_per_rank}, set one that is"
             )
-        if self.fill_in_the_middle is not None and not set(self.fill_in_the_middle.domains) <= self.mixture.keys():
-            named = ", ".join(sorted(set(self.fill_in_the_middle.domains) - self.mixture.keys()))
-            raise ValueError(f"fill_in_the_middle.domains names {named}, which mixture does not have")
         for name, value in (("model.key_value_heads", self.model.key_value_heads), ("context", self.context)):
             if value % self.sequence_parallel:
                 raise ValueError(
@@ -230,6 +227,18 @@ class PhaseConfig(SavingConfig):
     def steps(self) -> int:
         """Optimizer steps of the phase: those that `tokens` fill, the last one rounded up."""
         return -(-self.tokens // self.tokens_per_step)
+
+    @property
+    def domains(self) -> dict[str, float]:
+        """The share of each domain in the phase's tokens; those of weight 0 are left out."""
+        total = sum(self.mixture.values())
+        return {domain: weight / total for domain, weight in self.mixture.items() if weight > 0}
+
+    @property
+    def rearranged_domains(self) -> list[str]:
+        """The domains of the mixture that `fill_in_the_middle` is done to."""
+        named = self.fill_in_the_middle.domains if self.fill_in_the_middle is not None else ()
+        return [domain for domain in named if domain in self.domains]
 
 
 def accumulation_steps(phase: PhaseConfig, world_size: int) -> int:

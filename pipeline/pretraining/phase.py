@@ -64,8 +64,8 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
     check_vocabularies(phase.model.vocab_size, folder, shards, before and before / "checkpoint")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     transforms = {}
-    if (config := phase.fill_in_the_middle) is not None:
-        transforms = dict.fromkeys(config.domains, FillInTheMiddle(config, folder))
+    if (config := phase.fill_in_the_middle) is not None and phase.rearranged_domains:
+        transforms = dict.fromkeys(phase.rearranged_domains, FillInTheMiddle(config, folder))
     stream = TokenStream(shards, phase.mixture, phase.context, context.derive_seed("data order"), transforms)
     samples = phase.steps * phase.sequences_per_step
     epochs = stream.check_epochs(samples, phase.max_epochs)

@@ -95,6 +95,12 @@ class SynthesizeConfig:
     language_model: LanguageModelConfig | None
     """A model that writes samples as well; null leaves them to programs."""
 
+    def document_domains(self) -> tuple[str, ...]:
+        """The domains that samples are written to as documents."""
+        from pipeline.synthesis.language_model.prompt_templates import SAMPLE_DOMAINS
+
+        return SAMPLE_DOMAINS
+
     def data_fingerprint(self) -> dict[str, Any]:
         """The prompts that the settings name, as plain values: they change the result, so the fingerprint has them.
 

@@ -11,6 +11,9 @@ from pipeline.tokenization.special_tokens import BLOCK_SIZE
 BYTES = 256
 """Single-byte tokens that every byte-level vocabulary starts from."""
 
+DOCUMENT_ROLES = ("corpus", "synthetic")
+"""Roles of a stage's inputs whose artifacts hold documents."""
+
 LONG = "_long"
 """Suffix of the domain that a domain's long documents are written to once more."""
 
@@ -39,7 +42,8 @@ class TokenizeConfig:
     vocab_size: PositiveInt
     """Ids of the tokenizer, checked against it. Up to 65,535 tokens are stored in 16 bits, else in 32."""
     domains: Annotated[list[str], Field(min_length=1)]
-    """Domains to write; each must have tokens."""
+    """Domains to write; each must have tokens. In a configuration, null stands for those that the mixtures of phases
+    and the evaluations of long context name."""
     long_documents: dict[str, PositiveInt]
     """Domain to tokens: its documents of so many and more are written once more, as `<domain>_long`, which a mixture
     can name to see long documents more often."""

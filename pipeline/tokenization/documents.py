@@ -8,10 +8,8 @@ from datatrove.data import Document
 from pipeline.core.artifact import Artifact
 from pipeline.core.documents import read_documents
 from pipeline.core.errors import DataError
+from pipeline.tokenization.config import DOCUMENT_ROLES
 from pipeline.tokenization.document_ids import DOCUMENT_ID
-
-DOCUMENT_ROLES = ("corpus", "synthetic")
-"""Roles of a stage's inputs whose artifacts hold documents."""
 
 
 def documents_directories(inputs: Mapping[str, Artifact]) -> list[Path]:

@@ -5,9 +5,8 @@ import shutil
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import DataError, Requeue
 from pipeline.core.files import write_json
-from pipeline.tokenization.config import LONG, TokenizeConfig
+from pipeline.tokenization.config import DOCUMENT_ROLES, LONG, TokenizeConfig
 from pipeline.tokenization.documents import (
-    DOCUMENT_ROLES,
     document_files,
     documents_directories,
     domains_of,

@@ -53,7 +53,10 @@ def extractor_of(step: Extractor) -> BaseExtractor:
 
 
 class Extraction:
-    """Runs an extractor over a stream of pages, and writes down every page that gives no text."""
+    """Runs an extractor over a stream of pages, and writes down every page that gives no text.
+
+    What is text already, from another source of the recipe, passes as it is.
+    """
 
     def __init__(self, step: Extractor, audit: AuditLog) -> None:
         self.step = step
@@ -76,6 +79,8 @@ class Extraction:
     def _extract(self, sandbox: ExtractorSandbox, document: Document) -> Removal | None:
         if isinstance(document, ReadDocument) and document.rejected is not None:
             return Removal(reason=document.rejected)
+        if isinstance(document, ReadDocument) and document.is_text:
+            return None
         try:
             text = sandbox.process_document(document.text, self.extractor.extract)
         except TimeoutError:

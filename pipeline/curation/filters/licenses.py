@@ -8,7 +8,7 @@ from datatrove.data import Document
 from pipeline.curation.audit.filter_result import KEEP, FilterResult, reject
 from pipeline.curation.filters.filter_step import DocumentFilter
 from pipeline.curation.recipes.steps.licenses import Licenses
-from pipeline.curation.text.normalized_words import normalized_words
+from pipeline.curation.text.license_notices import NOTICES, noticed_licenses
 
 _SPDX_LINE = re.compile(r"SPDX-License-Identifier:[ \t]{0,8}([A-Za-z0-9.+() \t-]{1,200})")
 """A license tag in a source file (SPDX specification, annex on short-form identifiers)."""
@@ -22,35 +22,6 @@ COMMON_NAMES = {
     "isc license": "ISC", "public domain": "CC0-1.0", "psf": "PSF-2.0", "cc-by": "CC-BY-4.0", "cc0": "CC0-1.0",
 }  # fmt: skip
 """Names that are in use though they are no SPDX identifiers, and what they stand for."""
-NOTICES = (
-    ("AGPL-3.0-only", "gnu affero general public license"),
-    ("LGPL-2.1-or-later", "gnu lesser general public license"),
-    ("LGPL-2.1-or-later", "gnu library general public license"),
-    ("GPL-2.0-or-later", "gnu general public license"),
-    ("MPL-2.0", "mozilla public license"),
-    ("EPL-2.0", "eclipse public license"),
-    ("CDDL-1.0", "common development and distribution license"),
-    ("Apache-2.0", "licensed under the apache license version 2 0"),
-    ("Apache-2.0", "apache license version 2 0"),
-    ("MIT", "permission is hereby granted free of charge to any person obtaining a copy"),
-    ("MIT", "licensed under the mit license"),
-    ("MIT", "released under the mit license"),
-    ("BSD-3-Clause", "redistribution and use in source and binary forms with or without modification are permitted"),
-    ("BSD-3-Clause", "use of this source code is governed by a bsd style license"),
-    ("ISC", "permission to use copy modify and or distribute this software for any purpose with or without fee"),
-    ("ISC", "permission to use copy modify and distribute this software for any purpose with or without fee"),
-    ("BSL-1.0", "boost software license version 1 0"),
-    ("Unlicense", "this is free and unencumbered software released into the public domain"),
-    ("PSF-2.0", "licensed to psf under a contributor agreement"),
-    ("CC0-1.0", "creative commons cc0 1 0"),
-    ("proprietary", "all rights reserved unauthorized copying"),
-    ("proprietary", "proprietary and confidential"),
-)
-"""SPDX identifiers and a phrase from the notice that the license asks for, as normalized words. For a family of
-licenses it is the usual one of them.
-
-The clauses of a BSD license come after these words, so two and three clauses are not told apart: both are permissive.
-"""
 
 
 def license_filter(step: Licenses) -> DocumentFilter:
@@ -84,10 +55,7 @@ def _named_licenses(document: Document, step: Licenses) -> Iterator[str]:
     for match in _SPDX_LINE.finditer(beginning):
         if match.group(1).strip().lower() not in UNKNOWN:
             yield match.group(1).strip(" \t-")
-    words = f" {' '.join(normalized_words(beginning)[0])} "
-    for identifier, notice in NOTICES:
-        if f" {notice} " in words:
-            yield identifier
+    yield from noticed_licenses(beginning)
 
 
 def allows(expression: str, allowed: frozenset[str]) -> bool:

@@ -9,11 +9,14 @@ from tldextract import TLDExtract
 from pipeline.core.errors import RecipeError
 from pipeline.curation.audit.filter_result import KEEP, FilterResult, reject
 from pipeline.curation.filters.filter_step import DocumentFilter
+from pipeline.curation.readers.bad_records import ReadDocument
 from pipeline.curation.recipes.steps.pages import UrlFilter
 
 
 def url_filter(step: UrlFilter) -> DocumentFilter:
     """Rejects documents without an address, or with one that is on a list or has a banned word.
+
+    Where a recipe has pages and texts, a text without an address is kept.
 
     Raises:
         RecipeError: when the filter is made, for a file of domains that cannot be read.
@@ -32,7 +35,7 @@ def url_filter(step: UrlFilter) -> DocumentFilter:
 
     def apply(document: Document) -> FilterResult:
         if not document.metadata.get("url"):
-            return reject("no_url")
+            return KEEP if isinstance(document, ReadDocument) and document.is_text else reject("no_url")
         decision = filtering.filter(document)
         return reject(f"url_{decision[1]}") if isinstance(decision, tuple) else KEEP
 

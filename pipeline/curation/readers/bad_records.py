@@ -84,6 +84,8 @@ class ReadDocument(Document):
     """Where it was read; None if it was in no file."""
     bad: str | None = None
     """The reason why it is no document, or None."""
+    is_text: bool = False
+    """Whether it needs no extractor, in a recipe that has one for other sources."""
     rejected: str | None = None
     """The reason for which an extractor removes a page that could be read but has no text to extract, such as an image
     or an error of the server: these are part of every crawl, and nothing is wrong with the file."""

@@ -28,6 +28,10 @@ def row_document(row: Mapping[str, Any], columns: Columns, location: RecordLocat
         columns: which of them are the text and the metadata.
         location: where the row begins.
     """
+    named = {columns.renamed(key): value for key, value in row.items()}
+    if len(named) < len(row):
+        return bad_record(location, "repeated_column", ", ".join(map(str, row)))
+    row = named
     try:
         text, metadata = row_text(row, columns.text_keys), row_metadata(row, columns)
     except BadValueError as error:
@@ -81,7 +85,7 @@ def row_metadata(row: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
     Raises:
         BadValueError: for a value that cannot be stored.
     """
-    nested = _as_object(row.get(NESTED))
+    nested = {columns.renamed(key): value for key, value in _as_object(row.get(NESTED)).items()}
     merged = {**nested, **{key: value for key, value in row.items() if key != NESTED or not nested}}
     if columns.metadata_keys is None:
         chosen = {key: value for key, value in merged.items() if key not in columns.text_keys}

@@ -115,7 +115,8 @@ class ParquetRows(ParquetReader):
         try:
             with self.data_folder.open(filepath, "rb") as file, pyarrow.parquet.ParquetFile(file) as parquet:
                 names = parquet.schema_arrow.names
-                missing = [key for key in self.source.text_keys if key not in names]
+                renamed = list(map(self.source.renamed, names))
+                missing = [key for key in self.source.text_keys if key not in renamed]
                 if missing:
                     location = RecordLocation(filepath, 0, "record")
                     yield bad_record(location, "no_such_column", f"{', '.join(missing)}; columns: {', '.join(names)}")
@@ -130,7 +131,8 @@ class ParquetRows(ParquetReader):
     def _columns(self, names: list[str]) -> list[str] | None:
         if self.source.metadata_keys is None:
             return None
-        return [name for name in names if name in (*self.source.text_keys, *self.source.metadata_keys, NESTED)]
+        wanted = (*self.source.text_keys, *self.source.metadata_keys, NESTED)
+        return [name for name in names if self.source.renamed(name) in wanted]
 
     def _document(self, location: RecordLocation, row: pyarrow.RecordBatch) -> ReadDocument:
         document = arrow_document(row, self.source, location)

@@ -15,11 +15,14 @@ from typing import Any
 from datatrove.pipeline.readers.base import BaseDiskReader
 
 from pipeline.curation.readers.bad_records import ReadDocument
+from pipeline.curation.readers.csv_arrow import ArrowRows, CsvRows
 from pipeline.curation.readers.html import HtmlFiles
 from pipeline.curation.readers.hub import read_part
 from pipeline.curation.readers.jsonl_parquet import NO_LIMIT, JsonLines, ParquetRows
 from pipeline.curation.readers.source_files import display_path, files_of
 from pipeline.curation.readers.sources import (
+    ArrowSource,
+    CsvSource,
     DomainSource,
     EmbeddedSource,
     FileSource,
@@ -28,10 +31,12 @@ from pipeline.curation.readers.sources import (
     JsonlSource,
     ParquetSource,
     Source,
+    TextSource,
     WarcSource,
     WetSource,
     gives_pages,
 )
+from pipeline.curation.readers.text_files import TextFiles
 from pipeline.curation.readers.warc import WarcPages, write_warc
 
 MAXIMUM_RENDERED_BYTES = 2**30
@@ -122,6 +127,12 @@ def _reader(source: FileSource, folder: str) -> BaseDiskReader:
             return WarcPages(folder, source.limit or NO_LIMIT, source.maximum_record_bytes, texts=True)
         case HtmlSource():
             return HtmlFiles(folder, source.maximum_record_bytes)
+        case TextSource():
+            return TextFiles(folder, source)
+        case CsvSource():
+            return CsvRows(folder, source)
+        case ArrowSource():
+            return ArrowRows(folder, source)
         case JsonlSource():
             return JsonLines(folder, source)
         case ParquetSource():

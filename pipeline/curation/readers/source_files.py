@@ -13,7 +13,7 @@ from pipeline.core.config import nearest
 from pipeline.core.errors import RecipeError
 from pipeline.core.files import xxh3_of
 from pipeline.curation.readers.embedded.packages import STANDARD_LIBRARY, package_folder, version_of
-from pipeline.curation.readers.sources import EmbeddedSource, FileSource, Source
+from pipeline.curation.readers.sources import EmbeddedSource, FileSource, Source, TextSource
 
 CORPUS_VERSION = 1
 """Version of the embedded corpus, a part of the fingerprint: raise it when a generator gives other texts."""
@@ -23,18 +23,27 @@ HASHED_BYTES = 1 << 30
 
 def files_of(source: FileSource) -> list[str]:
     """Lists the files of a source in alphabetical order: paths on a local disk, URLs elsewhere."""
-    system, root = url_to_fs(source.path)
+    system, root = url_to_fs(source.place)
     local = isinstance(system, LocalFileSystem)
     if not system.isdir(root):
         found = [root] if system.exists(root) else []
     else:
-        found = [each for each in system.find(root) if fnmatch(each.rpartition("/")[2], source.pattern)]
+        found = [each for each in system.find(root) if _is_wanted(each[len(root) :].strip("/"), source)]
     return sorted(each if local else system.unstrip_protocol(each) for each in found)
+
+
+def _is_wanted(path: str, source: FileSource) -> bool:
+    """Whether a path below a source's folder is one of its files."""
+    *folders, name = path.split("/")
+    # Such as .git, which has copies of what lies beside it.
+    if isinstance(source, TextSource) and any(each.startswith(".") for each in (*folders, name)):
+        return False
+    return any(fnmatch(name, pattern) for pattern in source.patterns)
 
 
 def display_path(source: FileSource, path: str) -> str:
     """One of a source's files as the recipe would name it: the same in every working directory and on every machine."""
-    _, root = url_to_fs(source.path)
+    _, root = url_to_fs(source.place)
     below = path.partition(root)[2].strip("/")
     return f"{source.path.rstrip('/')}/{below}" if below else source.path
 
@@ -52,15 +61,21 @@ def check_source(source: Source, where: str) -> None:
     """
     if isinstance(source, FileSource):
         try:
-            system, root = url_to_fs(source.path)
+            system, root = url_to_fs(source.place)
             there, found = system.exists(root), files_of(source)
         except (ImportError, ValueError, OSError) as error:
             # A protocol that fsspec does not know, or whose library is not installed.
             raise RecipeError(f"{where}.path={source.path}: {error}") from None
         if not there:
-            raise RecipeError(f"{where}.path={source.path}: no such file or folder, set path to where the data is")
+            looked = f" (looked for {' and '.join(source.places)})" if len(source.places) > 1 else ""
+            raise RecipeError(
+                f"{where}.path={source.path}: no such file or folder{looked}, set path to where the data is"
+            )
         if not found:
-            raise RecipeError(f"{where}.path={source.path}: no file matches pattern={source.pattern}, set pattern")
+            raise RecipeError(
+                f"{where}.path={source.path}: no file in {source.place} matches "
+                f"pattern={', '.join(source.patterns)}, set pattern"
+            )
     if isinstance(source, EmbeddedSource):
         for package in source.packages:
             if package_folder(package) is None:
@@ -77,7 +92,7 @@ def describe(source: Source) -> dict[str, Any]:
     """Identifies a source's data for the stage's fingerprint: what identifies its files, or versions of packages."""
     match source:
         case FileSource():
-            system, _ = url_to_fs(source.path)
+            system, _ = url_to_fs(source.place)
             return {"files": _identities(system, files_of(source))}
         case EmbeddedSource():
             versions = {package: version_of(package) for package in source.packages}

@@ -1,9 +1,15 @@
 """Where a recipe's documents come from: one dataclass for each kind of source, its fields the recipe's keys."""
 
-from dataclasses import dataclass
-from typing import Literal, get_args, get_type_hints
+import codecs
+import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self, get_args, get_type_hints
 
 from pydantic import PositiveInt
+
+from pipeline.core.config import IF_SET
+from pipeline.curation.readers.where import check_where
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,19 +58,87 @@ class EmbeddedSource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileSource:
+class Filtered:
+    """Base of the sources whose documents can be chosen by their metadata."""
+
+    where: dict[str, Any] = field(default_factory=dict, metadata=IF_SET)
+    """What the metadata of a document must say, by key: a value, `{at_least: <number>}` or `{one_of: [<values>]}`."""
+
+    def __post_init__(self) -> None:
+        check_where(self.where)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSource(Filtered):
     """Base of the sources made of files, on a disk or wherever fsspec reaches: `s3://`, `gs://`, `https://`."""
 
     path: str
-    """A file, or a folder that is read with the pattern. A relative path is taken from the working directory."""
+    """A file, or a folder that is read with the pattern. A relative path is looked for in the working directory, then
+    beside the recipe."""
     disclosure: Disclosure
-    pattern: str
-    """Shell pattern of the names of the files to read below the folder."""
+    pattern: str | tuple[str, ...]
+    """Shell pattern of the names of the files to read below the folder, or several."""
     limit: PositiveInt | None = None
     """Most records to read of each file; null reads all."""
     maximum_record_bytes: PositiveInt = 32 * 1024**2
     """Longest page or line, in bytes, and longest text of a row, in characters. A longer one is quarantined, so that
     no record decides how much memory is needed."""
+    recipe_folder: str | None = field(default=None, init=False, metadata={"fingerprint": False})
+    """Where the recipe lies that has this source; None if it is in no file."""
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The shell patterns, also if there is only one."""
+        return (self.pattern,) if isinstance(self.pattern, str) else self.pattern
+
+    @property
+    def places(self) -> list[str]:
+        """Where the data may be, in the order in which it is looked for: paths or URLs."""
+        if "://" in self.path or self.recipe_folder is None or Path(self.path).is_absolute():
+            return [self.path]
+        return list(dict.fromkeys([self.path, str(Path(self.recipe_folder) / self.path)]))
+
+    @property
+    def place(self) -> str:
+        """Where the data is: the first of `places` that exists, else the path as it is."""
+        places = self.places
+        return next((place for place in places if len(places) > 1 and Path(place).exists()), self.path)
+
+    def in_recipe(self, folder: Path) -> Self:
+        """This source as one of a recipe that lies in a folder."""
+        found = copy.copy(self)
+        object.__setattr__(found, "recipe_folder", str(folder))
+        return found
+
+
+def check_encoding(encoding: str) -> None:
+    """Makes sure that Python knows an encoding.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise ValueError(f"encoding is {encoding}, set one that Python knows, such as utf-8 or cp1252") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSource(FileSource):
+    """Text files, each of them a document: prose or source code. Files and folders with a dot before are left out.
+
+    Metadata: `path` below the source's path, `suffix` such as `.py`, `repository` and `license` (the folder with the
+    nearest file LICENSE or COPYING above, and what this says).
+    """
+
+    kind: Literal["text"]
+    pattern: str | tuple[str, ...] = ("*.txt", "*.md", "*.rst")
+    encoding: str = "utf-8"
+    """Of all files."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_encoding(self.encoding)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +146,7 @@ class WarcSource(FileSource):
     """Pages in WARC files, the format of Common Crawl. The recipe needs an extractor."""
 
     kind: Literal["warc"]
-    pattern: str = "*.warc.gz"
+    pattern: str | tuple[str, ...] = "*.warc.gz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +154,7 @@ class WetSource(FileSource):
     """Texts of pages in WET files, as Common Crawl extracts them: the whole page, with menus and the like."""
 
     kind: Literal["wet"]
-    pattern: str = "*.wet.gz"
+    pattern: str | tuple[str, ...] = "*.wet.gz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +162,15 @@ class HtmlSource(FileSource):
     """HTML files of one page each. The recipe needs an extractor."""
 
     kind: Literal["html"]
-    pattern: str = "*.htm*"
+    pattern: str | tuple[str, ...] = "*.htm*"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Columns:
+class Columns(Filtered):
     """Which columns of a table are the text, and which are kept as metadata."""
+
+    columns: dict[str, str] = field(default_factory=dict, metadata=IF_SET)
+    """New names of columns by their names in the data, such as `{address: url}`; all other keys have the new ones."""
 
     text_key: str | tuple[str, ...] = "text"
     """Column with the text, or several that are joined by blank lines. Of a column of chat messages, the contents."""
@@ -101,8 +178,13 @@ class Columns:
     """Columns to keep as metadata, such as `url` and `license`; null keeps all others."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.text_key:
             raise ValueError("text_key is empty, set the column that holds the text")
+
+    def renamed(self, column: str) -> str:
+        """What a column is called here."""
+        return self.columns.get(column, column)
 
     @property
     def text_keys(self) -> tuple[str, ...]:
@@ -115,7 +197,7 @@ class JsonlSource(FileSource, Columns):
     """Files of JSON lines, plain or compressed: an object a line is a document."""
 
     kind: Literal["jsonl"]
-    pattern: str = "*.jsonl*"
+    pattern: str | tuple[str, ...] = "*.jsonl*"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +205,33 @@ class ParquetSource(FileSource, Columns):
     """Parquet files, in which each row is a document."""
 
     kind: Literal["parquet"]
-    pattern: str = "*.parquet"
+    pattern: str | tuple[str, ...] = "*.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvSource(FileSource, Columns):
+    """Tables of text whose first row names the columns: each row after it is a document. All values are texts."""
+
+    kind: Literal["csv"]
+    pattern: str | tuple[str, ...] = ("*.csv", "*.csv.*")
+    delimiter: str = ","
+    """What stands between two cells, such as `"\t"`."""
+    encoding: str = "utf-8"
+    """Of all files."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_encoding(self.encoding)
+        if len(self.delimiter) != 1:
+            raise ValueError(f"delimiter is {self.delimiter!r}, set one character")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrowSource(FileSource, Columns):
+    """Arrow files, as `datasets` and others save them, in the form of a file or of a stream: a row is a document."""
+
+    kind: Literal["arrow"]
+    pattern: str | tuple[str, ...] = "*.arrow"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,11 +266,14 @@ class DomainSource:
 
 Source = (
     EmbeddedSource
+    | TextSource
     | WarcSource
     | WetSource
     | HtmlSource
     | JsonlSource
     | ParquetSource
+    | CsvSource
+    | ArrowSource
     | HuggingFaceSource
     | DomainSource
 )

@@ -3,20 +3,21 @@
 A recipe is checked as a whole, together with the others of its folder, before any data is read.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import Field
 
-from pipeline.core.config import build, fingerprint, nearest
-from pipeline.core.domains import DOMAINS
+from pipeline.core.config import build, fingerprint, nearest, relevant
+from pipeline.core.domains import check_name
 from pipeline.core.errors import ConfigError, RecipeError
 from pipeline.core.installation import locate, places
 from pipeline.curation.readers.source_files import check_source
-from pipeline.curation.readers.sources import SOURCES, DomainSource, Source, gives_pages
+from pipeline.curation.readers.sources import SOURCES, DomainSource, FileSource, Source, gives_pages
 from pipeline.curation.recipes.steps import STEPS, Step
 from pipeline.curation.recipes.steps.base import SCOPES, PerLanguage
 from pipeline.curation.recipes.steps.classifiers import Classifier, GneissWeb, QualityClassifier
@@ -36,7 +37,7 @@ class Recipe:
     """How one domain is made; the fields are the keys of the YAML file."""
 
     domain: str
-    """One of `pipeline.core.domains.DOMAINS`."""
+    """Its name: any that `pipeline.core.domains.check_name` lets pass."""
     description: str
     """What the domain holds, for the report and the model card."""
     licence: str
@@ -50,7 +51,7 @@ class Recipe:
 
     def as_json(self) -> dict[str, Any]:
         """The recipe as plain values, for the stage's fingerprint."""
-        return asdict(self)
+        return relevant(self)
 
     @property
     def fingerprint(self) -> str:
@@ -77,15 +78,21 @@ class _Outline:
     steps: tuple[dict[str, Any], ...]
 
     def __post_init__(self) -> None:
-        if self.domain not in DOMAINS:
-            raise ValueError(f"{self.domain!r} is not a domain, {nearest(self.domain, DOMAINS)}")
+        check_name(self.domain)
 
 
-def load_recipes(folder: Path, domains: tuple[str, ...] | None = None, recipe: str | None = None) -> list[Recipe]:
+Recipes = Mapping[str, Mapping[str, Any]]
+"""Recipes that a configuration holds itself, by domain: what their files would say, without `domain`."""
+INLINE = "stages.curate.config.recipes"
+
+
+def load_recipes(
+    folder: Path | Recipes, domains: tuple[str, ...] | None = None, recipe: str | None = None
+) -> list[Recipe]:
     """Loads and checks the recipes of a folder.
 
     Args:
-        folder: holds one YAML file per domain, named `<domain>.yaml`.
+        folder: holds one YAML file per domain, named `<domain>.yaml`; or the recipes themselves.
         domains: the domains to load; null loads all.
         recipe: load this domain alone, with the domains it reads from; a path that ends in `.yaml` is that file.
 
@@ -101,30 +108,44 @@ def load_recipes(folder: Path, domains: tuple[str, ...] | None = None, recipe: s
         recipes = {each.domain: each for each in [load_recipe(locate(Path(recipe)))]}
         chosen = list(recipes.values())
     else:
-        folder = locate(folder)
-        paths = _recipe_files(folder)
+        load = _loaders(folder)
         for name in (recipe,) if recipe is not None else domains or ():
-            if name not in paths:
+            if name not in load:
                 key = "domains" if recipe is None else f"recipe={recipe}"
-                raise RecipeError(f"{key}: no recipe {folder}/{name}.yaml, {nearest(name, paths)}")
-        recipes = {name: _load_named(path) for name, path in paths.items() if recipe in (None, name)}
+                raise RecipeError(f"{key}: no recipe {recipe_name(folder, name)}, {nearest(name, load)}")
+        recipes = {name: load[name]() for name in load if recipe in (None, name)}
         for each in tuple(recipes.values()) if recipe is not None else ():
-            recipes |= {name: _load_named(paths[name]) for name in each.upstream if name in paths}
+            recipes |= {name: load[name]() for name in each.upstream if name in load}
         chosen = [recipes[name] for name in sorted(domains if domains and recipe is None else recipes)]
     names = {each.domain for each in chosen}
     for each in chosen:
         for name in each.upstream:
             if name not in names:
                 raise RecipeError(
-                    f"{folder}/{each.domain}.yaml: made from domain {name}, which is not curated here, "
+                    f"{recipe_name(folder, each.domain)}: made from domain {name}, which is not curated here, "
                     f"{nearest(name, names)}"
                 )
             if recipes[name].upstream:
                 raise RecipeError(
-                    f"{folder}/{each.domain}.yaml: made from {name}, itself made from another domain; "
+                    f"{recipe_name(folder, each.domain)}: made from {name}, itself made from another domain; "
                     "name the first one"
                 )
     return sorted(chosen, key=lambda each: (bool(each.upstream), each.domain))
+
+
+def recipe_name(folder: Path | str | Recipes, domain: str) -> str:
+    """What messages call the recipe of a domain: its file, or its key in the configuration."""
+    return f"{INLINE}.{domain}" if isinstance(folder, Mapping) else f"{folder}/{domain}.yaml"
+
+
+def _loaders(folder: Path | Recipes) -> dict[str, Callable[[], Recipe]]:
+    """By the name of its domain, what loads and checks each recipe."""
+    if isinstance(folder, Mapping):
+        return {
+            name: partial(_make, {**content, "domain": name}, recipe_name(folder, name), None)
+            for name, content in sorted(folder.items())
+        }
+    return {name: partial(_load_named, path) for name, path in _recipe_files(locate(folder)).items()}
 
 
 def _recipe_files(folder: Path) -> dict[str, Path]:
@@ -161,15 +182,21 @@ def load_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(mapping, dict):
         raise RecipeError(f"{path}: not a mapping, start it with `domain:`")
-    outline = _build(_Outline, mapping, str(path))
+    return _make(mapping, str(path), path.parent)
+
+
+def _make(mapping: dict[str, Any], path: str, folder: Path | None) -> Recipe:
+    """The recipe that a mapping says, checked; `path` names it in messages, `folder` is where its file lies."""
+    outline = _build(_Outline, mapping, path)
     recipe = Recipe(
         domain=outline.domain,
         description=outline.description,
         licence=outline.licence,
         languages=outline.languages,
         sources=tuple(
-            _build_named(SOURCES, "kind", part, f"{path}: sources[{index}]")
+            source.in_recipe(folder) if isinstance(source, FileSource) and folder is not None else source
             for index, part in enumerate(outline.sources)
+            for source in [_build_named(SOURCES, "kind", part, f"{path}: sources[{index}]")]
         ),
         steps=tuple(
             _build_named(STEPS, "step", part, f"{path}: steps[{index}]") for index, part in enumerate(outline.steps)
@@ -200,7 +227,7 @@ def _build(cls: type[PartT], mapping: dict[str, Any], where: str) -> PartT:
         raise RecipeError(str(error)) from None
 
 
-def _check_steps(recipe: Recipe, path: Path) -> None:
+def _check_steps(recipe: Recipe, path: str) -> None:
     """Checks that each step comes once, and in order: pages, then single documents, then the domain."""
     names = [step.step for step in recipe.steps]
     for name in names:
@@ -226,17 +253,19 @@ def _check_steps(recipe: Recipe, path: Path) -> None:
         )
 
 
-def _check_sources(recipe: Recipe, path: Path) -> None:
+def _check_sources(recipe: Recipe, path: str) -> None:
     """Checks that each source exists, has its own name, and gives what the steps work on."""
     names = [step.step for step in recipe.steps]
     extractors = [step.step for step in recipe.steps if isinstance(step, Extractor)]
+    pages = [index for index, source in enumerate(recipe.sources) if gives_pages(source)]
+    if pages and not extractors:
+        raise RecipeError(
+            f"{path}: sources[{pages[0]}] gives pages, put `step: trafilatura` or `step: resiliparse` first"
+        )
+    if len(extractors) > bool(pages):
+        what = "two extractors" if pages else "no source gives pages"
+        raise RecipeError(f"{path}: steps={names}: {what}, remove `step: {extractors[-1]}`")
     for index, source in enumerate(recipe.sources):
-        pages = gives_pages(source)
-        if len(extractors) != pages:
-            remedy = "put `step: trafilatura` or `step: resiliparse` first"
-            if extractors:
-                remedy = f"remove `step: {extractors[-1]}`"
-            raise RecipeError(f"{path}: sources[{index}] gives {'pages' if pages else 'text, not pages'}, {remedy}")
         if (source.kind == "domain") != ("quality_classifier" in names) or (
             source.kind == "domain" and len(recipe.sources) > 1
         ):
@@ -252,7 +281,7 @@ def _check_sources(recipe: Recipe, path: Path) -> None:
         check_source(source, f"{path}: sources[{index}]")
 
 
-def _check_scores(recipe: Recipe, path: Path) -> None:
+def _check_scores(recipe: Recipe, path: str) -> None:
     """Checks that every score that `gneissweb` reads is written by a step `classifier` before it."""
     known: set[str] = set()
     for index, step in enumerate(recipe.steps):
@@ -267,7 +296,7 @@ def _check_scores(recipe: Recipe, path: Path) -> None:
                     )
 
 
-def _check_stop_words(recipe: Recipe, path: Path) -> None:
+def _check_stop_words(recipe: Recipe, path: str) -> None:
     """Checks that no document is held to the stop words of English that the recipe says is in another language."""
     languages = recipe.languages
     for index, step in enumerate(recipe.steps):

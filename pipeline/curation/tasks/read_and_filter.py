@@ -13,6 +13,8 @@ from pipeline.curation.filters.extraction import Extraction
 from pipeline.curation.filters.filter_step import FilterStep
 from pipeline.curation.readers import readers
 from pipeline.curation.readers.bad_records import ReadDocument, quarantine_row
+from pipeline.curation.readers.sources import Filtered, gives_pages
+from pipeline.curation.readers.where import unmet
 from pipeline.curation.recipes.steps.pages import Extractor
 from pipeline.curation.tasks.ranged_parts import write_part
 from pipeline.curation.tasks.workspace import READ, DomainWorkspace
@@ -28,7 +30,7 @@ class ReadAndFilter:
     """Reads every n-th file, or whatever a source is divided into, and applies the steps that look at one document.
 
     A record that is no text (NUL characters, invalid Unicode, or a reason the reader gives) counts as removed by `read`
-    and goes into quarantine; an empty one counts and does not.
+    and goes into quarantine; an empty one counts and does not, nor does one that the source's `where` leaves out.
     """
 
     workspace: DomainWorkspace
@@ -52,12 +54,21 @@ class ReadAndFilter:
 
     def _read(self, audit: AuditLog, progress: TaskProgress) -> Iterator[Document]:
         for source in self.workspace.recipe.sources:
+            wanted = source.where if isinstance(source, Filtered) else {}
+            is_text = any(isinstance(step, Extractor) for step in self.workspace.recipe.steps) and not gives_pages(
+                source
+            )
             names = readers.list_items(source)[self.task :: self.workspace.tasks]
             for document in readers.read(source, names, progress.unit_done):
                 progress.document_done()
                 reason = document.bad or _unfit(document)
                 document.text = document.text if reason is None else document.text.encode(errors="replace").decode()
                 document.id = documents.content_id(document.text)
+                document.is_text = is_text
+                left_out = unmet(document.metadata, wanted) if reason is None else None
+                if left_out is not None:
+                    audit.remove(READ, document, Removal(reason=f"where_{left_out}"))
+                    continue
                 if reason is None:
                     audit.keep(READ, len(document.text), len(document.text))
                     yield document
