@@ -13,7 +13,7 @@ from pipeline.control.compose import as_yaml, compose, typed
 from pipeline.control.failures import exit_code, failed_ranks, failure_line
 from pipeline.control.frozen_stages import FrozenStage, dependents, freeze, select
 from pipeline.control.local_launcher import Ended, check_one_node, launch, stop_signals
-from pipeline.control.planning import check_ranks, plan_table, with_token_budget
+from pipeline.control.planning import check_data, check_ranks, plan_table, with_token_budget
 from pipeline.control.report import details, stage_line, summary
 from pipeline.control.slurm import submit
 from pipeline.control.stage_folders import check_upstream, next_attempt, prepare, set_aside
@@ -146,6 +146,7 @@ def _dispatch(options: argparse.Namespace) -> int:
     stages = freeze(config)
     if options.command in ("run", "stage", "remake", "submit", "plan"):
         check_ranks(stages)
+        check_data(stages)
         stages = with_token_budget(stages)
         check_login(config.tracking)
     match options.command:

@@ -48,15 +48,18 @@ class Problem:
     """A complete reply of an assistant that the verifier scores 1.0."""
     spec: dict[str, JSON]
     """What the verifier needs beside the answer, e.g. the schema or the tables."""
+    before: tuple[tuple[str, str], ...] = ()
+    """Turns before the prompt, each a role and its text, such as a system prompt; no environment has any."""
 
     def to_record(self) -> dict[str, str]:
-        """The problem as a flat row of strings, for data sets and files; `spec` is JSON."""
+        """The problem as a flat row of strings, for data sets and files; `spec` and `before` are JSON."""
         return {
             "domain": self.environment,
             "prompt": self.prompt,
             "answer": self.answer,
             "solution": self.solution,
             "spec": json.dumps(self.spec, sort_keys=True),
+            **({"before": json.dumps(self.before)} if self.before else {}),
         }
 
     @classmethod
@@ -84,6 +87,7 @@ class Problem:
             answer=str(record["answer"]),
             solution=str(record.get("solution", "")),
             spec=spec,
+            before=tuple((str(role), str(text)) for role, text in json.loads(str(record.get("before") or "[]"))),
         )
 
 

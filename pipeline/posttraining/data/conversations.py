@@ -27,9 +27,18 @@ class Conversation:
 
     messages: list[Message]
     source: str
-    """The environment, or `documentation`."""
+    """The environment, `documentation`, or a file of one's own."""
     problems: tuple[Problem, ...] = ()
     """In the order of the user's turns; empty where no response can be verified."""
+    tools: str = ""
+    """JSON text of the tools that it may call; empty without."""
+    own: bool = False
+    """Whether it is from a file of one's own."""
+
+    @property
+    def question(self) -> str:
+        """The first turn of the user; empty if there is none."""
+        return next((message["content"] for message in self.messages if message["role"] == "user"), "")
 
 
 def short_chat_response(topic: str) -> str:
