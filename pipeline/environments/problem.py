@@ -113,6 +113,11 @@ def malformed(reason: str) -> Verdict:
     return Verdict(0.0, reason, in_format=False)
 
 
+Grade = Callable[[Problem, str], Verdict]
+"""A verifier: a problem and a completion of at most MAX_COMPLETION_CHARACTERS → a verdict. It gives one on any text,
+raises nothing, and changes nothing."""
+
+
 @dataclass(frozen=True)
 class Environment:
     """A kind of problem: how one is made, and how a completion is graded."""
@@ -121,6 +126,5 @@ class Environment:
     """What configurations, records and metrics call it."""
     generate: Callable[[random.Random, ProblemConfig], Problem]
     """Draws one problem; everything random comes from the generator that is passed in."""
-    grade: Callable[[Problem, str], Verdict]
-    """Grades a completion of at most MAX_COMPLETION_CHARACTERS. Gives a verdict on any text, raises nothing, and
-    changes nothing."""
+    grade: Grade
+    """Grades a completion."""

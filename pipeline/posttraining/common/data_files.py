@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import Annotated, Any
 
 import orjson
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, NonNegativeFloat
 
 from pipeline.core.errors import DataError
 from pipeline.core.files import files_below, sha256_of
@@ -47,7 +47,8 @@ class DataFile:
             raise ValueError(f"path is {self.path}, set a file named {', '.join(FORMATS)}")
         if self.dataset is not None and not Path(self.dataset).is_dir() and not _COMMIT.fullmatch(self.revision or ""):
             raise ValueError(
-                f"dataset is {self.dataset}, no folder here; for one of the hub set revision to its commit, 40 characters"
+                f"dataset is {self.dataset}, no folder here; for one of the hub set revision to its commit of 40 "
+                "characters"
             )
 
     @property
@@ -126,12 +127,32 @@ def _file_rows(path: Path) -> Iterator[Any]:
                 yield orjson.loads(line) if line.strip() else _BLANK
 
 
+@dataclass(frozen=True, kw_only=True)
+class PromptFile(DataFile):
+    """Prompts for RL, each with an answer and the verifier that holds completions against it."""
+
+    weight: NonNegativeFloat = 1.0
+    """Share of the file in the mixture of prompts, relative to the weights of domains and other files."""
+    verifier: str | None = None
+    """Verifier of the rows that name none."""
+
+    def describe(self) -> dict[str, Any]:
+        """What identifies its rows and their share, for a fingerprint.
+
+        Raises:
+            DataError: for a file that is not there.
+        """
+        return {**super().describe(), "weight": self.weight, "verifier": self.verifier}
+
+
 def _from_path(value: Any) -> Any:
     return {"path": value} if isinstance(value, str) else value
 
 
 DataFiles = tuple[Annotated[DataFile, BeforeValidator(_from_path)], ...]
 """Files in the order in which they are read; each is a path, or a mapping of `DataFile`'s keys."""
+PromptFiles = tuple[Annotated[PromptFile, BeforeValidator(_from_path)], ...]
+"""The same with `PromptFile`'s keys."""
 
 
 def describe_files(files: Iterable[DataFile], key: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from pipeline.core.config import Share
 from pipeline.curation.recipes.steps.contamination import PromptDecontamination
 from pipeline.environments.problem import ProblemConfig
-from pipeline.posttraining.common.config import benchmark_fingerprint, check_domain_weights
+from pipeline.posttraining.common.config import benchmark_fingerprint, check_domain_weights, environment_fingerprint
 from pipeline.posttraining.common.data_files import DataFiles, describe_files
 
 
@@ -56,23 +56,23 @@ class SftDataConfig:
         """
         return {
             **benchmark_fingerprint(self.decontamination),
+            **environment_fingerprint(self.domain_weights),
             **describe_files(self.files, "files"),
             **describe_files(self.preference_files, "preference_files"),
         }
 
     def check_data(self) -> None:
-        """Reads one's own files.
+        """Reads one's own files, if there are any.
 
         Raises:
             DataError: for a row that cannot be used, or too few different rows to train on and to measure with.
         """
-        from pipeline.posttraining.data.own_files import check_files
+        if self.files or self.preference_files:
+            from pipeline.posttraining.data.own_files import check_files
 
-        check_files(self)
+            check_files(self)
 
     def __post_init__(self) -> None:
-        from pipeline.environments import ENVIRONMENT_NAMES
-
-        check_domain_weights(self.domain_weights, (*ENVIRONMENT_NAMES, "documentation"))
+        check_domain_weights(self.domain_weights, ("documentation",))
         if not self.conversations and not self.files:
             raise ValueError("conversations is 0 and files is empty, set one")

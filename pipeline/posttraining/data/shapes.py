@@ -1,8 +1,8 @@
 """Rows of one's own files, in the shapes that other tools write, as conversations, preferences and prompts.
 
 Conversations: `messages` (OpenAI, TRL), `conversations` (ShareGPT's from and value), `instruction`, `input`, `output`
-(Alpaca), `prompt` with `completion` or `response`. Preferences: `chosen` and `rejected`, with `prompt` or beginning with
-it. Prompts: `prompt` or `messages`. Wherever a text or a list of messages may stand, either is read.
+(Alpaca), `prompt` with `completion` or `response`. Preferences: `chosen` and `rejected`, with `prompt` or beginning
+with it. Prompts: `prompt` or `messages`. Wherever a text or a list of messages may stand, either is read.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def read_conversation(row: Mapping[str, Any]) -> tuple[list[Message], str]:
         messages = [*read_prompt(row["prompt"]), *read_reply(reply)]
     else:
         raise ShapeError(
-            f"no conversation among {', '.join(row) or 'no keys'}; set messages, conversations, instruction and output, "
-            "or prompt and completion"
+            f"no conversation among {', '.join(row) or 'no keys'}; set messages, conversations, instruction and "
+            "output, or prompt and completion"
         )
     if row.get("system") and messages[:1] and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": _text(row["system"])})

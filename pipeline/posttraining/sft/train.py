@@ -114,6 +114,7 @@ def run(context: StageContext[SftConfig]) -> StageResult:
 
 
 def _conversations(context: StageContext[SftConfig], name: str) -> list[dict[str, Any]]:
-    """Rows with `messages`, and with `tools` where a conversation has them."""
+    """Rows with `messages`, and all with `tools` if a conversation has some: a table has the columns of its first."""
     rows = read_jsonl(context.inputs["data"].directory / f"{name}.jsonl")
-    return [{key: row[key] for key in ("messages", "tools") if key in row} for row in rows]
+    keys = ("messages", "tools") if any("tools" in row for row in rows) else ("messages",)
+    return [{key: row.get(key) for key in keys} for row in rows]

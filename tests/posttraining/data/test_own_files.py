@@ -1,4 +1,4 @@
-"""Files of one's own: other tools' shapes are read as they are, the rules hold for them, and errors name file and row."""
+"""Files of one's own: shapes of other tools are read, the rules hold for them, errors name file and row."""
 
 import gzip
 import json
