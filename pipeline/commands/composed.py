@@ -12,7 +12,7 @@ from pipeline.commands.changes import say_changes
 from pipeline.control.compose import compose, own_folder, quoted, typed
 from pipeline.control.domains import check_domains
 from pipeline.control.frozen_stages import FROZEN, FrozenStage, freeze, select
-from pipeline.control.planning import check_ranks, with_token_budget
+from pipeline.control.planning import check_data, check_ranks, with_token_budget
 from pipeline.control.run_settings import (
     REMEMBERED,
     RunSettings,
@@ -129,6 +129,7 @@ def checked_run(options: argparse.Namespace) -> ComposedRun:
     stage = getattr(options, "stage", None)
     check_domains(run.config.stages, run.stages, select(run.stages, stage, stage) if stage else run.selected)
     check_ranks(run.stages)
+    check_data(run.stages)
     stages = with_token_budget(run.stages)
     check_login(run.config.tracking)
     return replace(run, stages=stages)

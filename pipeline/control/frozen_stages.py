@@ -102,8 +102,8 @@ def _settings(name: str, stage: StageConfig) -> tuple[dict[str, Any], dict[str, 
     cls = load_symbol(stage_type(stage.kind, name).config)
     built = build(cls, stage.config, where=f"stages.{name}.config")
     counting = relevant(built)
-    if hasattr(built, "data_fingerprint"):
-        counting = {**counting, "content": built.data_fingerprint()}
+    if hasattr(built, "data_fingerprint") and (content := built.data_fingerprint()) is not None:
+        counting = {**counting, "content": content}
     canonical_json(stage.config)
     return stage.config, counting
 

@@ -97,6 +97,20 @@ def check_ranks(stages: list[FrozenStage]) -> None:
                 raise ConfigError(f"{where}.{error}") from None
 
 
+def check_data(stages: list[FrozenStage]) -> None:
+    """Reads the files of one's own that stages name, where a stage's settings have a `check_data`.
+
+    Raises:
+        UserError: of that `check_data`, for rows that cannot be used or are too few.
+    """
+    for stage in stages:
+        config = build(
+            load_symbol(stage_type(stage.kind, stage.stage).config), stage.config, f"stages.{stage.stage}.config"
+        )
+        if hasattr(config, "check_data"):
+            config.check_data()
+
+
 def with_token_budget(stages: list[FrozenStage]) -> list[FrozenStage]:
     """The same stages, with the setting `demand` of those that tokenize: the fewest tokens of each domain that do.
 

@@ -48,15 +48,18 @@ class Problem:
     """A complete reply of an assistant that the verifier scores 1.0."""
     spec: dict[str, JSON]
     """What the verifier needs beside the answer, e.g. the schema or the tables."""
+    before: tuple[tuple[str, str], ...] = ()
+    """Turns before the prompt, each a role and its text, such as a system prompt; no environment has any."""
 
     def to_record(self) -> dict[str, str]:
-        """The problem as a flat row of strings, for data sets and files; `spec` is JSON."""
+        """The problem as a flat row of strings, for data sets and files; `spec` and `before` are JSON."""
         return {
             "domain": self.environment,
             "prompt": self.prompt,
             "answer": self.answer,
             "solution": self.solution,
             "spec": json.dumps(self.spec, sort_keys=True),
+            **({"before": json.dumps(self.before)} if self.before else {}),
         }
 
     @classmethod
@@ -84,6 +87,7 @@ class Problem:
             answer=str(record["answer"]),
             solution=str(record.get("solution", "")),
             spec=spec,
+            before=tuple((str(role), str(text)) for role, text in json.loads(str(record.get("before") or "[]"))),
         )
 
 
@@ -109,6 +113,11 @@ def malformed(reason: str) -> Verdict:
     return Verdict(0.0, reason, in_format=False)
 
 
+Grade = Callable[[Problem, str], Verdict]
+"""A verifier: a problem and a completion of at most MAX_COMPLETION_CHARACTERS → a verdict. It gives one on any text,
+raises nothing, and changes nothing."""
+
+
 @dataclass(frozen=True)
 class Environment:
     """A kind of problem: how one is made, and how a completion is graded."""
@@ -117,6 +126,5 @@ class Environment:
     """What configurations, records and metrics call it."""
     generate: Callable[[random.Random, ProblemConfig], Problem]
     """Draws one problem; everything random comes from the generator that is passed in."""
-    grade: Callable[[Problem, str], Verdict]
-    """Grades a completion of at most MAX_COMPLETION_CHARACTERS. Gives a verdict on any text, raises nothing, and
-    changes nothing."""
+    grade: Grade
+    """Grades a completion."""

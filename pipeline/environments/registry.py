@@ -1,14 +1,18 @@
-"""All environments by name, and the two functions that other packages use: `problems` and `verify`."""
+"""All environments by name, and the functions that other packages use: `problems`, `verify` and their parts."""
 
 from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
 from itertools import islice
 from typing import Literal
 
-from pipeline.core.errors import ConfigError
+from pipeline.core.config import nearest
+from pipeline.core.errors import ConfigError, DataError
 from pipeline.environments import (
     calibration,
     chat,
@@ -23,14 +27,17 @@ from pipeline.environments import (
     temporal,
 )
 from pipeline.environments.answers import abstains
+from pipeline.environments.own import is_own, load_own
 from pipeline.environments.problem import (
     MAX_COMPLETION_CHARACTERS,
     Environment,
+    Grade,
     Problem,
     ProblemConfig,
     Verdict,
     malformed,
 )
+from pipeline.environments.verifiers import VERIFIERS
 
 Split = Literal["train", "held_out"]
 
@@ -38,6 +45,8 @@ HELD_OUT_SHARE = 0.2
 """Share of all possible prompts that is kept for evaluation and that no training data may contain."""
 REPEATS_BEFORE_NEW_ROUND = 50
 """Prompts drawn in a row that were all drawn before: an environment with so few left begins again."""
+DRAWS_WITHOUT_SPLIT = 10_000
+"""Prompts drawn in a row of which none is of the split asked for: the environment has none."""
 
 ENVIRONMENTS: dict[str, Environment] = {
     environment.name: environment
@@ -69,21 +78,95 @@ def split_of(prompt: str) -> Split:
     return "held_out" if share < HELD_OUT_SHARE else "train"
 
 
+def check_names(names: Iterable[str], more: Iterable[str] = ()) -> None:
+    """Makes sure that names are those of environments, built in or `module:NAME`.
+
+    Args:
+        names: as a configuration gives them.
+        more: further names that may stand there.
+
+    Raises:
+        ValueError: for one that is not, with the nearest that is, or why it cannot be loaded.
+    """
+    known = (*ENVIRONMENT_NAMES, *more)
+    for name in names:
+        if is_own(name):
+            try:
+                _environment(name)
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
+        elif name not in known:
+            raise ValueError(
+                f"no environment {name!r}, {nearest(name, known)}; or one of your own as module:ENVIRONMENT"
+            )
+
+
+@cache
 def _environment(name: str) -> Environment:
+    if is_own(name):
+        environment = load_own(name)
+        if not isinstance(environment, Environment):
+            raise ConfigError(
+                f"{name}: a {type(environment).__name__}, set it to a pipeline.environments.problem.Environment"
+            )
+        # Problems carry the reference, by which any process finds the verifier.
+        return replace(environment, name=name)
     if name not in ENVIRONMENTS:
         raise ConfigError(f"no environment {name!r}, the environments are {', '.join(ENVIRONMENT_NAMES)}")
     return ENVIRONMENTS[name]
+
+
+@cache
+def _grader(name: str) -> Grade:
+    """The verifier of a name: an environment's, one for prompts of one's own, or `module:NAME`, which may be either."""
+    if name in VERIFIERS:
+        return VERIFIERS[name].grade
+    if is_own(name) and not isinstance(verifier := load_own(name), Environment):
+        if not callable(verifier):
+            raise ConfigError(
+                f"{name}: a {type(verifier).__name__}, set it to an Environment or a function that grades"
+            )
+        return verifier
+    return _environment(name).grade
+
+
+def check_problem(problem: Problem) -> str | None:
+    """What keeps a problem of one's own from being verified, with the remedy; None if nothing does."""
+    name = problem.environment
+    try:
+        grade = _grader(name)
+    except ConfigError as error:
+        if is_own(name):
+            return f"verifier {error}"
+        return (
+            f"verifier {name!r} is none, {nearest(name, (*VERIFIERS, *ENVIRONMENT_NAMES))}; or your own as module:NAME"
+        )
+    if name in VERIFIERS:
+        return VERIFIERS[name].check(problem)
+    try:
+        judge(grade, problem, problem.answer)
+    except Exception as error:
+        message = " ".join(str(error).split())
+        return f"verifier {name} cannot use its answer and spec ({type(error).__name__}: {message:.100}), correct them"
+    return None
 
 
 def _stream(environment: Environment, seed: int, split: Split, problem_config: ProblemConfig) -> Iterator[Problem]:
     """Endless problems of one split, drawn and thrown away where they are of the other or came in this round."""
     draw = random.Random(f"{environment.name}/{seed}/{split}")
     seen: set[str] = set()
-    repeats = 0
+    repeats = others = 0
     while True:
-        problem = environment.generate(draw, problem_config)
+        problem = replace(environment.generate(draw, problem_config), environment=environment.name)
         if split_of(problem.prompt) != split:
+            others += 1
+            if others == DRAWS_WITHOUT_SPLIT:
+                raise DataError(
+                    f"{environment.name}: {others:,} prompts drawn and none of the split {split}; let it pose more "
+                    f"different prompts, a fifth of which is held out by a hash of the words"
+                )
             continue
+        others = 0
         if problem.prompt not in seen:
             repeats = 0
             seen.add(problem.prompt)
@@ -100,8 +183,20 @@ def problems(environment: str, count: int, seed: int, split: Split, problem_conf
 
     Raises:
         ConfigError: for an environment that does not exist.
+        DataError: for an environment without prompts of the split.
     """
-    return list(islice(_stream(_environment(environment), seed, split, problem_config), count))
+    return draw_problems(_environment(environment), count, seed, split, problem_config)
+
+
+def draw_problems(
+    environment: Environment, count: int, seed: int, split: Split, problem_config: ProblemConfig
+) -> list[Problem]:
+    """What `problems` gives, of an environment that need not have a name that is known.
+
+    Raises:
+        DataError: for an environment without prompts of the split.
+    """
+    return list(islice(_stream(environment, seed, split, problem_config), count))
 
 
 def verify(problem: Problem | Mapping[str, object], completion: str) -> Verdict:
@@ -118,9 +213,26 @@ def verify(problem: Problem | Mapping[str, object], completion: str) -> Verdict:
     """
     if not isinstance(problem, Problem):
         problem = Problem.from_record(problem)
+    grade = _grader(problem.environment)
+    if not is_own(problem.environment):
+        return judge(grade, problem, completion)
+    # A run of days does not end for one completion that a verifier of one's own was not prepared for.
+    try:
+        verdict = judge(grade, problem, completion)
+        if isinstance(verdict, Verdict) and 0.0 <= verdict.score <= 1.0:
+            return verdict
+        fault = f"gave {verdict!r:.100} and no Verdict with a score from 0 to 1"
+    except Exception as error:
+        fault = f"raised {type(error).__name__}: {' '.join(str(error).split()):.100}"
+    print(f"{problem.environment}: its verifier {fault}; check_environment finds such text", file=sys.stderr)
+    return malformed(f"the verifier {fault}")
+
+
+def judge(grade: Grade, problem: Problem, completion: str) -> Verdict:
+    """What a verifier says of a completion, unless it is too long to be read, or says that it does not know."""
     if len(completion) > MAX_COMPLETION_CHARACTERS:
         return malformed("too long")
-    verdict = _environment(problem.environment).grade(problem, completion)
+    verdict = grade(problem, completion)
     if not verdict.in_format and abstains(completion):
         return Verdict(0.0, "abstains")
     return verdict

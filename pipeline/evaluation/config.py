@@ -1,7 +1,7 @@
 """Settings of the stages `evaluate_*`. Each of the three parts may be left out by setting it to null."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -50,7 +50,7 @@ class AccuracyConfig:
     """Answers of a chat model to held-out prompts, judged by the environments' verifiers."""
 
     environments: Annotated[list[str], Field(min_length=1)]
-    """Domains of `pipeline.environments`."""
+    """Domains of `pipeline.environments`, or `module:ENVIRONMENT`."""
     problems_per_environment: PositiveInt
     """Held-out prompts of each environment."""
     maximum_new_tokens: PositiveInt
@@ -61,6 +61,14 @@ class AccuracyConfig:
     """Prompts answered at a time."""
     samples: NonNegativeInt = 3
     """Answers to show in the report."""
+
+    def __post_init__(self) -> None:
+        from pipeline.environments.registry import check_names
+
+        try:
+            check_names(self.environments)
+        except ValueError as error:
+            raise ValueError(f"environments: {error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +91,12 @@ class EvaluateConfig:
     """Tokens in one forward pass of the loss; a single longer window is a pass of its own."""
     loss_chunk_tokens: PositiveInt = field(default=4096, metadata=EXCLUDED)
     """Tokens whose logits are in memory at a time."""
+
+    def data_fingerprint(self) -> dict[str, Any] | None:
+        """Hashes of the sources of environments of one's own; None without such."""
+        from pipeline.environments.own import own_sources
+
+        return (own_sources(self.accuracy.environments) if self.accuracy else None) or None
 
     def __post_init__(self) -> None:
         if self.loss is None and self.long_context is None and self.accuracy is None:

@@ -3,14 +3,22 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-Message = dict[str, str]
-"""A turn of a conversation, with its `role` (system, user or assistant) and its `content`."""
+from pipeline.environments import Problem
+
+Message = dict[str, Any]
+"""A turn of a conversation, with its `role` (system, user, assistant or tool) and its `content`, a text. A turn of the
+assistant may have `tool_calls` in OpenAI's form, their arguments as JSON text."""
 
 
 def to_messages(prompt: str, response: str | None = None) -> list[Message]:
     """A prompt as the messages of a conversation, followed by the assistant's response if there is one."""
     messages = [{"role": "user", "content": prompt}]
     return messages if response is None else [*messages, {"role": "assistant", "content": response}]
+
+
+def problem_messages(problem: Problem) -> list[Message]:
+    """What a model is asked by a problem, as messages: what was said before, then the prompt as the user's turn."""
+    return [*({"role": role, "content": content} for role, content in problem.before), *to_messages(problem.prompt)]
 
 
 def render(tokenizer: Any, conversations: Sequence[list[Message]], *, add_generation_prompt: bool = False) -> list[str]:

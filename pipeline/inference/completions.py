@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from pipeline.environments import Problem, Verdict, verify
-from pipeline.inference.chat import encode, render, to_messages
+from pipeline.inference.chat import Message, encode, problem_messages, render, to_messages
 from pipeline.inference.loading import LoadedModel
 from pipeline.pretraining.engine.distributed import gather_objects, rank, world_size
 
@@ -48,13 +48,13 @@ def group_by_environment(completions: Iterable[Completion]) -> dict[str, list[Co
 
 @torch.inference_mode()
 def generate(
-    loaded: LoadedModel, prompts: Sequence[str], max_new_tokens: int, do_sample: bool = False
+    loaded: LoadedModel, prompts: Sequence[str | list[Message]], max_new_tokens: int, do_sample: bool = False
 ) -> list[tuple[str, bool]]:
     """The model's completion of each prompt, all in one batch.
 
     Args:
         loaded: a chat model.
-        prompts: each becomes the user's only turn.
+        prompts: each a conversation to go on with; a text becomes the user's only turn.
         max_new_tokens: tokens of a completion, at most.
         do_sample: sample at temperature 1.0 with torch's global generator; otherwise decode greedily.
 
@@ -62,7 +62,7 @@ def generate(
         The text of each completion without special tokens, and whether the model ended its turn within the limit.
     """
     tokenizer, model = loaded.tokenizer, loaded.model
-    conversations = [to_messages(prompt) for prompt in prompts]
+    conversations = [to_messages(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
     texts = render(tokenizer, conversations, add_generation_prompt=True)
     inputs: Any = encode(tokenizer, texts, padding_side="left").to(model.device)
     generator: Any = model
@@ -116,7 +116,7 @@ def complete_problems(
             torch.manual_seed(sampling_seed)
         for start in range(0, most, batch_size):
             if batch := places[start : start + batch_size]:
-                prompts = [problems[place].prompt for place in batch]
+                prompts = [problem_messages(problems[place]) for place in batch]
                 answers = generate(loaded, prompts, max_new_tokens, do_sample)
                 for place, (text, ended) in zip(batch, answers, strict=True):
                     own.append((place, Completion(problems[place], text, ended)))

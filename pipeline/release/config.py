@@ -1,7 +1,7 @@
 """Settings of the stage `release`."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
@@ -25,6 +25,18 @@ class ReleaseConfig:
     timeout_seconds: PositiveFloat = field(metadata={"fingerprint": False})
     """Seconds that loading and answering may take."""
 
+    def data_fingerprint(self) -> dict[str, Any] | None:
+        """Hashes of the sources of environments of one's own; None without such."""
+        from pipeline.environments.own import own_sources
+
+        return own_sources(self.sample_environments) or None
+
     def __post_init__(self) -> None:
+        from pipeline.environments.registry import check_names
+
+        try:
+            check_names(self.sample_environments)
+        except ValueError as error:
+            raise ValueError(f"sample_environments: {error}") from None
         if not self.name.strip() or "\n" in self.name:
             raise ValueError(f"name is {self.name!r}, set one line of text")

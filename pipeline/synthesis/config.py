@@ -104,9 +104,15 @@ class SynthesizeConfig:
     def data_fingerprint(self) -> dict[str, Any]:
         """The prompts that the settings name, as plain values: they change the result, so the fingerprint has them.
 
+        Environments of one's own that they name come with the hashes of their sources.
+
         Raises:
             RecipeError: for a prompt that cannot be used.
         """
         if self.language_model is None:
             return {}
-        return {name: dataclasses.asdict(prompt) for name, prompt in self.language_model.load().items()}
+        from pipeline.environments.own import own_sources
+
+        prompts = self.language_model.load()
+        asked = [name for prompt in prompts.values() for name in getattr(prompt, "environments", ())]
+        return {**{name: dataclasses.asdict(prompt) for name, prompt in prompts.items()}, **own_sources(asked)}

@@ -1,5 +1,6 @@
 """Settings that the stages of post-training share: training, sampling for evaluation, weights of a mixture."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -82,14 +83,30 @@ def benchmark_fingerprint(decontamination: PromptDecontamination) -> dict[str, A
     return {"benchmarks": describe_benchmarks(decontamination.benchmarks, "decontamination")}
 
 
-def check_domain_weights(weights: dict[str, float], known: tuple[str, ...]) -> None:
-    """Checks that a mixture names known domains only and gives at least one of them a weight above 0.
+def environment_fingerprint(names: Iterable[str]) -> dict[str, Any]:
+    """Hashes of the sources of environments and verifiers of one's own: a part of a stage's fingerprint.
+
+    Empty where all names are built in.
+
+    Raises:
+        ConfigError: for one that cannot be loaded.
+    """
+    from pipeline.environments.own import own_sources
+
+    return {"environments": sources} if (sources := own_sources(names)) else {}
+
+
+def check_domain_weights(weights: dict[str, float], more: tuple[str, ...] = (), others: float = 0.0) -> None:
+    """Checks that a mixture names environments or `more` only, and that weights and `others` are above 0 together.
 
     Raises:
         ValueError: naming the domain at fault, or that no weight is above 0.
     """
-    for domain in weights:
-        if domain not in known:
-            raise ValueError(f"domain_weights names {domain!r}, set weights of {', '.join(known)}")
-    if not sum(weights.values()) > 0:
+    from pipeline.environments.registry import check_names
+
+    try:
+        check_names(weights, more)
+    except ValueError as error:
+        raise ValueError(f"domain_weights: {error}") from None
+    if not sum(weights.values()) + others > 0:
         raise ValueError("domain_weights gives no domain any weight, set at least one above 0")

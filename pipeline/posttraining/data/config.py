@@ -1,6 +1,6 @@
 """Settings of the stage `sft_data`, which writes conversations for SFT and preference pairs for the reward model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -8,15 +8,18 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from pipeline.core.config import Share
 from pipeline.curation.recipes.steps.contamination import PromptDecontamination
 from pipeline.environments.problem import ProblemConfig
-from pipeline.posttraining.common.config import benchmark_fingerprint, check_domain_weights
+from pipeline.posttraining.common.config import benchmark_fingerprint, check_domain_weights, environment_fingerprint
+from pipeline.posttraining.common.data_files import DataFiles, describe_files
 
 
 @dataclass(frozen=True, kw_only=True)
 class SftDataConfig:
     """How many conversations and preference pairs to write, of which domains, and the rules they must pass."""
 
-    conversations: PositiveInt
-    """Raw conversations before curation."""
+    conversations: NonNegativeInt
+    """Raw conversations of the built-in sources before curation; 0 takes those of `files` alone."""
+    files: DataFiles = field(metadata={"fingerprint": False})
+    """Files of conversations, in the shapes of `pipeline.posttraining.data.shapes`, all of whose rows are taken."""
     domain_weights: dict[str, NonNegativeFloat]
     """Relative share of each source: an environment, or `documentation` for questions about docstrings."""
     faulty_share: Share
@@ -34,24 +37,42 @@ class SftDataConfig:
     """Characters that an assistant's turn must have; a conversation with a shorter one is removed."""
     max_conversation_characters: PositiveInt
     """Characters that a conversation may have; longer ones are removed."""
-    preference_pairs: PositiveInt
-    """Preference pairs for training the reward model."""
-    preference_validation_pairs: PositiveInt
-    """Preference pairs on held-out prompts."""
+    preference_pairs: NonNegativeInt
+    """Built-in preference pairs for training the reward model; 0 takes those of `preference_files` alone."""
+    preference_validation_pairs: NonNegativeInt
+    """Built-in preference pairs on held-out prompts; 0 takes those of `preference_files` alone."""
+    preference_files: DataFiles = field(metadata={"fingerprint": False})
+    """Files of preferences (`prompt`, `chosen`, `rejected`), all of whose rows are taken."""
     problems: ProblemConfig
     """Difficulty of the environments' problems, and the assistant's name in them."""
     decontamination: PromptDecontamination
     """Benchmarks whose items no question may copy."""
 
     def data_fingerprint(self) -> dict[str, Any]:
-        """What the files of the benchmarks hold: a part of the stage's fingerprint.
+        """What the files of the benchmarks and one's own files hold: a part of the stage's fingerprint.
 
         Raises:
-            DataError: for a benchmark that is not there.
+            DataError: for a file that is not there.
         """
-        return benchmark_fingerprint(self.decontamination)
+        return {
+            **benchmark_fingerprint(self.decontamination),
+            **environment_fingerprint(self.domain_weights),
+            **describe_files(self.files, "files"),
+            **describe_files(self.preference_files, "preference_files"),
+        }
+
+    def check_data(self) -> None:
+        """Reads one's own files, if there are any.
+
+        Raises:
+            DataError: for a row that cannot be used, or too few different rows to train on and to measure with.
+        """
+        if self.files or self.preference_files:
+            from pipeline.posttraining.data.own_files import check_files
+
+            check_files(self)
 
     def __post_init__(self) -> None:
-        from pipeline.environments import ENVIRONMENT_NAMES
-
-        check_domain_weights(self.domain_weights, (*ENVIRONMENT_NAMES, "documentation"))
+        check_domain_weights(self.domain_weights, ("documentation",))
+        if not self.conversations and not self.files:
+            raise ValueError("conversations is 0 and files is empty, set one")

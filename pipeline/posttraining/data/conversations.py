@@ -11,6 +11,7 @@ from itertools import accumulate, cycle
 
 from pipeline.environments import ENVIRONMENT_NAMES, Problem, problems, split_of
 from pipeline.environments.answers import DOES_NOT_KNOW
+from pipeline.environments.own import is_own
 from pipeline.inference.chat import Message, to_messages
 from pipeline.posttraining.data.config import SftDataConfig
 
@@ -27,9 +28,18 @@ class Conversation:
 
     messages: list[Message]
     source: str
-    """The environment, or `documentation`."""
+    """The environment, `documentation`, or a file of one's own."""
     problems: tuple[Problem, ...] = ()
     """In the order of the user's turns; empty where no response can be verified."""
+    tools: str = ""
+    """JSON text of the tools that it may call; empty without."""
+    own: bool = False
+    """Whether it is from a file of one's own."""
+
+    @property
+    def question(self) -> str:
+        """The first turn of the user; empty if there is none."""
+        return next((message["content"] for message in self.messages if message["role"] == "user"), "")
 
 
 def short_chat_response(topic: str) -> str:
@@ -64,7 +74,8 @@ def raw_conversations(config: SftDataConfig, seed: int, draw: random.Random) -> 
     """
     counts = _counts(config)
     conversations: list[Conversation] = []
-    for environment in ENVIRONMENT_NAMES:
+    environments = [*ENVIRONMENT_NAMES, *filter(is_own, config.domain_weights)]
+    for environment in environments:
         drawn = problems(environment, counts.get(environment, 0), seed, "train", config.problems)
         position = 0
         while position < len(drawn):
@@ -84,7 +95,7 @@ def raw_conversations(config: SftDataConfig, seed: int, draw: random.Random) -> 
     draw.shuffle(conversations)
     held_out = [
         problem
-        for environment in ENVIRONMENT_NAMES
+        for environment in environments
         if counts.get(environment)
         for problem in problems(environment, 8, seed, "held_out", config.problems)
     ]

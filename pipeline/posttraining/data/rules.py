@@ -7,7 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from pipeline.curation.decontamination.prompts import PromptIndex
@@ -18,6 +18,7 @@ from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.conversations import Conversation
 
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u2028-\u202e\u2060\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_TURNS = re.compile(r"(?:user (?:assistant (?:tool )+)*assistant )+")
 Value = str | int | float
 
 
@@ -48,9 +49,9 @@ Rule = Callable[[Conversation], Violation | None]
 """A conversation of normalized text → what it violates, or None if it passes."""
 
 
-def conversation_id(messages: list[Message]) -> str:
-    """An id that depends on the content alone: 128 bits of the messages' SHA-256, in hexadecimal."""
-    return hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).hexdigest()[:32]
+def conversation_id(messages: list[Message], tools: str = "") -> str:
+    """An id that depends on the content alone: 128 bits of the SHA-256 of messages and tools, in hexadecimal."""
+    return hashlib.sha256((json.dumps(messages, sort_keys=True) + tools).encode()).hexdigest()[:32]
 
 
 def normalize_message(text: str) -> str:
@@ -65,14 +66,16 @@ def normalize_message(text: str) -> str:
 
 
 def check_schema(conversation: Conversation) -> Violation | None:
-    """Rejects all but an optional system turn, then user and assistant in turn, the assistant last, none empty."""
+    """Rejects all but an optional system turn, then user and assistant in turn, the assistant last, none empty.
+
+    Before its reply the assistant may call tools, whose results follow each call.
+    """
     roles = [message["role"] for message in conversation.messages]
     turns = roles[1:] if roles[:1] == ["system"] else roles
-    expected = ["user", "assistant"] * (len(turns) // 2)
-    if not turns or turns != expected:
+    if not _TURNS.fullmatch(" ".join([*turns, ""])):
         return Violation("schema", "roles out of order", " ".join(roles), "user assistant ...")
     for position, message in enumerate(conversation.messages):
-        if not message["content"]:
+        if not message["content"] and not message.get("tool_calls"):
             return Violation("schema", "empty turn", position, 1)
     return None
 
@@ -80,9 +83,11 @@ def check_schema(conversation: Conversation) -> Violation | None:
 def check_length(conversation: Conversation, config: SftDataConfig) -> Violation | None:
     """Rejects a response shorter than the minimum, and a conversation too long to be trained on whole."""
     for message in conversation.messages:
-        if message["role"] == "assistant" and len(message["content"]) < config.min_reply_characters:
+        short = len(message["content"]) < config.min_reply_characters and not message.get("tool_calls")
+        if message["role"] == "assistant" and short:
             return Violation("length", "reply too short", len(message["content"]), config.min_reply_characters)
-    characters = sum(len(message["content"]) for message in conversation.messages)
+    calls = [json.dumps(message["tool_calls"]) for message in conversation.messages if message.get("tool_calls")]
+    characters = sum(map(len, [*(message["content"] for message in conversation.messages), *calls, conversation.tools]))
     if characters > config.max_conversation_characters:
         return Violation("length", "conversation too long", characters, config.max_conversation_characters)
     return None
@@ -97,7 +102,13 @@ def check_truncation(conversation: Conversation) -> Violation | None:
 
 
 def check_leakage(conversation: Conversation) -> Violation | None:
-    """Rejects a question that is held out for evaluation."""
+    """Rejects a question that is held out for evaluation.
+
+    A conversation of one's own is not trained on if its first question is (`sft_data` holds it back); later ones lean
+    on what was said before and are asked nowhere else.
+    """
+    if conversation.own:
+        return None
     for message in conversation.messages:
         if message["role"] == "user" and split_of(message["content"]) == "held_out":
             return Violation("leakage", "held-out prompt", message["content"], "train")
@@ -165,10 +176,10 @@ def apply_rules(
     seen: set[str] = set()
     rules = conversation_rules(config)
     for conversation in raw:
-        raw_id = conversation_id(conversation.messages)
+        raw_id = conversation_id(conversation.messages, conversation.tools)
         messages = [{**message, "content": normalize_message(message["content"])} for message in conversation.messages]
-        clean = Conversation(messages, conversation.source, conversation.problems)
-        clean_id = conversation_id(messages)
+        clean = replace(conversation, messages=messages)
+        clean_id = conversation_id(messages, conversation.tools)
         violation = next(filter(None, (rule(clean) for rule in rules)), None)
         if violation is None and clean_id in seen:
             violation = Violation("exact_dedup", "duplicate", clean_id, "unique")

@@ -7,9 +7,11 @@ from typing import Any
 
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import DataError
+from pipeline.environments import split_of
 from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.conversations import Conversation, raw_conversations
 from pipeline.posttraining.data.jsonl import write_jsonl
+from pipeline.posttraining.data.own_files import own_conversations, own_preferences
 from pipeline.posttraining.data.preferences import preference_pairs
 from pipeline.posttraining.data.rules import apply_rules, conversation_id
 
@@ -19,29 +21,37 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
 
     `train.jsonl` and `validation.jsonl` hold the conversations that were kept, `removed.jsonl` and `repaired.jsonl` the
     rules' log, `preference_train.jsonl` and `preference_validation.jsonl` the pairs, the latter on held-out prompts.
+    Conversations of one's own files follow the built-in ones; those with a held-out first question are for validation.
 
     Raises:
-        DataError: if no conversation is left to train on or to validate with, or a benchmark cannot be read.
+        DataError: if no conversation is left to train on or to validate with, or a file cannot be read.
     """
     config, output = context.config, context.output
-    context.progress.start(total=config.conversations, unit="conversations", label="curate")
-    raw = raw_conversations(config, context.derive_seed("problems"), context.random("raw"))
+    own = own_conversations(config)
+    context.progress.start(total=config.conversations + len(own), unit="conversations", label="curate")
+    raw = raw_conversations(config, context.derive_seed("problems"), context.random("raw")) + own
     kept, removed, repaired = apply_rules(raw, config)
     context.progress.update(len(raw))
     train: list[dict[str, Any]] = []
     validation: list[dict[str, Any]] = []
-    for row in map(_row, kept):
+    for conversation in kept:
+        row = _row(conversation)
         # Which split a conversation falls into is decided by its content, so more data moves none of it.
-        held_out = int(row["id"][:8], 16) < config.validation_share * 2**32
+        if conversation.own:
+            held_out = split_of(conversation.question) == "held_out"
+        else:
+            held_out = int(row["id"][:8], 16) < config.validation_share * 2**32
         (validation if held_out else train).append(row)
     if not train or not validation:
         raise DataError(
             f"{context.stage}: {len(train)} conversations for training and {len(validation)} for validation "
-            "are left, set more conversations or a larger validation_share"
+            "are left, set more conversations or a larger validation_share, or add rows to files"
         )
     seed, draw = context.derive_seed("preferences"), context.random("preferences")
     pairs = preference_pairs(config.preference_pairs, "train", config.problems, seed, draw)
     held_out_pairs = preference_pairs(config.preference_validation_pairs, "held_out", config.problems, seed, draw)
+    own_pairs, own_held_out_pairs, removed_pairs = own_preferences(config)
+    pairs, held_out_pairs = pairs + own_pairs, held_out_pairs + own_held_out_pairs
     for name, rows in {
         "train": train,
         "validation": validation,
@@ -49,6 +59,7 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
         "repaired": repaired,
         "preference_train": pairs,
         "preference_validation": held_out_pairs,
+        **({"preference_removed": removed_pairs} if config.preference_files else {}),
     }.items():
         write_jsonl(output / f"{name}.jsonl", rows)
     by_rule = Counter(str(row["step"]) for row in removed)
@@ -61,13 +72,18 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
         "preference_pairs/validation": float(len(held_out_pairs)),
     }
     counts = {"in": len(raw), "kept": len(kept), "removed": len(removed)}
-    samples = [{"prompt": row["messages"][0]["content"], "answer": row["messages"][1]["content"]} for row in train[:3]]
+    samples = [{"prompt": _first(row, "user"), "answer": _first(row, "assistant")} for row in train[:3]]
     return StageResult(metrics=metrics, counts=counts, samples=samples)
+
+
+def _first(row: dict[str, Any], role: str) -> str:
+    return next(message["content"] for message in row["messages"] if message["role"] == role)
 
 
 def _row(conversation: Conversation) -> dict[str, Any]:
     return {
-        "id": conversation_id(conversation.messages),
+        "id": conversation_id(conversation.messages, conversation.tools),
         "source": conversation.source,
         "messages": conversation.messages,
+        **({"tools": conversation.tools} if conversation.tools else {}),
     }

@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from pipeline.core.errors import CheckpointError
 from pipeline.core.files import read_json, write_json
 from pipeline.environments import Problem
-from pipeline.inference.chat import encode, render, to_messages
+from pipeline.inference.chat import Message, encode, problem_messages, render
 from pipeline.posttraining.reward.granite_classifier import register_granite_classifier
 from pipeline.pretraining.engine.distributed import device
 
@@ -54,24 +54,22 @@ def load_reward_model(checkpoint: Path) -> Any:
 def raw_scores(
     model: Any,
     tokenizer: Any,
-    prompts: Sequence[str],
-    responses: Sequence[str],
+    conversations: Sequence[list[Message]],
     max_length: int,
     batch_size: int,
     between: Callable[[], None] = lambda: None,
 ) -> list[float]:
-    """The model's score of each response to its prompt, on no particular scale.
+    """The model's score of the last turn of each conversation, on no particular scale.
 
     Args:
         model: a reward model that knows its padding token.
         tokenizer: its tokenizer.
-        prompts: the users' turns.
-        responses: the assistant's turn after each.
+        conversations: whose last turn is the assistant's.
         max_length: tokens after which a conversation is cut.
         batch_size: conversations in one forward pass.
         between: called after each of them; it may raise.
     """
-    texts = render(tokenizer, [to_messages(*each) for each in zip(prompts, responses, strict=True)])
+    texts = render(tokenizer, conversations)
     scores: list[float] = []
     for start in range(0, len(texts), batch_size):
         # The head reads the last token before the padding.
@@ -114,7 +112,10 @@ class RewardModel:
 
     def __call__(self, problems: Sequence[Problem], completions: Sequence[str]) -> list[float]:
         """The reward of each problem's completion, between 0 and 1."""
-        prompts = [problem.prompt for problem in problems]
-        scores = raw_scores(self._model, self._tokenizer, prompts, completions, self._max_length, self._batch_size)
+        replies = [
+            [*problem_messages(problem), {"role": "assistant", "content": text}]
+            for problem, text in zip(problems, completions, strict=True)
+        ]
+        scores = raw_scores(self._model, self._tokenizer, replies, self._max_length, self._batch_size)
         centered = torch.tensor(scores, dtype=torch.float64) - self._midpoint
         return torch.sigmoid(self._slope * centered).tolist()

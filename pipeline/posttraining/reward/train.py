@@ -13,6 +13,7 @@ from trl.trainer.reward_config import RewardConfig
 from trl.trainer.reward_trainer import RewardTrainer
 
 from pipeline.core.context import StageContext, StageResult
+from pipeline.core.errors import DataError
 from pipeline.posttraining.common.callbacks import StageCallback
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
 from pipeline.posttraining.common.training import (
@@ -53,6 +54,7 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
 
     Raises:
         ConfigError: if the ranks cannot share a step's pairs evenly.
+        DataError: if there are no pairs.
         CheckpointError: if the trained model does not score chosen responses higher than rejected ones.
         DiskFullError: if there is no room for a checkpoint.
         Requeue: after a stop signal, the trainer's state saved. It is looked at after every step, and between the
@@ -63,6 +65,11 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
     start = context.inputs["model"].checkpoint
     folder = context.inputs["data"].directory
     held_out = read_jsonl(folder / "preference_validation.jsonl")
+    if not held_out or not (pairs := read_jsonl(folder / "preference_train.jsonl")):
+        raise DataError(
+            f"{folder}: no preference pairs to train on or to measure with, set preference_pairs and "
+            "preference_validation_pairs of its stage above 0 or add rows to preference_files"
+        )
     callback = StageCallback(context)
     arguments = trainer_arguments(context)
     # Rank 0 tokenizes the pairs, the others wait for its files.
@@ -70,7 +77,7 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
         trainer = RewardTrainer(
             model=str(start),
             args=arguments,
-            train_dataset=Dataset.from_list(read_jsonl(folder / "preference_train.jsonl")),
+            train_dataset=Dataset.from_list(pairs),
             processing_class=AutoTokenizer.from_pretrained(start),
             callbacks=[callback],
         )
@@ -119,13 +126,11 @@ def pairwise_metrics(
         model, tokenizer = load_reward_model(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
     # A causal language model's configuration may lack it, and the head looks for the last token that is not padding.
     model.config.pad_token_id = tokenizer.pad_token_id
-    prompts = [pair["prompt"][0]["content"] for pair in pairs]
     chosen, rejected = (
         raw_scores(
             model,
             tokenizer,
-            prompts,
-            [pair[side][0]["content"] for pair in pairs],
+            [pair["prompt"] + pair[side] for pair in pairs],
             config.max_length,
             config.pairs_per_device,
             between,

@@ -1,6 +1,6 @@
 """Settings of the stages of RL, `rl_*`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -14,7 +14,9 @@ from pipeline.posttraining.common.config import (
     TrainingConfig,
     benchmark_fingerprint,
     check_domain_weights,
+    environment_fingerprint,
 )
+from pipeline.posttraining.common.data_files import PromptFiles, describe_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,8 @@ class RlConfig(TrainingConfig):
 
     domain_weights: dict[str, NonNegativeFloat]
     """Relative share of each environment's prompts; every update sees the whole mixture."""
+    prompt_files: PromptFiles = field(metadata={"fingerprint": False})
+    """Files of prompts (`prompt`, `answer`, `verifier`), mixed with the environments' prompts by their weights."""
     reward_model_domains: tuple[str, ...] = ()
     """Domains rewarded by the reward model (input `reward_model`); all others are by their verifier."""
     prompts: PositiveInt
@@ -71,17 +75,35 @@ class RlConfig(TrainingConfig):
     """Benchmarks whose items no prompt may copy."""
 
     def data_fingerprint(self) -> dict[str, Any]:
-        """What the files of the benchmarks hold: a part of the stage's fingerprint.
+        """What the files of benchmarks, prompts and one's own environments hold: a part of the stage's fingerprint.
 
         Raises:
-            DataError: for a benchmark that is not there.
+            DataError: for a file that is not there, or a row of prompts that cannot be used.
         """
-        return benchmark_fingerprint(self.decontamination)
+        names = [*self.domain_weights]
+        if self.prompt_files:
+            from pipeline.posttraining.rl.own_prompts import verifiers
+
+            names += verifiers(self)
+        return {
+            **benchmark_fingerprint(self.decontamination),
+            **describe_files(self.prompt_files, "prompt_files"),
+            **environment_fingerprint(names),
+        }
+
+    def check_data(self) -> None:
+        """Reads the files of prompts, if there are any.
+
+        Raises:
+            DataError: for a row that cannot be used, or too few different rows to train on or to measure with.
+        """
+        if self.prompt_files:
+            from pipeline.posttraining.rl.own_prompts import check_files
+
+            check_files(self)
 
     def __post_init__(self) -> None:
-        from pipeline.environments import ENVIRONMENT_NAMES
-
-        check_domain_weights(self.domain_weights, ENVIRONMENT_NAMES)
+        check_domain_weights(self.domain_weights, others=sum(file.weight for file in self.prompt_files))
         for domain in self.reward_model_domains:
             if domain not in self.domain_weights:
                 raise ValueError(f"reward_model_domains names {domain!r}, set only domains with a weight")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 from transformers import PreTrainedTokenizerBase
@@ -9,8 +10,10 @@ from transformers import PreTrainedTokenizerBase
 from pipeline.core.errors import DataError
 from pipeline.curation.decontamination.prompts import PromptIndex
 from pipeline.environments import Problem, problems
-from pipeline.inference.chat import render, to_messages
+from pipeline.inference.chat import problem_messages, render
+from pipeline.posttraining.common.eval_sampling import EVAL_SAMPLING_SEED, eval_problems
 from pipeline.posttraining.rl.config import RlConfig
+from pipeline.posttraining.rl.own_prompts import file_problems, user_turns
 
 
 def interleave_environments(weights: dict[str, float], count: int) -> list[str]:
@@ -30,6 +33,7 @@ def interleave_environments(weights: dict[str, float], count: int) -> list[str]:
 def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenizerBase) -> list[Problem]:
     """A stage's problems in the order of training, a pure function of the arguments.
 
+    Prompts of files are those of the training split in random order, again and again where they do not suffice.
     Prompts of more than `max_prompt_length` tokens are left out, and copies of benchmarks' items; others of the same
     environment come twice in their place, so that the mixture stays what the weights say.
 
@@ -41,14 +45,19 @@ def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenize
     Raises:
         DataError: if an environment has no prompt left.
     """
-    order = interleave_environments(config.domain_weights, config.prompts)
+    files = {f"prompt_files.{number}": file for number, file in enumerate(config.prompt_files)}
+    weights = config.domain_weights | {name: file.weight for name, file in files.items()}
+    order = interleave_environments(weights, config.prompts)
     benchmarks = PromptIndex(config.decontamination)
     streams = {}
     for environment in dict.fromkeys(order):
-        candidates = problems(environment, order.count(environment), seed, "train", config.problems)
-        rendered = render(
-            tokenizer, [to_messages(problem.prompt) for problem in candidates], add_generation_prompt=True
-        )
+        count = order.count(environment)
+        if environment in files:
+            candidates = file_problems(files[environment], "train")
+            random.Random(f"{environment}/{seed}").shuffle(candidates)
+        else:
+            candidates = problems(environment, count, seed, "train", config.problems)
+        rendered = render(tokenizer, [problem_messages(each) for each in candidates], add_generation_prompt=True)
         lengths = map(len, tokenizer(rendered, add_special_tokens=False)["input_ids"])
         short = [
             problem for problem, length in zip(candidates, lengths, strict=True) if length <= config.max_prompt_length
@@ -60,13 +69,32 @@ def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenize
         clean = without_benchmarks(short, benchmarks)
         if not clean:
             raise DataError(f"every prompt of {environment} copies a benchmark, set weight 0 or other benchmarks")
-        streams[environment] = iter([clean[number % len(clean)] for number in range(len(candidates))])
+        streams[environment] = iter([clean[number % len(clean)] for number in range(count)])
     return [next(streams[environment]) for environment in order]
+
+
+def held_out_problems(config: RlConfig) -> list[Problem]:
+    """What the stage is measured on: `probe.prompts_per_domain` held-out problems of each environment and each file.
+
+    Raises:
+        DataError: for a row of a file that cannot be used.
+    """
+    drawn = eval_problems(environment_names(config), config.probe, config.problems)
+    for file in config.prompt_files:
+        own = file_problems(file, "held_out")
+        random.Random(EVAL_SAMPLING_SEED).shuffle(own)
+        drawn += own[: config.probe.prompts_per_domain]
+    return drawn
+
+
+def environment_names(config: RlConfig) -> list[str]:
+    """The environments with a weight above 0, in the order of the settings."""
+    return [name for name, weight in config.domain_weights.items() if weight > 0]
 
 
 def without_benchmarks(problems: list[Problem], benchmarks: PromptIndex) -> list[Problem]:
     """The problems whose prompts copy no item of a benchmark; how many are left out is printed to the log."""
-    copies = [benchmarks.find_copy(problem.prompt) for problem in problems]
+    copies = [next(filter(None, map(benchmarks.find_copy, user_turns(each))), None) for each in problems]
     for name, count in sorted(Counter(copy.benchmark for copy in copies if copy is not None).items()):
         print(f"decontamination: {count} of {len(problems)} prompts copy {name} and are left out")
     return [problem for problem, copy in zip(problems, copies, strict=True) if copy is None]
@@ -75,13 +103,16 @@ def without_benchmarks(problems: list[Problem], benchmarks: PromptIndex) -> list
 def dataset_rows(problems: list[Problem]) -> list[dict[str, object]]:
     """Rows of TRL's dataset: `prompt` as a conversation, and what the reward functions need of the problem."""
     rows = []
+    before = any(problem.before for problem in problems)
     for problem in problems:
         record = problem.to_record()
         rows.append(
             {
-                "prompt": to_messages(problem.prompt),
+                "prompt": problem_messages(problem),
                 "question": problem.prompt,
                 **{key: record[key] for key in ("domain", "answer", "spec")},
+                # A table has the columns of its first row.
+                **({"before": record.get("before", "[]")} if before else {}),
             }
         )
     return rows

@@ -11,14 +11,16 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import ConfigError
+from pipeline.environments.verifiers import REWARD_MODEL
 from pipeline.posttraining.common.callbacks import StageCallback
-from pipeline.posttraining.common.eval_sampling import eval_problems, evaluate_by_sampling
+from pipeline.posttraining.common.eval_sampling import evaluate_by_sampling
 from pipeline.posttraining.common.rewards import Scorer
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
 from pipeline.posttraining.common.training import baseline_metrics, export_model, stop_check, tokens_seen, train
 from pipeline.posttraining.reward.scoring import RewardModel
 from pipeline.posttraining.rl.config import RlConfig
-from pipeline.posttraining.rl.prompts import dataset_rows, training_problems
+from pipeline.posttraining.rl.own_prompts import verifiers
+from pipeline.posttraining.rl.prompts import dataset_rows, environment_names, held_out_problems, training_problems
 from pipeline.posttraining.rl.trl_adapter import reward_function
 from pipeline.pretraining.engine.distributed import waiting_for_files
 
@@ -70,7 +72,7 @@ def trainer_arguments(context: StageContext[RlConfig]) -> GRPOConfig:
 
 
 def reward_model_scorers(context: StageContext[RlConfig]) -> dict[str, Scorer]:
-    """The reward model by each environment whose completions it rewards, loaded once; a collective.
+    """The reward model by each environment or verifier whose completions it rewards, loaded once; a collective.
 
     Empty if it rewards none.
 
@@ -79,17 +81,18 @@ def reward_model_scorers(context: StageContext[RlConfig]) -> dict[str, Scorer]:
         CheckpointError: if that input has no scale of rewards.
     """
     config = context.config
-    if not config.reward_model_domains:
+    rewarded = [*config.reward_model_domains, *(each for each in verifiers(config) if each == REWARD_MODEL)]
+    if not rewarded:
         return {}
     if "reward_model" not in context.inputs:
         raise ConfigError(
-            f"stages.{context.stage} rewards {config.reward_model_domains[0]} by the reward model, "
+            f"stages.{context.stage} rewards {rewarded[0]} by the reward model, "
             "set inputs.reward_model to the stage that trains it"
         )
     length = config.max_prompt_length + config.max_completion_length
     with waiting_for_files():
         model = RewardModel(context.inputs["reward_model"].checkpoint, length, config.completions_per_device)
-    return dict.fromkeys(config.reward_model_domains, model)
+    return dict.fromkeys(rewarded, model)
 
 
 def run(context: StageContext[RlConfig]) -> StageResult:
@@ -109,9 +112,9 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     # and TRL loads the reference model from the path that the policy came from.
     start = context.inputs["model"].checkpoint
     arguments = trainer_arguments(context)
-    environments = [name for name, weight in config.domain_weights.items() if weight > 0]
+    environments = list(dict.fromkeys([*environment_names(config), *verifiers(config)]))
     scorers = reward_model_scorers(context)
-    held_out = eval_problems(environments, config.probe, config.problems)
+    held_out = held_out_problems(config)
     limit, between = config.max_completion_length, stop_check(context)
     before = baseline_metrics(
         context.state / "before.json",

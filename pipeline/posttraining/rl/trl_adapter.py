@@ -48,5 +48,6 @@ def reward_function(environment: str, end_token: int, scorer: Scorer | None = No
 
 def _problem(columns: dict[str, Any], place: int) -> Problem:
     """The problem of a row of `prompts.dataset_rows`; TRL makes its column `prompt` a conversation."""
-    row = {key: columns[key][place] for key in ("domain", "question", "answer", "spec")}
+    names = ("domain", "question", "answer", "spec", "before")
+    row = {key: columns[key][place] for key in names if key in columns}
     return Problem.from_record({**row, "prompt": row["question"]})

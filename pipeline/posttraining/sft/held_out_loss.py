@@ -3,13 +3,13 @@
 It is not the loss of packed documents that `pipeline.evaluation.loss` measures on every token.
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch.nn import functional
 
-from pipeline.inference.chat import Message
 from pipeline.inference.loading import LoadedModel
 from pipeline.pretraining.data.stream import IGNORE_INDEX
 
@@ -17,7 +17,7 @@ from pipeline.pretraining.data.stream import IGNORE_INDEX
 @torch.inference_mode()
 def assistant_loss(
     loaded: LoadedModel,
-    conversations: Sequence[list[Message]],
+    conversations: Sequence[Mapping[str, Any]],
     max_length: int,
     batch_size: int,
     between: Callable[[], None] = lambda: None,
@@ -26,7 +26,8 @@ def assistant_loss(
 
     Args:
         loaded: a model whose chat template marks the assistant's turns.
-        conversations: of which at least one has an assistant's turn.
+        conversations: rows with `messages`, and `tools` as JSON text where there are some; at least one has an
+            assistant's turn.
         max_length: tokens after which a conversation is cut.
         batch_size: conversations in one forward pass.
         between: called after each of them; it may raise to end the measurement.
@@ -35,15 +36,19 @@ def assistant_loss(
     tokenizer: Any = loaded.tokenizer
     total, tokens = 0.0, 0
     for start in range(0, len(conversations), batch_size):
-        batch = tokenizer.apply_chat_template(
-            conversations[start : start + batch_size],
-            tokenize=True,
-            return_dict=True,
-            return_assistant_tokens_mask=True,
-            truncation=True,
-            max_length=max_length,
-        )
-        ids, masks = batch["input_ids"], batch["assistant_masks"]
+        batch = [
+            tokenizer.apply_chat_template(
+                each["messages"],
+                tools=json.loads(each["tools"]) if each.get("tools") else None,
+                tokenize=True,
+                return_dict=True,
+                return_assistant_tokens_mask=True,
+                truncation=True,
+                max_length=max_length,
+            )
+            for each in conversations[start : start + batch_size]
+        ]
+        ids, masks = [each["input_ids"] for each in batch], [each["assistant_masks"] for each in batch]
         longest = max(map(len, ids))
         padded = torch.full((len(ids), longest), tokenizer.pad_token_id)
         labels = torch.full((len(ids), longest), IGNORE_INDEX)

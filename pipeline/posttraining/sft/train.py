@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset
 from transformers import AutoTokenizer
@@ -12,7 +13,6 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from pipeline.core.context import StageContext, StageResult
 from pipeline.environments import ENVIRONMENT_NAMES
-from pipeline.inference.chat import Message
 from pipeline.inference.loading import load_model
 from pipeline.posttraining.common.callbacks import StageCallback
 from pipeline.posttraining.common.eval_sampling import eval_problems, evaluate_by_sampling
@@ -70,7 +70,7 @@ def run(context: StageContext[SftConfig]) -> StageResult:
         trainer = SFTTrainer(
             model=str(start),
             args=arguments,
-            train_dataset=Dataset.from_list([{"messages": each} for each in _conversations(context, "train")]),
+            train_dataset=Dataset.from_list(_conversations(context, "train")),
             processing_class=AutoTokenizer.from_pretrained(start),
             callbacks=[callback],
         )
@@ -113,6 +113,8 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     )
 
 
-def _conversations(context: StageContext[SftConfig], name: str) -> list[list[Message]]:
+def _conversations(context: StageContext[SftConfig], name: str) -> list[dict[str, Any]]:
+    """Rows with `messages`, and all with `tools` if a conversation has some: a table has the columns of its first."""
     rows = read_jsonl(context.inputs["data"].directory / f"{name}.jsonl")
-    return [row["messages"] for row in rows]
+    keys = ("messages", "tools") if any("tools" in row for row in rows) else ("messages",)
+    return [{key: row.get(key) for key in keys} for row in rows]

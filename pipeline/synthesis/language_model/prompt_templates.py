@@ -13,7 +13,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from pipeline.core.config import build, nearest
 from pipeline.core.errors import ConfigError, RecipeError
 from pipeline.core.installation import locate, places
-from pipeline.environments import ENVIRONMENT_NAMES
+from pipeline.environments.registry import check_names
 
 SAMPLE_DOMAINS = ("synthetic", "long_cot", "language_instructions", "code_instructions")
 """Domains of the training data that synthesis fills."""
@@ -144,9 +144,10 @@ class ChainOfThought(PromptTemplate):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in self.environments:
-            if name not in ENVIRONMENT_NAMES:
-                raise ValueError(f"environments names {name}, {nearest(name, ENVIRONMENT_NAMES)}")
+        try:
+            check_names(self.environments)
+        except ValueError as error:
+            raise ValueError(f"environments: {error}") from None
         if not self.environments:
             raise ValueError("environments is empty, name at least one")
         if self.difficulty not in (1, 2, 3):

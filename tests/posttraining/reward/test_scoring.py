@@ -8,6 +8,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from pipeline.core.errors import CheckpointError
 from pipeline.environments import problems
+from pipeline.inference.chat import to_messages
 from pipeline.posttraining.reward.granite_classifier import (
     GraniteForSequenceClassification,
     register_granite_classifier,
@@ -27,9 +28,10 @@ def test_granite_has_a_head_and_the_scale_is_logistic(checkpoint: Path, tmp_path
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     drawn = problems("general_chat", 6, 0, "train", EASY)
-    prompts, responses = [p.prompt for p in drawn], [p.solution for p in drawn]
-    one = raw_scores(model, tokenizer, prompts, responses, 64, 1)
-    assert raw_scores(model, tokenizer, prompts, responses, 64, 4) == pytest.approx(one, abs=1e-5)
+    responses = [p.solution for p in drawn]
+    conversations = [to_messages(p.prompt, p.solution) for p in drawn]
+    one = raw_scores(model, tokenizer, conversations, 64, 1)
+    assert raw_scores(model, tokenizer, conversations, 64, 4) == pytest.approx(one, abs=1e-5)
     with pytest.raises(CheckpointError, match="reward_scale"):
         RewardModel(folder, 64, 4)
     with pytest.raises(CheckpointError, match="learned nothing"):

@@ -64,7 +64,7 @@ def test_the_held_out_loss_is_a_mean_over_tokens(run: Path) -> None:
         total += loaded.model(input_ids=ids, labels=labels).loss.item() * len(answer)
         count += len(answer)
     for batch_size in (1, 3):
-        found = assistant_loss(loaded, chats, max_length=64, batch_size=batch_size)
+        found = assistant_loss(loaded, [{"messages": each} for each in chats], max_length=64, batch_size=batch_size)
         assert found == pytest.approx(total / count, rel=1e-5)
 
 

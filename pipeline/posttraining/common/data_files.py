@@ -1,0 +1,165 @@
+"""Files of one's own with conversations, preferences or prompts: settings, a fingerprint of what they hold, their rows.
+
+A row is a JSON object. What its keys may be is said where the rows are used: `data.shapes`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BeforeValidator, NonNegativeFloat
+
+from pipeline.core.errors import DataError
+from pipeline.core.files import files_below, sha256_of
+
+FORMATS = (".jsonl", ".jsonl.gz", ".json", ".parquet")
+_BLANK = object()
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFile:
+    """A file of rows, or a dataset of the Hugging Face hub; one of `path` and `dataset` is set."""
+
+    path: str | None = None
+    """JSON lines (plain or gzip), a JSON list of objects, or Parquet. A relative path is taken from the working
+    directory."""
+    dataset: str | None = None
+    """`owner/name` on the hub, or a local folder with files that `datasets` reads."""
+    subset: str | None = None
+    """Configuration of the dataset, as the hub calls it."""
+    split: str = "train"
+    """Split of the dataset."""
+    revision: str | None = None
+    """Commit of the dataset on the hub, 40 characters: a branch may change its rows under the same name."""
+
+    def __post_init__(self) -> None:
+        if (self.path is None) == (self.dataset is None):
+            raise ValueError("set one of path and dataset")
+        if self.path is not None and not PurePath(self.path).name.endswith(FORMATS):
+            raise ValueError(f"path is {self.path}, set a file named {', '.join(FORMATS)}")
+        if self.dataset is not None and not Path(self.dataset).is_dir() and not _COMMIT.fullmatch(self.revision or ""):
+            raise ValueError(
+                f"dataset is {self.dataset}, no folder here; for one of the hub set revision to its commit of 40 "
+                "characters"
+            )
+
+    @property
+    def name(self) -> str:
+        """What logs and errors call it: the path, or the dataset."""
+        return self.path or str(self.dataset)
+
+    def describe(self) -> dict[str, Any]:
+        """What identifies its rows, for a fingerprint: hashes of local files, or what the hub knows a commit by.
+
+        Raises:
+            DataError: for a file that is not there.
+        """
+        if self.path is not None:
+            if not Path(self.path).is_file():
+                raise DataError(f"{self.path}: no such file in {Path.cwd()}, set path to where it is")
+            return {"file": PurePath(self.path).name, "sha256": sha256_of(Path(self.path))}
+        folder = Path(str(self.dataset))
+        rows = {"subset": self.subset, "split": self.split}
+        if folder.is_dir():
+            return {**rows, "files": {str(each.relative_to(folder)): sha256_of(each) for each in files_below(folder)}}
+        return {**rows, "dataset": self.dataset, "revision": self.revision}
+
+    def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each row, with its place (`file: row 3`) for errors; rows are counted from 1.
+
+        Raises:
+            DataError: for what cannot be read, with the row at which reading ended.
+        """
+        read = self._dataset_rows() if self.path is None else _file_rows(Path(self.path))
+        number = 0
+        try:
+            for number, row in enumerate(read, start=1):
+                if row is _BLANK:
+                    continue
+                if not isinstance(row, dict):
+                    raise DataError(f"{self.name}: row {number}: not a JSON object, correct or remove it")
+                yield f"{self.name}: row {number}", row
+        except (OSError, EOFError, ValueError, zlib.error) as error:
+            raise DataError(
+                f"{self.name}: row {number + 1}: cannot be read ({' '.join(str(error).split())}), correct or remove it"
+            ) from error
+
+    def _dataset_rows(self) -> Iterator[Any]:
+        from datasets import load_dataset
+
+        try:
+            yield from load_dataset(
+                str(self.dataset), self.subset, split=self.split, revision=self.revision, streaming=True
+            )
+        except Exception as error:
+            # A missing dataset or split, a network that does not answer, a damaged file: each its own class.
+            raise DataError(
+                f"dataset={self.dataset}: cannot be read ({type(error).__name__}: {' '.join(str(error).split())}), "
+                "set dataset, subset, split and revision to what the hub has"
+            ) from error
+
+
+def _file_rows(path: Path) -> Iterator[Any]:
+    if path.suffix == ".parquet":
+        import pyarrow
+        from pyarrow import parquet
+
+        try:
+            for batch in parquet.ParquetFile(path).iter_batches(batch_size=256):
+                yield from batch.to_pylist()
+        except pyarrow.ArrowException as error:
+            raise ValueError(str(error)) from error
+    elif path.suffix == ".json":
+        whole = orjson.loads(path.read_bytes())
+        yield from whole if isinstance(whole, list) else [whole]
+    else:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            for line in file:
+                # An empty line is no row, but counted, so that numbers are those of an editor.
+                yield orjson.loads(line) if line.strip() else _BLANK
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptFile(DataFile):
+    """Prompts for RL, each with an answer and the verifier that holds completions against it."""
+
+    weight: NonNegativeFloat = 1.0
+    """Share of the file in the mixture of prompts, relative to the weights of domains and other files."""
+    verifier: str | None = None
+    """Verifier of the rows that name none."""
+
+    def describe(self) -> dict[str, Any]:
+        """What identifies its rows and their share, for a fingerprint.
+
+        Raises:
+            DataError: for a file that is not there.
+        """
+        return {**super().describe(), "weight": self.weight, "verifier": self.verifier}
+
+
+def _from_path(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
+
+
+DataFiles = tuple[Annotated[DataFile, BeforeValidator(_from_path)], ...]
+"""Files in the order in which they are read; each is a path, or a mapping of `DataFile`'s keys."""
+PromptFiles = tuple[Annotated[PromptFile, BeforeValidator(_from_path)], ...]
+"""The same with `PromptFile`'s keys."""
+
+
+def describe_files(files: Iterable[DataFile], key: str) -> dict[str, Any]:
+    """The files' part of a stage's fingerprint, under the name of the key that names them; empty without files.
+
+    Raises:
+        DataError: for a file that is not there.
+    """
+    described = [each.describe() for each in files]
+    return {key: described} if described else {}

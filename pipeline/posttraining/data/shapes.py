@@ -1,0 +1,177 @@
+"""Rows of one's own files, in the shapes that other tools write, as conversations, preferences and prompts.
+
+Conversations: `messages` (OpenAI, TRL), `conversations` (ShareGPT's from and value), `instruction`, `input`, `output`
+(Alpaca), `prompt` with `completion` or `response`. Preferences: `chosen` and `rejected`, with `prompt` or beginning
+with it. Prompts: `prompt` or `messages`. Wherever a text or a list of messages may stand, either is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.inference.chat import Message
+
+ROLES = {
+    "system": "system", "developer": "system",
+    "user": "user", "human": "user",
+    "assistant": "assistant", "gpt": "assistant", "model": "assistant", "chatgpt": "assistant", "bot": "assistant",
+    "function_call": "assistant",
+    "tool": "tool", "function": "tool", "observation": "tool", "function_response": "tool", "ipython": "tool",
+}  # fmt: skip
+"""What other tools call the speakers, in lower case, and what they are here."""
+UNTRAINED = ("reasoning_content", "thinking", "reasoning")
+"""Keys of messages whose text no chat template here writes: to leave it out without a word would lose training data."""
+CONVERSATIONS = ("messages", "conversations", "conversation")
+REPLIES = ("completion", "response", "output", "answer")
+
+
+class ShapeError(ValueError):
+    """A row that cannot be used; the message says what is wrong and what to do, without the row's place."""
+
+
+def read_conversation(row: Mapping[str, Any]) -> tuple[list[Message], str]:
+    """The messages of a row, and its tools as JSON text, empty if it has none.
+
+    Raises:
+        ShapeError: for a row of no known shape, or a turn that is not text.
+    """
+    listed = next((row[key] for key in CONVERSATIONS if row.get(key) is not None), None)
+    if listed is not None:
+        messages = read_messages(listed)
+    elif row.get("instruction") is not None:
+        question = "\n\n".join(_text(row[key]) for key in ("instruction", "input") if row.get(key))
+        messages = [{"role": "user", "content": question}, {"role": "assistant", "content": _text(row.get("output"))}]
+    elif row.get("prompt") is not None and (reply := next((row[key] for key in REPLIES if row.get(key)), None)):
+        messages = [*read_prompt(row["prompt"]), *read_reply(reply)]
+    else:
+        raise ShapeError(
+            f"no conversation among {', '.join(row) or 'no keys'}; set messages, conversations, instruction and "
+            "output, or prompt and completion"
+        )
+    if row.get("system") and messages[:1] and messages[0]["role"] != "system":
+        messages.insert(0, {"role": "system", "content": _text(row["system"])})
+    return messages, _tools(row)
+
+
+def read_preference(row: Mapping[str, Any]) -> tuple[list[Message], list[Message], list[Message]]:
+    """Prompt, chosen reply and rejected reply of a row, each as messages; what both replies begin with is the prompt.
+
+    Raises:
+        ShapeError: for a row without them, or replies that do not go on from the same prompt.
+    """
+    for key in ("chosen", "rejected"):
+        if not row.get(key):
+            raise ShapeError(f"no {key} among {', '.join(row) or 'no keys'}; set prompt, chosen and rejected")
+    chosen, rejected = read_reply(row["chosen"]), read_reply(row["rejected"])
+    begins = next((row[key] for key in ("prompt", *CONVERSATIONS) if row.get(key) is not None), None)
+    prompt = read_prompt(begins) if begins is not None else []
+    shared = 0
+    while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
+        shared += 1
+    if shared and (not prompt or chosen[:shared][-len(prompt) :] == prompt):
+        prompt, chosen, rejected = chosen[:shared], chosen[shared:], rejected[shared:]
+    if not prompt or prompt[-1]["role"] == "assistant":
+        raise ShapeError("no prompt that ends with the user's turn, set prompt")
+    for key, reply in (("chosen", chosen), ("rejected", rejected)):
+        if [each["role"] for each in reply] != ["assistant"]:
+            raise ShapeError(f"{key} is not one turn of the assistant after the prompt, set it to that turn")
+    return prompt, chosen, rejected
+
+
+def read_prompt(value: Any) -> list[Message]:
+    """A prompt as messages: a text is one turn of the user.
+
+    Raises:
+        ShapeError: for what is neither a text nor a list of messages.
+    """
+    return [{"role": "user", "content": value}] if isinstance(value, str) else read_messages(value)
+
+
+def read_reply(value: Any) -> list[Message]:
+    """A reply as messages: a text, or a single message, is one turn of the assistant.
+
+    Raises:
+        ShapeError: for what is none of these.
+    """
+    if isinstance(value, str):
+        return [{"role": "assistant", "content": value}]
+    return read_messages([value] if isinstance(value, Mapping) else value)
+
+
+def read_messages(value: Any) -> list[Message]:
+    """A list of turns in OpenAI's form or ShareGPT's.
+
+    Raises:
+        ShapeError: for what is no such list, a speaker that is not known, or a turn whose content is not text.
+    """
+    if not isinstance(value, list) or not all(isinstance(turn, Mapping) for turn in value):
+        raise ShapeError("the messages are no list of objects with role and content, set such a list")
+    return [_message(turn) for turn in value]
+
+
+def _message(turn: Mapping[str, Any]) -> Message:
+    speaker = str(turn.get("role") or turn.get("from") or "").casefold()
+    if speaker not in ROLES:
+        raise ShapeError(f"a message's role is {speaker!r}, set system, user, assistant or tool")
+    if untrained := [key for key in UNTRAINED if turn.get(key)]:
+        raise ShapeError(
+            f"a message has {untrained[0]}, which would not be trained on; join it to content or remove it"
+        )
+    if turn.get("weight") == 0:
+        raise ShapeError("a message has weight 0, but all turns of the assistant are trained on; remove weight or row")
+    content = turn.get("content", turn.get("value"))
+    calls = turn.get("tool_calls") or ([turn["function_call"]] if turn.get("function_call") else [])
+    if speaker == "function_call":
+        calls, content = [_json(content)], None
+    if content is None and calls:
+        content = ""
+    message: Message = {"role": ROLES[speaker], "content": _text(content)}
+    if calls:
+        message["tool_calls"] = [_call(call) for call in calls]
+    return message
+
+
+def _text(value: Any) -> str:
+    """A text, or the parts of one, each on a line of its own as in Granite's chat template."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(part, Mapping) and part.get("type") == "text" for part in value):
+        return "\n".join(_text(part.get("text")) for part in value)
+    raise ShapeError(f"a content is {type(value).__name__} and not text, remove the row or make it text")
+
+
+def _call(call: Any) -> dict[str, Any]:
+    function = call.get("function") or call if isinstance(call, Mapping) else {}
+    name, arguments = function.get("name"), function.get("arguments")
+    if not isinstance(name, str) or not name:
+        raise ShapeError("a tool call has no name, set function.name and function.arguments")
+    # As text: a table of many conversations would give every call the arguments of all others, empty.
+    arguments = _json(arguments) if isinstance(arguments, str) else _given(arguments or {})
+    arguments = json.dumps(arguments, ensure_ascii=False)
+    return {"type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def _tools(row: Mapping[str, Any]) -> str:
+    tools = row.get("tools") or row.get("functions")
+    tools = _json(tools) if isinstance(tools, str) else tools
+    if not tools:
+        return ""
+    if not isinstance(tools, list) or not all(isinstance(tool, Mapping) for tool in tools):
+        raise ShapeError("tools is no list of JSON schemas, set such a list or leave it out")
+    return json.dumps(_given(tools), ensure_ascii=False)
+
+
+def _given(value: Any) -> Any:
+    """The value without keys that are null: Parquet gives every row the keys of all others."""
+    if isinstance(value, Mapping):
+        return {key: _given(each) for key, each in value.items() if each is not None}
+    return [_given(each) for each in value] if isinstance(value, list) else value
+
+
+def _json(text: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        raise ShapeError("a tool call, its arguments or tools is text that is no JSON, correct it") from None
