@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from pipeline.core.errors import CheckpointError
 from pipeline.core.files import read_json, write_json
 from pipeline.environments import Problem
-from pipeline.inference.chat import encode, render, to_messages
+from pipeline.inference.chat import encode, to_messages
 from pipeline.posttraining.reward.granite_classifier import register_granite_classifier
 from pipeline.pretraining.engine.distributed import device
 
@@ -71,11 +71,11 @@ def raw_scores(
         batch_size: conversations in one forward pass.
         between: called after each of them; it may raise.
     """
-    texts = render(tokenizer, [to_messages(*each) for each in zip(prompts, responses, strict=True)])
+    conversations = [to_messages(*each) for each in zip(prompts, responses, strict=True)]
     scores: list[float] = []
-    for start in range(0, len(texts), batch_size):
+    for start in range(0, len(conversations), batch_size):
         # The head reads the last token before the padding.
-        inputs = encode(tokenizer, texts[start : start + batch_size], "right", max_length).to(model.device)
+        inputs = encode(tokenizer, conversations[start : start + batch_size], "right", max_length).to(model.device)
         scores += model(**inputs).logits[:, 0].float().tolist()
         between()
     return scores

@@ -14,6 +14,7 @@ from trl.trainer.reward_trainer import RewardTrainer
 
 from pipeline.core.context import StageContext, StageResult
 from pipeline.posttraining.common.callbacks import StageCallback
+from pipeline.posttraining.common.forged_tokens import without_forged_tokens
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
 from pipeline.posttraining.common.training import (
     baseline_metrics,
@@ -65,13 +66,20 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
     held_out = read_jsonl(folder / "preference_validation.jsonl")
     callback = StageCallback(context)
     arguments = trainer_arguments(context)
+    tokenizer = AutoTokenizer.from_pretrained(start)
+    pairs = without_forged_tokens(
+        read_jsonl(folder / "preference_train.jsonl"),
+        tokenizer,
+        lambda pair: [*pair["prompt"], *pair["chosen"], *pair["rejected"]],
+        "preference_train",
+    )
     # Rank 0 tokenizes the pairs, the others wait for its files.
     with waiting_for_files():
         trainer = RewardTrainer(
             model=str(start),
             args=arguments,
-            train_dataset=Dataset.from_list(read_jsonl(folder / "preference_train.jsonl")),
-            processing_class=AutoTokenizer.from_pretrained(start),
+            train_dataset=Dataset.from_list(pairs),
+            processing_class=tokenizer,
             callbacks=[callback],
         )
     between = stop_check(context)

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from pipeline.core.errors import DataError
 from pipeline.curation.decontamination.prompts import PromptIndex
 from pipeline.environments import Problem, problems
-from pipeline.inference.chat import render, to_messages
+from pipeline.inference.chat import conversation_ids, forged_token, to_messages
 from pipeline.posttraining.rl.config import RlConfig
 
 
@@ -30,8 +30,9 @@ def interleave_environments(weights: dict[str, float], count: int) -> list[str]:
 def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenizerBase) -> list[Problem]:
     """A stage's problems in the order of training, a pure function of the arguments.
 
-    Prompts of more than `max_prompt_length` tokens are left out, and copies of benchmarks' items; others of the same
-    environment come twice in their place, so that the mixture stays what the weights say.
+    Prompts of more than `max_prompt_length` tokens are left out, those that spell out a special token, which TRL would
+    encode as one, and copies of benchmarks' items; others of the same environment come twice in their place, so that
+    the mixture stays what the weights say.
 
     Args:
         config: settings of the stage.
@@ -46,16 +47,20 @@ def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenize
     streams = {}
     for environment in dict.fromkeys(order):
         candidates = problems(environment, order.count(environment), seed, "train", config.problems)
-        rendered = render(
-            tokenizer, [to_messages(problem.prompt) for problem in candidates], add_generation_prompt=True
-        )
-        lengths = map(len, tokenizer(rendered, add_special_tokens=False)["input_ids"])
+        asked = [problem for problem in candidates if forged_token(tokenizer, to_messages(problem.prompt)) is None]
+        if len(asked) < len(candidates):
+            left_out = len(candidates) - len(asked)
+            print(f"{left_out} of {len(candidates)} prompts of {environment} spell out a special token: left out")
         short = [
-            problem for problem, length in zip(candidates, lengths, strict=True) if length <= config.max_prompt_length
+            problem
+            for problem in asked
+            if len(conversation_ids(tokenizer, to_messages(problem.prompt), add_generation_prompt=True))
+            <= config.max_prompt_length
         ]
         if not short:
             raise DataError(
-                f"no prompt of {environment} is within {config.max_prompt_length} tokens, set max_prompt_length higher"
+                f"no prompt of {environment} is within {config.max_prompt_length} tokens and without special tokens, "
+                "set max_prompt_length higher"
             )
         clean = without_benchmarks(short, benchmarks)
         if not clean:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset
 from transformers import AutoTokenizer
@@ -16,6 +17,7 @@ from pipeline.inference.chat import Message
 from pipeline.inference.loading import load_model
 from pipeline.posttraining.common.callbacks import StageCallback
 from pipeline.posttraining.common.eval_sampling import eval_problems, evaluate_by_sampling
+from pipeline.posttraining.common.forged_tokens import without_forged_tokens
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
 from pipeline.posttraining.common.training import (
     baseline_metrics,
@@ -64,14 +66,17 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     start = context.inputs["model"].checkpoint
     callback = StageCallback(context)
     arguments = trainer_arguments(context)
-    held_out = _conversations(context, "validation")
+    tokenizer = AutoTokenizer.from_pretrained(start)
+    held_out = _conversations(context, "validation", tokenizer)
     # Rank 0 tokenizes the conversations, the others wait for its files.
     with waiting_for_files():
         trainer = SFTTrainer(
             model=str(start),
             args=arguments,
-            train_dataset=Dataset.from_list([{"messages": each} for each in _conversations(context, "train")]),
-            processing_class=AutoTokenizer.from_pretrained(start),
+            train_dataset=Dataset.from_list(
+                [{"messages": each} for each in _conversations(context, "train", tokenizer)]
+            ),
+            processing_class=tokenizer,
             callbacks=[callback],
         )
     limits = config.max_length, config.sequences_per_device
@@ -113,6 +118,6 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     )
 
 
-def _conversations(context: StageContext[SftConfig], name: str) -> list[list[Message]]:
+def _conversations(context: StageContext[SftConfig], name: str, tokenizer: Any) -> list[list[Message]]:
     rows = read_jsonl(context.inputs["data"].directory / f"{name}.jsonl")
-    return [row["messages"] for row in rows]
+    return [row["messages"] for row in without_forged_tokens(rows, tokenizer, lambda row: row["messages"], name)]
