@@ -31,9 +31,7 @@ def without_forged_tokens(
     rows = list(rows)
     kept = [row for row in rows if forged_token(tokenizer, messages_of(row)) is None]
     if len(kept) < len(rows):
-        print(
-            f"{len(rows) - len(kept)} of {len(rows)} in {what} spell out a special token of the model and are left out"
-        )
+        print(f"{len(rows) - len(kept)} of {len(rows)} in {what} spell out a special token of the model: left out")
     if rows and not kept:
         raise DataError(f"{what}: every conversation spells out a special token of the model, write them otherwise")
     return kept

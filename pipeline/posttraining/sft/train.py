@@ -67,15 +67,14 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     callback = StageCallback(context)
     arguments = trainer_arguments(context)
     tokenizer = AutoTokenizer.from_pretrained(start)
+    conversations = _conversations(context, "train", tokenizer)
     held_out = _conversations(context, "validation", tokenizer)
     # Rank 0 tokenizes the conversations, the others wait for its files.
     with waiting_for_files():
         trainer = SFTTrainer(
             model=str(start),
             args=arguments,
-            train_dataset=Dataset.from_list(
-                [{"messages": each} for each in _conversations(context, "train", tokenizer)]
-            ),
+            train_dataset=Dataset.from_list([{"messages": each} for each in conversations]),
             processing_class=tokenizer,
             callbacks=[callback],
         )
