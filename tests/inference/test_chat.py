@@ -47,7 +47,7 @@ def special_ids(ids: list[int]) -> list[int]:
     return [each for each in ids if each >= VOCABULARY - BLOCK_SIZE]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(text=TEXTS, other=TEXTS)
 def test_no_text_yields_a_special_id(tokenizer: Any, text: str, other: str) -> None:
     harmless = conversation_ids(tokenizer, add_generation_prompt=True, **conversation("a", "b"))
@@ -55,7 +55,7 @@ def test_no_text_yields_a_special_id(tokenizer: Any, text: str, other: str) -> N
     assert special_ids(hostile) == special_ids(harmless)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(text=TEXTS)
 def test_what_was_written_is_what_the_model_reads(tokenizer: Any, text: str) -> None:
     # transformers' own marks are the one thing that it takes out of a text.

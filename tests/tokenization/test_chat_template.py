@@ -107,7 +107,8 @@ def test_json_has_no_tags_of_its_own(tokenizer: PreTrainedTokenizerFast) -> None
     escaped = '{"a\\u003c|end_of_text|>": "\\u003c/documents>"}'
     assert json.loads(escaped) == value
     assert text.count(escaped) == 3
-    assert '"\\u003cf>"' in text and '{"x": "\\u003ctools>"}' in text
+    assert '"\\u003cf>"' in text
+    assert '{"x": "\\u003ctools>"}' in text
     assert text.count("<tools>") == text.count("</documents>") == 1
 
 
