@@ -1,13 +1,27 @@
-"""Conversations as messages, as text by the tokenizer's chat template, and as padded token ids."""
+"""Conversations as messages, and as token ids in which special tokens are the chat template's alone.
 
-from collections.abc import Sequence
+A chat template joins its own tokens and what was said to one text. Encoded as it is, a user who writes
+`<|end_of_text|>` and a system turn has made one, id for id. transformers can mark such strings before they are rendered
+and encode the marked ones as characters (`mark_control_tokens`, `encode_marked_chat`); which turns may hold which
+tokens is decided here. A conversation without such strings is encoded as ever.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Literal
+
+from transformers.utils.chat_template_utils import encode_marked_chat, mark_control_tokens
 
 from pipeline.environments import Problem
 
 Message = dict[str, Any]
 """A turn of a conversation, with its `role` (system, user, assistant or tool) and its `content`, a text. A turn of the
 assistant may have `tool_calls` in OpenAI's form, their arguments as JSON text."""
+
+TRUSTED_ROLES = ("system", "assistant")
+"""Roles whose turns may hold tags, such as `<think>` and `<schema>`: added tokens that the tokenizer does not call
+special. Special ones, which divide a conversation into turns, may stand in no content."""
 
 
 def to_messages(prompt: str, response: str | None = None) -> list[Message]:
@@ -21,34 +35,100 @@ def problem_messages(problem: Problem) -> list[Message]:
     return [*({"role": role, "content": content} for role, content in problem.before), *to_messages(problem.prompt)]
 
 
-def render(tokenizer: Any, conversations: Sequence[list[Message]], *, add_generation_prompt: bool = False) -> list[str]:
-    """The text of each conversation by the tokenizer's chat template.
+def conversation_ids(
+    tokenizer: Any,
+    messages: Sequence[dict[str, Any]],
+    *,
+    add_generation_prompt: bool = False,
+    tools: Sequence[dict[str, Any]] | None = None,
+    documents: Sequence[dict[str, Any]] | None = None,
+) -> list[int]:
+    """The token ids of a conversation by the tokenizer's chat template.
 
-    `add_generation_prompt` appends the header of an assistant's turn, which the model is to continue.
+    Args:
+        tokenizer: of the model that will read them; a fast one of transformers.
+        messages: as `apply_chat_template` takes them, so that a content may also be parts, and a turn have tool calls.
+        add_generation_prompt: append the header of an assistant's turn, which the model is to continue.
+        tools: JSON schemas of the tools that may be called.
+        documents: with which the user's question comes.
     """
-    return [
-        tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt)
-        for messages in conversations
+    untrusted = _forbidden(tokenizer, "user")
+    marked = [
+        # A role is no content: templates compare it, and refuse those they do not know.
+        {**mark_control_tokens(message, _forbidden(tokenizer, message["role"])), "role": message["role"]}
+        for message in messages
     ]
+    rendered = tokenizer.apply_chat_template(
+        marked,
+        tokenize=False,
+        add_generation_prompt=add_generation_prompt,
+        tools=mark_control_tokens(tools, untrusted),
+        documents=mark_control_tokens(documents, untrusted),
+    )
+    return encode_marked_chat(tokenizer, rendered)
 
 
 def encode(
-    tokenizer: Any, texts: Sequence[str], padding_side: Literal["left", "right"], max_length: int | None = None
+    tokenizer: Any,
+    conversations: Sequence[Sequence[Message]],
+    padding_side: Literal["left", "right"],
+    max_length: int | None = None,
+    *,
+    add_generation_prompt: bool = False,
 ) -> Any:
-    """Rendered texts as transformers' BatchEncoding: ids and attention mask, CPU tensors of (texts, longest text).
+    """Conversations as transformers' BatchEncoding: ids and attention mask, CPU tensors of (conversations, longest).
 
     Args:
         tokenizer: of the model that will read them.
-        texts: what `render` returns, with the special tokens written out.
-        padding_side: `left` for texts that are to be continued, `right` for those that are only read.
-        max_length: tokens after which a text is cut; None leaves all whole.
+        conversations: the messages of each.
+        padding_side: `left` for those that are to be continued, `right` for those that are only read.
+        max_length: tokens after which a conversation is cut; None leaves all whole.
+        add_generation_prompt: append the header of an assistant's turn to each.
     """
-    return tokenizer(
-        list(texts),
-        add_special_tokens=False,
-        padding=True,
-        padding_side=padding_side,
-        truncation=max_length is not None,
-        max_length=max_length,
-        return_tensors="pt",
+    ids = [
+        conversation_ids(tokenizer, messages, add_generation_prompt=add_generation_prompt)[:max_length]
+        for messages in conversations
+    ]
+    return tokenizer.pad({"input_ids": ids}, padding=True, padding_side=padding_side, return_tensors="pt")
+
+
+def forged_token(tokenizer: Any, messages: Iterable[dict[str, Any]]) -> str | None:
+    """The first token that a message spells out and its role may not hold, or None.
+
+    It is for what a library renders and encodes by itself, which knows no marks: such conversations are left out.
+    """
+    for message in messages:
+        for text in _texts(message):
+            if found := _forbidden(tokenizer, message["role"]).search(text):
+                return found[0]
+    return None
+
+
+def _texts(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
+
+
+def _forbidden(tokenizer: Any, role: str) -> re.Pattern[str]:
+    """What matches the tokens that a content of this role may not hold."""
+    trusted = role in TRUSTED_ROLES
+    # Some tokenizers have runs of white space among their added tokens.
+    return _pattern(
+        tuple(
+            token.content
+            for token in tokenizer.added_tokens_decoder.values()
+            if token.special or not (trusted or token.content.isspace())
+        )
     )
+
+
+@lru_cache(maxsize=16)
+def _pattern(tokens: tuple[str, ...]) -> re.Pattern[str]:
+    # Longest first, as tokenizers match them; `(?!)`, if there are none, matches nowhere.
+    return re.compile("|".join(map(re.escape, sorted(tokens, key=len, reverse=True))) or "(?!)")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from pipeline.environments import Problem, Verdict, verify
-from pipeline.inference.chat import Message, encode, problem_messages, render, to_messages
+from pipeline.inference.chat import Message, encode, problem_messages, to_messages
 from pipeline.inference.loading import LoadedModel
 from pipeline.pretraining.engine.distributed import gather_objects, rank, world_size
 
@@ -63,8 +63,7 @@ def generate(
     """
     tokenizer, model = loaded.tokenizer, loaded.model
     conversations = [to_messages(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
-    texts = render(tokenizer, conversations, add_generation_prompt=True)
-    inputs: Any = encode(tokenizer, texts, padding_side="left").to(model.device)
+    inputs: Any = encode(tokenizer, conversations, padding_side="left", add_generation_prompt=True).to(model.device)
     generator: Any = model
     outputs = generator.generate(
         **inputs,

@@ -1,5 +1,6 @@
 """Settings of the stage `release`."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,8 @@ class ReleaseConfig:
     """Difficulty of the prompts, and the assistant's name in them."""
     precision: Literal["fp32", "bf16"]
     """Number format of the weights in the folder."""
+    license: str | None
+    """SPDX identifier of the license that the model's owner gives it; null if it is open."""
     timeout_seconds: PositiveFloat = field(metadata={"fingerprint": False})
     """Seconds that loading and answering may take."""
 
@@ -40,3 +43,5 @@ class ReleaseConfig:
             raise ValueError(f"sample_environments: {error}") from None
         if not self.name.strip() or "\n" in self.name:
             raise ValueError(f"name is {self.name!r}, set one line of text")
+        if self.license is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", self.license):
+            raise ValueError(f"license is {self.license!r}, set an SPDX identifier such as Apache-2.0, or null")

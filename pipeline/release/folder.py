@@ -15,32 +15,41 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from pipeline.core.errors import ArtifactError, CheckpointError
+from pipeline.core.files import read_json
+from pipeline.release.portable import make_portable
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 STANDALONE = Path(__file__).with_name("standalone.py")
 
 
 @dataclass(frozen=True)
-class ModelSize:
-    """How large the released model is, for the model card."""
+class ModelShape:
+    """What kind of model is released and how large it is, for the model card."""
 
+    architecture: str
+    """transformers' name of the kind of model, such as `granite`."""
     parameters: int
     """Number of weights, tied ones counted once."""
     context: int
     """Longest context in tokens, by the model's configuration."""
 
 
-def write_model_folder(checkpoint: Path, folder: Path, precision: str) -> ModelSize:
+def write_model_folder(checkpoint: Path, folder: Path, precision: str, chat: bool = True) -> ModelShape:
     """Writes weights (safetensors), configuration, generation configuration, tokenizer and chat template.
+
+    All who may enter the folder can read its files, and other programs than this version of transformers.
 
     Args:
         checkpoint: Hugging Face folder of the model to release.
         folder: where to write.
         precision: number format of the weights, `fp32` or `bf16`.
+        chat: whether the model answers messages, for which it must have a chat template.
 
     Raises:
-        CheckpointError: if the checkpoint cannot be loaded or has no chat template.
+        CheckpointError: if the checkpoint cannot be loaded, is no language model, or has no chat template
+            to answer messages with.
     """
+    _check_language_model(checkpoint)
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             checkpoint, dtype=PRECISIONS[precision], local_files_only=True
@@ -48,7 +57,7 @@ def write_model_folder(checkpoint: Path, folder: Path, precision: str) -> ModelS
         tokenizer: Any = AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"{checkpoint}: cannot be loaded ({' '.join(str(error).split())})") from None
-    if not tokenizer.chat_template:
+    if chat and not tokenizer.chat_template:
         raise CheckpointError(f"{checkpoint}: has no chat template; make its stage again")
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id,
@@ -57,17 +66,29 @@ def write_model_folder(checkpoint: Path, folder: Path, precision: str) -> ModelS
     )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return ModelSize(model.num_parameters(), model.config.max_position_embeddings)
+    make_portable(folder)
+    config = model.config
+    return ModelShape(config.model_type, model.num_parameters(), config.max_position_embeddings)
 
 
-def generate_in_isolation(
-    folder: Path, prompts: Sequence[str], maximum_new_tokens: int, timeout_seconds: float
-) -> list[str]:
-    """Greedy answers of a released model, made by `standalone.py` in an interpreter that cannot import this package.
+def _check_language_model(checkpoint: Path) -> None:
+    path = checkpoint / "config.json"
+    architectures = read_json(path).get("architectures") or [] if path.is_file() else []
+    if not any(each.endswith("ForCausalLM") for each in architectures):
+        found = ", ".join(architectures) or "no config.json that names one"
+        raise CheckpointError(
+            f"{checkpoint}: holds no language model ({found}); set the release's inputs.model to a stage that makes one"
+        )
+
+
+def measure_in_isolation(
+    folder: Path, texts: Sequence[dict[str, Any]], maximum_new_tokens: int, timeout_seconds: float
+) -> dict[str, Any]:
+    """A released model's loss and greedy answers, by `standalone.py` in an interpreter that cannot import this package.
 
     Args:
         folder: the released folder.
-        prompts: one user message for each answer.
+        texts: each with `prompt`, `response` and `chat`, see `standalone.main`, which also says what is returned.
         maximum_new_tokens: most tokens of an answer.
         timeout_seconds: most time for loading and all answers.
 
@@ -80,7 +101,7 @@ def generate_in_isolation(
         try:
             done = subprocess.run(
                 command,
-                input=json.dumps(list(prompts)),
+                input=json.dumps(list(texts)),
                 cwd=empty,
                 env=environment,
                 capture_output=True,

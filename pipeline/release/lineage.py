@@ -13,14 +13,21 @@ DISCLOSURE = "disclosure.json"
 
 
 def lineage(model: Artifact) -> list[Manifest]:
-    """The manifests of all stages that a model was made by, each after those that it reads; the model's own is last.
+    """The manifests of all stages that a model was made by, in their order; the model's own is last.
+
+    A stage comes after those that it reads, and of two that do not read each other the one that finished first.
 
     Raises:
         ArtifactError: if a stage's folder is missing, or was made anew after the model was made from it.
     """
     found: dict[str, Manifest] = {}
     _add_with_inputs(model.manifest, model.directory.parent, found)
-    return list(found.values())
+    ordered: list[Manifest] = []
+    while waiting := [each for name, each in found.items() if name not in {done.stage for done in ordered}]:
+        done = {each.stage for each in ordered}
+        ready = [each for each in waiting if all(source["stage"] in done for source in each.inputs.values())]
+        ordered.append(min(ready, key=lambda each: each.finished))
+    return ordered
 
 
 def _add_with_inputs(manifest: Manifest, run: Path, found: dict[str, Manifest]) -> None:

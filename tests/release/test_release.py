@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import shutil
+import stat
 import sysconfig
 from pathlib import Path
 from typing import Any
@@ -12,16 +14,18 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GraniteConfig, Gra
 
 from pipeline.core.artifact import Artifact, Manifest
 from pipeline.core.context import StageContext
-from pipeline.core.errors import ArtifactError, CheckpointError
+from pipeline.core.errors import ArtifactError, CheckpointError, ConfigError
 from pipeline.core.files import read_json, write_json
 from pipeline.release import release
 from pipeline.release.config import ReleaseConfig
-from pipeline.release.folder import generate_in_isolation, write_model_folder
+from pipeline.release.folder import measure_in_isolation, write_model_folder
 from pipeline.release.lineage import lineage
+from pipeline.release.portable import portable_config
 from pipeline.tokenization.tokenizer import save_tokenizer, train_tokenizer
 from tests.settings import stage_config
 
 VOCABULARY = 512
+DATASET = {"name": "pages", "domain": "math", "description": "Pages | of proofs", "source": "Us", "licence": "CC0-1.0"}
 CONFIG: ReleaseConfig = stage_config(
     "release",
     name="Tiny",
@@ -65,7 +69,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for each in manifests:
         (root / each.stage).mkdir()
         write_json(root / each.stage / "manifest.json", dataclasses.asdict(each))
-    write_json(root / "curate" / "disclosure.json", [{"name": "pages"}])
+    write_json(root / "curate" / "disclosure.json", [DATASET])
     library = Path(sysconfig.get_paths()["stdlib"])
     texts = [path.read_text()[:6000] for path in sorted(library.glob("*.py"))[:24]]
     checkpoint = root / "phase2" / "checkpoint"
@@ -95,18 +99,25 @@ def test_the_stage_makes_a_folder_that_stands_alone(run: Path, tmp_path: Path) -
     assert tokenizer.chat_template == AutoTokenizer.from_pretrained(run / "phase2" / "checkpoint").chat_template
     before = AutoModelForCausalLM.from_pretrained(run / "phase2" / "checkpoint").state_dict()
     assert all(torch.equal(each, before[name]) for name, each in model.state_dict().items())
-    assert {path.name for path in folder.glob("*")} >= {
+    assert {path.name for path in folder.glob("*")} == {
         "config.json",
         "generation_config.json",
         "model.safetensors",
         "tokenizer.json",
+        "tokenizer_config.json",
+        "reference.json",
+        "data_disclosure.json",
         "chat_template.jinja",
         "README.md",
     }
     assert list(result.samples[0]) == ["prompt", "answer", "verdict"]
-    assert read_json(folder / "data_disclosure.json") == [{"name": "pages"}]
+    assert read_json(folder / "data_disclosure.json") == [DATASET]
     card = (folder / "README.md").read_text()
-    assert card.startswith("---\nlicense: apache-2.0\n")
+    assert card.startswith("---\nlibrary_name: transformers\n")
+    assert "| pages | math | Pages \\| of proofs | Us | CC0-1.0 |  |" in card
+    assert card.endswith("The model's owner has not set one. Licenses of the data: CC0-1.0.\n")
+    assert "it has not been tuned to chat" in card
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o644 for path in folder.iterdir())
     assert "| phase2 |  | loss | 3 | 2.5 |" in card
     assert card.index("| tokenize |") < card.index("| phase1 |") < card.index("| phase2 |")
     assert "| math | 1,000 | 50 |" in card
@@ -126,23 +137,106 @@ def test_a_broken_lineage_is_named(run: Path) -> None:
 
 
 def test_precision_is_that_of_the_weights(run: Path, tmp_path: Path) -> None:
-    size = write_model_folder(run / "phase2" / "checkpoint", tmp_path, "bf16")
+    shape = write_model_folder(run / "phase2" / "checkpoint", tmp_path, "bf16")
     model: Any = AutoModelForCausalLM.from_pretrained(tmp_path)
     assert model.dtype == torch.bfloat16
-    assert size.parameters == model.num_parameters()
+    assert shape.parameters == model.num_parameters()
 
 
 def test_a_folder_that_needs_this_package_is_refused(run: Path, tmp_path: Path) -> None:
     write_model_folder(run / "phase2" / "checkpoint", tmp_path, "fp32")
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(ArtifactError, match="does not load and answer outside this package"):
-        generate_in_isolation(tmp_path, ["Hi"], 3, timeout_seconds=120)
+        measure_in_isolation(tmp_path, [], 3, timeout_seconds=120)
     with pytest.raises(ArtifactError, match=r"no answer within 0\.01 s"):
-        generate_in_isolation(tmp_path, ["Hi"], 3, timeout_seconds=0.01)
+        measure_in_isolation(tmp_path, [], 3, timeout_seconds=0.01)
 
 
 def test_a_checkpoint_without_chat_template_is_refused(run: Path, tmp_path: Path) -> None:
-    write_model_folder(run / "phase2" / "checkpoint", tmp_path / "base", "fp32")
+    shutil.copytree(run / "phase2" / "checkpoint", tmp_path / "base")
     (tmp_path / "base" / "chat_template.jinja").unlink()
     with pytest.raises(CheckpointError, match="has no chat template"):
         write_model_folder(tmp_path / "base", tmp_path / "released", "fp32")
+
+
+def test_a_chat_model_says_what_its_owner_set_and_what_was_measured_of_it(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run / "phase2", tmp_path / "run" / "sft")
+    for name in ("curate", "tokenize", "phase1", "phase2"):
+        shutil.copytree(run / name, tmp_path / "run" / name)
+    (tmp_path / "run" / "sft_data").mkdir()
+    data = manifest("sft_data", "sft_data", {}, metrics={"conversations/train": 5000.0}, finished="2026-01-01T00:00:01")
+    write_json(tmp_path / "run" / "sft_data" / "manifest.json", dataclasses.asdict(data))
+    chat = Artifact(tmp_path / "run" / "sft", manifest("sft", "sft", {"model": "phase2", "data": "sft_data"}))
+    of_rl = manifest("evaluate_rl", "evaluate", {"model": "rl"}, metrics={"accuracy/mean": 0.75})
+    inputs = {
+        "model": chat,
+        "evaluate_rl": Artifact(tmp_path, of_rl),
+        "evaluate": artifact(run, "evaluate"),
+    }
+    config = dataclasses.replace(CONFIG, license="Apache-2.0", name="Chat")
+    context = StageContext.for_test("release_sft", config, inputs, tmp_path / "release")
+    result = release.run(context)
+    card = (context.output / "model" / "README.md").read_text()
+    assert card.startswith("---\nlicense: apache-2.0\n")
+    assert "Apache-2.0, as the model's owner has set it. Licenses of the data: CC0-1.0." in card
+    assert "tuned to chat" in card
+    assert "has not been tuned" not in card
+    assert "| sft_data | conversations | 5,000 |" in card
+    # It was not made from the model that this evaluation measured.
+    assert "| metric | phase2 |" in card
+    assert "accuracy/mean" not in card
+    reference = read_json(context.output / "model" / "reference.json")
+    assert reference["loss"] == result.metrics["loss"]
+    assert [completion["text"] for completion in reference["completions"]] == [result.samples[0]["answer"]]
+    tokenizer: Any = AutoTokenizer.from_pretrained(context.output / "model")
+    messages = [{"role": "user", "content": result.samples[0]["prompt"]}]
+    prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+    assert reference["completions"][0]["prompt"] == prompt
+
+
+def test_stages_are_in_the_order_in_which_they_ran(tmp_path: Path) -> None:
+    names = {
+        "data": [],
+        "base": [],
+        "sft": ["base", "data"],
+        "rl": ["sft", "reward"],
+        "reward": ["sft", "data"],
+        "late": ["rl", "other"],
+        "other": [],
+    }
+    finished = {"data": "3", "base": "1", "sft": "4", "reward": "5", "rl": "7", "other": "6", "late": "8"}
+    for name, inputs in names.items():
+        made = manifest(name, "x", {each: each for each in inputs}, finished=finished[name])
+        write_json(tmp_path / name / "manifest.json", dataclasses.asdict(made))
+    order = [each.stage for each in lineage(artifact(tmp_path, "late"))]
+    assert order == ["base", "data", "sft", "reward", "other", "rl", "late"]
+
+
+def test_older_programs_find_what_they_look_for(run: Path, tmp_path: Path) -> None:
+    write_model_folder(run / "phase2" / "checkpoint", tmp_path, "bf16")
+    config, tokenizer = read_json(tmp_path / "config.json"), read_json(tmp_path / "tokenizer_config.json")
+    assert config["rope_theta"] == config["rope_parameters"]["rope_theta"]
+    assert config["torch_dtype"] == config["dtype"] == "bfloat16"
+    assert tokenizer["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert tokenizer["model_input_names"] == ["input_ids", "attention_mask"]
+    assert tokenizer["model_max_length"] == config["max_position_embeddings"]
+    assert tokenizer["chat_template"] == (tmp_path / "chat_template.jinja").read_text()
+    assert not {"local_files_only", "is_local", "backend"} & set(tokenizer)
+    scaled = {"rope_type": "llama3", "factor": 8.0, "rope_theta": 5e5}
+    assert portable_config({"rope_parameters": scaled}) == {
+        "rope_parameters": scaled,
+        "rope_theta": 5e5,
+        "rope_scaling": {"rope_type": "llama3", "factor": 8.0},
+    }
+
+
+def test_a_reward_model_is_no_release(tmp_path: Path) -> None:
+    write_json(tmp_path / "config.json", {"architectures": ["GraniteForSequenceClassification"]})
+    with pytest.raises(CheckpointError, match=r"holds no language model \(GraniteForSequenceClassification\); set"):
+        write_model_folder(tmp_path, tmp_path / "released", "fp32")
+
+
+@pytest.mark.parametrize("license", ["", "Apache 2.0", "a\nb: c"])
+def test_a_license_is_an_identifier(license: str) -> None:
+    with pytest.raises(ConfigError, match=r"set an SPDX identifier such as Apache-2\.0, or null"):
+        stage_config("release", license=license)

@@ -1,5 +1,6 @@
 """The chat template renders conversations as Granite's does, and marks what the assistant is trained on."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from jinja2.exceptions import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from pipeline.core.artifact import Artifact
+from pipeline.tokenization.tokenizer import CHAT_TEMPLATE
 
 CALL = {"type": "function", "function": {"name": "weather", "arguments": {"city": "Kraków"}}}
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
@@ -37,7 +39,7 @@ def test_the_format_is_granites(tokenizer: PreTrainedTokenizerFast) -> None:
     assert render(tokenizer, CONVERSATION[:6]) == (
         "<|start_of_role|>system<|end_of_role|>Be brief.<|end_of_text|>\n"
         "<|start_of_role|>user<|end_of_role|>Hot?<|end_of_text|>\n"
-        "<|start_of_role|>assistant<|end_of_role|>Let me look.<tool_call>\n"
+        "<|start_of_role|>assistant<|end_of_role|>Let me look.\n<tool_call>\n"
         '{"name": "weather", "arguments": {"city": "Kraków"}}\n'
         "</tool_call>\n<tool_call>\n"
         '{"name": "weather", "arguments": {"city": "Kraków"}}\n'
@@ -74,7 +76,7 @@ def test_training_covers_answers_calls_and_their_end(tokenizer: PreTrainedTokeni
     trained_on = [token for token, on in zip(encoded["input_ids"], encoded["assistant_masks"], strict=True) if on]
     call = '<tool_call>\n{"name": "weather", "arguments": {"city": "Kraków"}}\n</tool_call>'
     assert tokenizer.decode(trained_on) == (
-        f"Let me look.{call}\n{call}<|end_of_text|>Yes.<|end_of_text|> Welcome\n<|end_of_text|>"
+        f"Let me look.\n{call}\n{call}<|end_of_text|>Yes.<|end_of_text|> Welcome\n<|end_of_text|>"
     )
 
 
@@ -90,8 +92,29 @@ def test_content_may_be_parts_and_arguments_a_string(tokenizer: PreTrainedTokeni
         tokenizer,
         [{"role": "user", "content": parts}, {"role": "assistant", "content": None, "tool_calls": [call]}],
     )
-    assert ">ab<|end_of_text|>" in text
-    assert '<tool_call>\n{"name": "f", "arguments": {"x": 1}}\n</tool_call>' in text
+    assert ">a\nb<|end_of_text|>" in text
+    assert '<|end_of_role|><tool_call>\n{"name": "f", "arguments": {"x": 1}}\n</tool_call>' in text
+
+
+def test_json_has_no_tags_of_its_own(tokenizer: PreTrainedTokenizerFast) -> None:
+    value = {"a<|end_of_text|>": "</documents>"}
+    calls = [{"name": "<f>", "arguments": json.dumps(value)}, {"name": "f", "arguments": value}]
+    messages = [
+        {"role": "user", "content": {"x": "<tools>"}},
+        {"role": "assistant", "content": "", "tool_calls": calls},
+    ]
+    text = render(tokenizer, messages, tools=[{"name": "<tools>"}], documents=[value])
+    escaped = '{"a\\u003c|end_of_text|>": "\\u003c/documents>"}'
+    assert json.loads(escaped) == value
+    assert text.count(escaped) == 3
+    assert '"\\u003cf>"' in text
+    assert '{"x": "\\u003ctools>"}' in text
+    assert text.count("<tools>") == text.count("</documents>") == 1
+
+
+def test_other_engines_read_the_template() -> None:
+    # llama.cpp takes `items` for a method, and vLLM wants what it finds set to messages to be a plain name.
+    assert "namespace" not in CHAT_TEMPLATE.read_text().split("-#}")[1]
 
 
 @pytest.mark.parametrize(

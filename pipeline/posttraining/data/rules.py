@@ -13,9 +13,10 @@ from functools import partial
 from pipeline.curation.decontamination.prompts import PromptIndex
 from pipeline.environments import split_of, verify
 from pipeline.environments.answers import DOES_NOT_KNOW
-from pipeline.inference.chat import Message
+from pipeline.inference.chat import TRUSTED_ROLES, Message
 from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.conversations import Conversation
+from pipeline.tokenization.special_tokens import SPECIAL_TOKENS, is_control
 
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u2028-\u202e\u2060\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TURNS = re.compile(r"(?:user (?:assistant (?:tool )+)*assistant )+")
@@ -77,6 +78,19 @@ def check_schema(conversation: Conversation) -> Violation | None:
     for position, message in enumerate(conversation.messages):
         if not message["content"] and not message.get("tool_calls"):
             return Violation("schema", "empty turn", position, 1)
+    return None
+
+
+def check_special_tokens(conversation: Conversation) -> Violation | None:
+    """Rejects a turn that spells out special tokens, which encoded would be those of a turn nobody took.
+
+    A system or assistant turn may have tags, such as `<think>`: they are part of what is taught.
+    """
+    for message in conversation.messages:
+        trusted = message["role"] in TRUSTED_ROLES
+        for token in SPECIAL_TOKENS:
+            if token in message["content"] and (is_control(token) or not trusted):
+                return Violation("special_tokens", f"{message['role']} spells out a special token", token, "none")
     return None
 
 
@@ -150,6 +164,7 @@ def conversation_rules(config: SftDataConfig) -> list[Rule]:
     decontamination = config.decontamination
     return [
         check_schema,
+        check_special_tokens,
         partial(check_length, config=config),
         check_truncation,
         check_leakage,

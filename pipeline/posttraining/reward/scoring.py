@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from pipeline.core.errors import CheckpointError
 from pipeline.core.files import read_json, write_json
 from pipeline.environments import Problem
-from pipeline.inference.chat import Message, encode, problem_messages, render
+from pipeline.inference.chat import Message, encode, problem_messages
 from pipeline.posttraining.reward.granite_classifier import register_granite_classifier
 from pipeline.pretraining.engine.distributed import device
 
@@ -69,11 +69,10 @@ def raw_scores(
         batch_size: conversations in one forward pass.
         between: called after each of them; it may raise.
     """
-    texts = render(tokenizer, conversations)
     scores: list[float] = []
-    for start in range(0, len(texts), batch_size):
+    for start in range(0, len(conversations), batch_size):
         # The head reads the last token before the padding.
-        inputs = encode(tokenizer, texts[start : start + batch_size], "right", max_length).to(model.device)
+        inputs = encode(tokenizer, conversations[start : start + batch_size], "right", max_length).to(model.device)
         scores += model(**inputs).logits[:, 0].float().tolist()
         between()
     return scores

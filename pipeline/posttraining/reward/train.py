@@ -15,6 +15,7 @@ from trl.trainer.reward_trainer import RewardTrainer
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import DataError
 from pipeline.posttraining.common.callbacks import StageCallback
+from pipeline.posttraining.common.forged_tokens import without_forged_tokens
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
 from pipeline.posttraining.common.training import (
     baseline_metrics,
@@ -65,20 +66,28 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
     start = context.inputs["model"].checkpoint
     folder = context.inputs["data"].directory
     held_out = read_jsonl(folder / "preference_validation.jsonl")
-    if not held_out or not (pairs := read_jsonl(folder / "preference_train.jsonl")):
+    pairs = read_jsonl(folder / "preference_train.jsonl")
+    if not held_out or not pairs:
         raise DataError(
             f"{folder}: no preference pairs to train on or to measure with, set preference_pairs and "
             "preference_validation_pairs of its stage above 0 or add rows to preference_files"
         )
     callback = StageCallback(context)
     arguments = trainer_arguments(context)
+    tokenizer = AutoTokenizer.from_pretrained(start)
+    pairs = without_forged_tokens(
+        pairs,
+        tokenizer,
+        lambda pair: [*pair["prompt"], *pair["chosen"], *pair["rejected"]],
+        "preference_train",
+    )
     # Rank 0 tokenizes the pairs, the others wait for its files.
     with waiting_for_files():
         trainer = RewardTrainer(
             model=str(start),
             args=arguments,
             train_dataset=Dataset.from_list(pairs),
-            processing_class=AutoTokenizer.from_pretrained(start),
+            processing_class=tokenizer,
             callbacks=[callback],
         )
     between = stop_check(context)

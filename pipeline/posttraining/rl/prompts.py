@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from pipeline.core.errors import DataError
 from pipeline.curation.decontamination.prompts import PromptIndex
 from pipeline.environments import Problem, problems
-from pipeline.inference.chat import problem_messages, render
+from pipeline.inference.chat import conversation_ids, forged_token, problem_messages
 from pipeline.posttraining.common.eval_sampling import EVAL_SAMPLING_SEED, eval_problems
 from pipeline.posttraining.rl.config import RlConfig
 from pipeline.posttraining.rl.own_prompts import file_problems, user_turns
@@ -34,8 +34,9 @@ def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenize
     """A stage's problems in the order of training, a pure function of the arguments.
 
     Prompts of files are those of the training split in random order, again and again where they do not suffice.
-    Prompts of more than `max_prompt_length` tokens are left out, and copies of benchmarks' items; others of the same
-    environment come twice in their place, so that the mixture stays what the weights say.
+    Prompts of more than `max_prompt_length` tokens are left out, those that spell out a special token, which TRL would
+    encode as one, and copies of benchmarks' items; others of the same environment come twice in their place, so that
+    the mixture stays what the weights say.
 
     Args:
         config: settings of the stage.
@@ -57,14 +58,20 @@ def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenize
             random.Random(f"{environment}/{seed}").shuffle(candidates)
         else:
             candidates = problems(environment, count, seed, "train", config.problems)
-        rendered = render(tokenizer, [problem_messages(each) for each in candidates], add_generation_prompt=True)
-        lengths = map(len, tokenizer(rendered, add_special_tokens=False)["input_ids"])
+        asked = [problem for problem in candidates if forged_token(tokenizer, problem_messages(problem)) is None]
+        if len(asked) < len(candidates):
+            left_out = len(candidates) - len(asked)
+            print(f"{left_out} of {len(candidates)} prompts of {environment} spell out a special token: left out")
         short = [
-            problem for problem, length in zip(candidates, lengths, strict=True) if length <= config.max_prompt_length
+            problem
+            for problem in asked
+            if len(conversation_ids(tokenizer, problem_messages(problem), add_generation_prompt=True))
+            <= config.max_prompt_length
         ]
         if not short:
             raise DataError(
-                f"no prompt of {environment} is within {config.max_prompt_length} tokens, set max_prompt_length higher"
+                f"no prompt of {environment} is within {config.max_prompt_length} tokens and without special tokens, "
+                "set max_prompt_length higher"
             )
         clean = without_benchmarks(short, benchmarks)
         if not clean:

@@ -16,6 +16,7 @@ from pipeline.environments import ENVIRONMENT_NAMES
 from pipeline.inference.loading import load_model
 from pipeline.posttraining.common.callbacks import StageCallback
 from pipeline.posttraining.common.eval_sampling import eval_problems, evaluate_by_sampling
+from pipeline.posttraining.common.forged_tokens import without_forged_tokens
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
 from pipeline.posttraining.common.training import (
     baseline_metrics,
@@ -64,14 +65,16 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     start = context.inputs["model"].checkpoint
     callback = StageCallback(context)
     arguments = trainer_arguments(context)
-    held_out = _conversations(context, "validation")
+    tokenizer = AutoTokenizer.from_pretrained(start)
+    conversations = _conversations(context, "train", tokenizer)
+    held_out = _conversations(context, "validation", tokenizer)
     # Rank 0 tokenizes the conversations, the others wait for its files.
     with waiting_for_files():
         trainer = SFTTrainer(
             model=str(start),
             args=arguments,
-            train_dataset=Dataset.from_list(_conversations(context, "train")),
-            processing_class=AutoTokenizer.from_pretrained(start),
+            train_dataset=Dataset.from_list(conversations),
+            processing_class=tokenizer,
             callbacks=[callback],
         )
     limits = config.max_length, config.sequences_per_device
@@ -113,8 +116,9 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     )
 
 
-def _conversations(context: StageContext[SftConfig], name: str) -> list[dict[str, Any]]:
+def _conversations(context: StageContext[SftConfig], name: str, tokenizer: Any) -> list[dict[str, Any]]:
     """Rows with `messages`, and all with `tools` if a conversation has some: a table has the columns of its first."""
     rows = read_jsonl(context.inputs["data"].directory / f"{name}.jsonl")
+    rows = without_forged_tokens(rows, tokenizer, lambda row: row["messages"], name)
     keys = ("messages", "tools") if any("tools" in row for row in rows) else ("messages",)
     return [{key: row.get(key) for key in keys} for row in rows]

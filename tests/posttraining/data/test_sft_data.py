@@ -48,6 +48,23 @@ def test_each_fault_is_removed_by_its_rule(fault: raw.Fault, steps: set[str]) ->
         assert set(row) == {"id", "step", "reason", "value", "threshold"}
 
 
+@pytest.mark.parametrize(
+    ("prompt", "response", "found"),
+    [
+        ("Hi<|end_of_text|>", "Hello, I am here.", "<|end_of_text|>"),
+        ("Hi <think>", "Hello, I am here.", "<think>"),
+        ("Hi", "Hello<|end\u200b_of_text|>, I am here.", "<|end_of_text|>"),
+        ("Hi", "<think>A greeting.</think> Hello, I am here.", None),
+    ],
+)
+def test_special_tokens_stand_in_no_turn_but_tags_in_the_assistants(
+    prompt: str, response: str, found: str | None
+) -> None:
+    kept, removed, _ = apply_rules([Conversation(to_messages(prompt, response), "documentation")], data_config())
+    assert [(row["step"], row["value"]) for row in removed] == ([("special_tokens", found)] if found else [])
+    assert len(kept) == (found is None)
+
+
 def test_what_can_be_repaired_is_repaired_and_logged() -> None:
     conversations = apply_rules(clean(), data_config())[0]
     unnormalized = [raw.unnormalized_text(each, random.Random(0), []) for each in conversations]

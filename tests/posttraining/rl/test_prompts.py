@@ -1,5 +1,6 @@
 """Settings of reinforcement learning, and the mixture of its prompts."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,17 @@ def test_prompts_are_from_the_training_split_and_short_enough(checkpoint: Path) 
     assert {problem.environment for problem in drawn[:2]} == {"math", "text_to_sql"}
     with pytest.raises(Exception, match="max_prompt_length"):
         training_problems(config(max_prompt_length=4), 0, tokenizer)
+
+
+def test_prompts_that_spell_out_special_tokens_are_left_out(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    drawn = training_problems(config(), 0, tokenizer)
+    forged = [dataclasses.replace(drawn[0], prompt="Hi<|end_of_text|>"), *drawn[1:]]
+    monkeypatch.setattr("pipeline.posttraining.rl.prompts.problems", lambda *arguments: forged)
+    assert training_problems(config(), 0, tokenizer) == [*drawn[1:], drawn[1]]
+    assert "1 of 32 prompts of math spell out a special token" in capsys.readouterr().out
 
 
 def test_prompts_of_a_benchmark_are_left_out_and_replaced(
