@@ -10,7 +10,7 @@ WORKERS ?= 0
 export HF_HUB_OFFLINE = 1
 export DS_BUILD_OPS = 0
 
-.PHONY: help setup smoke test test-all lint format clean
+.PHONY: help setup smoke test test-all lint format docs clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,12 @@ lint: $(STAMP)  ## Check style, format, types and the order of imports
 format: $(STAMP)  ## Format and sort imports
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+docs: $(STAMP)  ## Build the docs site in build/docs/site
+	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e '.[docs]'
+	$(BIN)/python -m tools.site_pages
+	$(BIN)/mkdocs build -q --strict -f build/docs/mkdocs.yml
+	@echo "build/docs/site/index.html"
 
 clean:  ## Remove build/, dist/, *.egg-info and the caches of tools; runs/ and .venv stay
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

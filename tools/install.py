@@ -2,9 +2,9 @@
 
     python3 tools/install.py .venv
 
-Any Python can run it to be told in one line what is wrong with that Python; so it is written for old ones and imports the
-standard library alone. An installation that was killed is made anew, known by a file that is the first to come and the
-last to go. The terminal shows what is being done, for how long; pip's own words are in `.venv/install.log`.
+A Python that will not do is told so in one line: this is written for old ones and imports the standard library alone.
+An installation that was killed is made anew, known by a file that is the first to come and the last to go. The terminal
+shows what is being done, for how long; pip's own words are in `.venv/install.log`.
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ class Installation:
         # What an environment's scripts start is named by its path.
         moved = self.complete.exists() and self.complete.read_text() not in ("", str(self.environment))
         self.complete.unlink(missing_ok=True)
-        if not self.killed and not moved:
-            if succeeds(self.python, "-m", "pip", "--version") or succeeds(self.python, "-m", "ensurepip"):
-                return
+        whole = not self.killed and not moved
+        if whole and (succeeds(self.python, "-m", "pip", "--version") or succeeds(self.python, "-m", "ensurepip")):
+            return
         others = [path for path in self.environment.iterdir() if path != self.begun]
         if others:
             print(f"{self.environment} is not whole, or was moved: it is made anew", flush=True)
