@@ -1,6 +1,6 @@
 """A picture of what a terminal showed: `python -m tools.terminal_picture "make smoke" < LOG > docs/images/smoke.svg`.
 
-The argument is the command that was typed. The picture uses the reader's own monospaced font: nothing is fetched to show it.
+The argument is the command that was typed. The picture uses the reader's own font: nothing is fetched to show it.
 """
 
 import io
