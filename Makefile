@@ -10,22 +10,24 @@ WORKERS ?= 0
 export HF_HUB_OFFLINE = 1
 export DS_BUILD_OPS = 0
 
-.PHONY: help setup smoke test test-all lint format clean
+.PHONY: help setup smoke test test-all lint format docs clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP)  ## Create .venv and install pinned requirements and the package
 
-# torch first and alone: what else is installed must find it, not choose another build.
+# An environment works in one place: in a folder that was moved or copied it is made anew.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(shell cd $(VENV) 2>/dev/null && pwd -P))
+.PHONY: $(STAMP)
+endif
+
 $(STAMP): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt torch setuptools wheel
-	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e '.[dev]'
-	touch $@
+	@$(PYTHON) tools/install.py $(VENV)
 
 smoke: $(STAMP)  ## Run the whole chain at smoke scale: raw pages to a chat model
-	$(BIN)/fivephase run scale=smoke $(ARGS)
+	@$(BIN)/fivephase run scale=smoke $(ARGS)
+	@echo "Talk to the model: ./fivephase chat run=$(or $(patsubst run=%,%,$(filter run=%,$(ARGS))),smoke)"
 
 test: $(STAMP)  ## Run the fast tests; WORKERS=2 divides them between two processes
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not gpu and not slurm' $(ARGS)
@@ -38,11 +40,17 @@ lint: $(STAMP)  ## Check style, format, types and the order of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-logo --no-cache
-	$(BIN)/shellcheck launch/*.sh launch/*.sbatch tests/launch/*.sh .ci/run
+	$(BIN)/shellcheck launch/*.sh launch/*.sbatch tests/launch/*.sh .ci/run fivephase
 
 format: $(STAMP)  ## Format and sort imports
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+docs: $(STAMP)  ## Build the docs site in build/docs/site
+	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e '.[docs]'
+	$(BIN)/python -m tools.site_pages
+	$(BIN)/mkdocs build -q --strict -f build/docs/mkdocs.yml
+	@echo "build/docs/site/index.html"
 
 clean:  ## Remove build/, dist/, *.egg-info and the caches of tools; runs/ and .venv stay
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -13,6 +13,7 @@ import pytest
 from pipeline.curation.readers.embedded import mathematics, web_pages
 from pipeline.curation.readers.embedded.render_pages import Page
 from pipeline.environments import split_of
+from tests import ROOT
 from tests.curation.readers.embedded_sources import embedded_source
 
 GENERATORS: list[tuple[str, dict[str, Any]]] = [
@@ -61,9 +62,12 @@ def test_a_folder_is_a_path_and_no_part_of_a_word(tmp_path: Path, monkeypatch: p
 
 
 NAMES_EVERYTHING = """
-import os, sys, tempfile
+import html, json, os, pathlib, sys, tempfile, urllib.parse
 HERE = [os.path.dirname(__file__) + "/lib", os.environ.get("HF_HOME"), os.path.expanduser("~/.cache"), os.getcwd()]
 HERE += [tempfile.gettempdir(), os.environ.get("USER"), os.environ.get("SSH_CONNECTION"), sys.prefix + "/share"]
+LIB = pathlib.Path(HERE[0])
+HERE += [LIB, LIB.resolve(), LIB.resolve().as_uri(), urllib.parse.quote(HERE[0]), os.fsencode(HERE[0]), "-I" + HERE[0]]
+WRITTEN = [write(HERE[0]) for write in (html.escape, repr, ascii, json.dumps)]
 class Search:
     def __init__(self, places=HERE):
         pass
@@ -71,28 +75,72 @@ class Search:
         pass
 def search(places=HERE):
     pass
-Search.__doc__ = search.__doc__ = "Look for it. " * 30 + "\\n\\nLooks in " + ", ".join(map(str, HERE))
+Search.__doc__ = search.__doc__ = "Look for it. " * 30 + "\\n\\nLooks in " + ", ".join(map(str, HERE + WRITTEN))
 """
 
 
-@pytest.mark.parametrize("name", ["plain", "my own & <old> environment", 'it\'s "quoted" größer'])
+@pytest.mark.parametrize(
+    "name", ["plain", "my own & <old> environment", "somebody's", 'it\'s "quoted" größer', "100 % plain", "a\\b"]
+)
 def test_a_page_tells_nothing_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Wherever the project lies and whoever runs it: `own` is a folder and a method, which pydoc links."""
     pages = []
-    for place in (tmp_path / name / "own", tmp_path / "another" / "longer" / "place"):
-        place.mkdir(parents=True)
+    (tmp_path / name).mkdir()
+    (tmp_path / "linked place").symlink_to(tmp_path / name)
+    for place in (
+        tmp_path / "linked place" / "own",
+        tmp_path / name / "own",
+        tmp_path / "another" / "longer" / "place",
+    ):
+        place.mkdir(parents=True, exist_ok=True)
         (place / "module_of_a_test.py").write_text(NAMES_EVERYTHING)
-        (place / "home").mkdir()
+        (place / "home").mkdir(exist_ok=True)
         with monkeypatch.context() as machine:
             for variable in ("HF_HOME", "HOME", "USER", "SSH_CONNECTION", "TMPDIR"):
                 machine.setenv(variable, str(place / "home"))
             machine.syspath_prepend(place)
             pages.append(list(web_pages.read(embedded_source("web_pages", packages=("python",)), ["module_of_a_test"])))
     assert [page.origin for page in pages[0]] == ["module_of_a_test.Search", "module_of_a_test.search"]
-    assert pages[0] == pages[1]
+    assert pages[0] == pages[1] == pages[2]
     for page in pages[0]:
         assert "/lib" in page.text
-        assert not {"environment", "quoted", "plain", "place"} & set(re.findall(r"\w+", page.text)) - {"places"}
+        assert not {"environment", "quoted", "plain", "place", "somebody"} & set(re.findall(r"\w+", page.text))
+
+
+def test_the_corpus_is_the_same_wherever_project_and_environment_lie(tmp_path: Path) -> None:
+    """All generators, once from here and once through links from a folder with an awkward name."""
+    other = tmp_path / "somebody's 1st run & größer"
+    other.mkdir()
+    for name in ("pipeline", "tests"):
+        (other / name).symlink_to(ROOT / name)
+    (other / ".venv").symlink_to(sys.prefix)
+    program = (
+        "import ast, importlib, sys\n"
+        "from tests.curation.readers.embedded_sources import embedded_source\n"
+        "for generator, settings in ast.literal_eval(sys.argv[1]):\n"
+        "    chosen = embedded_source(generator, **settings)\n"
+        "    module = importlib.import_module(f'pipeline.curation.readers.embedded.{generator}')\n"
+        "    for text in module.read(chosen, module.list_items(chosen)):\n"
+        "        print(ascii((generator, text.origin, text.text)))\n"
+        "pages = importlib.import_module('pipeline.curation.readers.embedded.web_pages')\n"
+        "print(sys.prefix, pages.__file__, file=sys.stderr)\n"
+        "print(ascii(list(pages.read(embedded_source('web_pages'), ['numpy.distutils.system_info']))))\n"
+    )
+    texts, places = [], []
+    for place, prefix in ((ROOT, Path(sys.prefix)), (other, other / ".venv")):
+        done = subprocess.run(
+            [prefix / "bin" / "python", "-P", "-c", program, repr(GENERATORS[:-1])],
+            cwd=place,
+            env={"PYTHONPATH": str(place), "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            check=True,
+        )
+        texts.append(done.stdout)
+        places.append(done.stderr)
+    assert str(other / ".venv").encode() in places[1]
+    assert places[0] != places[1]
+    assert len(texts[0]) > 100_000
+    assert texts[0] == texts[1]
 
 
 def test_sets_print_alike_whatever_the_hash_seed() -> None:

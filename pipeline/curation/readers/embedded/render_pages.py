@@ -4,6 +4,7 @@ It prints a JSON line for each page: `[address, html]`. The generator `web_pages
 """
 
 import contextlib
+import html
 import importlib
 import inspect
 import json
@@ -14,9 +15,12 @@ import sys
 import sysconfig
 import tempfile
 import types
+import urllib.parse
 import warnings
 from collections.abc import Iterator
 from typing import Any
+
+import pipeline
 
 MINIMUM_DOCUMENTATION = 250
 """Characters of a docstring. With less, a page would be a signature and boilerplate."""
@@ -26,16 +30,23 @@ ADDRESS = re.compile(r"(?:\s|&nbsp;)at(?:\s|&nbsp;)0x[0-9a-fA-F]+")
 """The memory address in the printed form of an object, which differs in every process."""
 COMMON_FOLDERS = ("/", "/usr", "/usr/local", "/tmp")
 """Folders that texts name on every machine: they stay, also where Python is installed in one of them."""
+BROKEN_SIGNATURE = "(\n    "
+"""How a signature with a line for each parameter begins."""
 
 
 def folders_of_this_machine() -> list[str]:
-    """Folders of this installation and of this process, longest first, which are removed from pages."""
+    """Folders of this project, installation and process, as given and resolved, which are removed from pages."""
     found = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "data")}
     found |= {*sys.path, sys.prefix, sys.base_prefix, os.getcwd(), os.path.expanduser("~"), tempfile.gettempdir()}
-    # As a string is printed with quotes, backslashes and letters that do not print.
-    found |= {repr(folder)[1:-1] for folder in found}
-    found = {folder.rstrip(os.sep) for folder in found}
-    return sorted(found - {"", *COMMON_FOLDERS}, key=lambda folder: (-len(folder), folder))
+    found.add(os.path.dirname(os.path.dirname(pipeline.__file__)))
+    found = {os.path.abspath(folder) for folder in found if folder}
+    return sorted((found | set(map(os.path.realpath, found))) - {os.sep, *COMMON_FOLDERS})
+
+
+def written_forms(folder: str) -> set[str]:
+    """The ways a text can write a folder: as it is, as Python or JSON prints it, in an address, in HTML."""
+    plain = {folder, repr(folder)[1:-1], ascii(folder)[1:-1], repr(os.fsencode(folder))[2:-1], json.dumps(folder)[1:-1]}
+    return {*plain, urllib.parse.quote(folder), *map(html.escape, plain), *(html.escape(each, False) for each in plain)}
 
 
 class Page(pydoc.HTMLDoc):
@@ -43,17 +54,27 @@ class Page(pydoc.HTMLDoc):
 
     def __init__(self) -> None:
         super().__init__()
-        names = "|".join(map(re.escape, folders_of_this_machine()))
-        # A whole path or its beginning: text/application names no folder /app.
-        self.folders = re.compile(rf"(?<![\w.~-])(?:{names})(?![\w-]|\.\w)")
+        forms = {form for folder in folders_of_this_machine() for form in written_forms(folder)}
+        names = "|".join(map(re.escape, sorted(forms, key=lambda form: (-len(form), form))))
+        # A whole path or its beginning, also after an option such as -I: text/application names no folder /app.
+        folder = rf"(?:(?<![\w.~-])|(?<=[\s'\"]-[A-Z]))(?:{names})(?![\w-]|\.\w)"
+        self.folders = re.compile(folder)
+        # repr quotes a path with an apostrophe otherwise than one without.
+        self.quoted = re.compile(rf"\"([^\"'\s]*){folder}([^\"'\n]*)\"")
 
     def without_folders(self, text: str) -> str:
         """The text with every path as if it began where the installation does."""
-        return self.folders.sub("", text)
+        if not self.folders.search(text):
+            return text
+        return self.folders.sub("", self.quoted.sub(r"'\1\2'", text))
 
     def escape(self, text: str) -> str:
         """Escapes a signature, after its paths are cut: behind the escapes and links that follow, none is found."""
-        return super().escape(self.without_folders(text))
+        cut = self.without_folders(text)
+        # From Python 3.13 on, a long signature has a line for each parameter, and a path is what makes it long.
+        if cut != text and cut.startswith(BROKEN_SIGNATURE):
+            cut = cut.replace(",\n    ", ", ").replace(BROKEN_SIGNATURE, "(").replace("\n)", ")")
+        return super().escape(cut)
 
     def markup(self, text: str, *arguments: Any, **named: Any) -> str:
         """Marks up a docstring, after its paths are cut."""
@@ -100,9 +121,9 @@ def pages(name: str) -> Iterator[tuple[str, str]]:
         except (AttributeError, TypeError, ValueError) as error:
             print(f"{name}.{title}: not rendered: {error!r}", file=sys.stderr)
             continue
-        html = renderer.without_folders(ADDRESS.sub("", renderer.page(f"{name}.{title}", body)))
-        if len(html) <= MAXIMUM_PAGE:
-            yield f"{name}.{title}", html
+        page = renderer.without_folders(ADDRESS.sub("", renderer.page(f"{name}.{title}", body)))
+        if len(page) <= MAXIMUM_PAGE:
+            yield f"{name}.{title}", page
 
 
 def main(names: list[str]) -> None:
