@@ -36,11 +36,9 @@ class Sampling:
 
     def for_generate(self) -> dict[str, Any]:
         """The keyword arguments of transformers' `generate`."""
-        given = {
-            name: value
-            for name, value in (("temperature", self.temperature), ("top_p", self.top_p), ("top_k", self.top_k))
-            if value is not None
-        }
+        # transformers refuses whole numbers for the first two.
+        settings = {"temperature": (float, self.temperature), "top_p": (float, self.top_p), "top_k": (int, self.top_k)}
+        given: dict[str, Any] = {name: kind(each) for name, (kind, each) in settings.items() if each is not None}
         if self.temperature == 0:
             given = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
         elif given:

@@ -39,6 +39,10 @@ def talk(conversation: Conversation) -> None:
                 _answer(line, conversation)
         except UserError as error:
             say(str(error))
+        except KeyboardInterrupt:
+            if not interactive:
+                raise
+            print("\n(stopped; this turn is forgotten)")
 
 
 def _line(interactive: bool) -> str | None:

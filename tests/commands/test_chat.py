@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -35,6 +36,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finish(stage: Path, kind: str, when: str) -> None:
     (stage / PARTIAL).mkdir(parents=True)
     write_model(stage / PARTIAL)
+    settings = stage / PARTIAL / "checkpoint" / "generation_config.json"
+    own = json.loads(settings.read_text())
+    settings.write_text(json.dumps({**own, "suppress_tokens": [own["eos_token_id"]]}))  # never ends by itself
     publish(stage, Manifest(stage=stage.name, kind=kind, fingerprint="of it", inputs={}, files={}, finished=when))
 
 
@@ -46,7 +50,7 @@ def test_a_line_in_an_answer_out(root: Path) -> None:
     """Sampled at a high temperature, a model of random weights says all kinds of bytes: none may steer the terminal."""
     lines = ["Hi", "", "/set temperature=3", "/set temperature=hot", "/set top=1", "/system Be kind.", "/who", " /who"]
     done = subprocess.run(
-        chat("run=mine", f"root={root}", "--max-new-tokens", "300", "--seed", "1", "--temperature", "3"),
+        chat("run=mine", f"root={root}", "--max-new-tokens", "60", "--seed", "1", "--temperature", "3"),
         input="\n".join(lines).encode() + b"\n\xff\xfe\n",
         capture_output=True,
         timeout=250,
@@ -56,7 +60,7 @@ def test_a_line_in_an_answer_out(root: Path) -> None:
     assert re.search(r"\\x[01]", said)  # it did say some
     assert not CONTROL.search(said)
     assert said.endswith("\n")
-    assert errors.count("cut off at max_new_tokens") in (0, 1, 2, 3)
+    assert errors.count("(cut off at max_new_tokens)") == 3
     for mistake in ("temperature=hot", "top: ", "/who: no such command"):
         assert mistake in errors
     assert "Traceback" not in errors
@@ -65,29 +69,32 @@ def test_a_line_in_an_answer_out(root: Path) -> None:
 def test_in_a_terminal_ctrl_c_stops_an_answer_and_ctrl_d_leaves(root: Path) -> None:
     master, terminal = pty.openpty()
     process = subprocess.Popen(
-        chat(str(root / "mine" / "sft"), "--temperature", "0", "--max-new-tokens", "1900"),
+        chat(str(root / "mine" / "sft"), "--temperature", "2", "--max-new-tokens", "1900"),
         stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
     )  # fmt: skip
     os.close(terminal)
     seen = ""
 
-    def until(text: str) -> None:
+    def until(text: str, interrupting: bool = False) -> None:
         nonlocal seen
         deadline = time.monotonic() + 200
         while text not in seen:
             assert time.monotonic() < deadline, seen
-            seen += os.read(master, 65536).decode(errors="replace")
+            if interrupting:  # again and again: one that comes before the wait for a key is seen after it
+                os.kill(process.pid, signal.SIGINT)
+            if select.select([master], [], [], 1)[0]:
+                seen += os.read(master, 65536).decode(errors="replace")
         seen = seen.partition(text)[2]
 
     try:
         until("> ")
         os.write(master, b"a draft")
-        os.kill(process.pid, signal.SIGINT)
-        until("(Ctrl-D leaves)")
+        until("draft")
+        until("(Ctrl-D leaves)", interrupting=True)
         until("> ")
         os.write(master, b"Hi\n")
-        until("Hi")
-        os.read(master, 1)
+        until("Hi\r\n")
+        until(" ")  # a first word
         os.kill(process.pid, signal.SIGINT)
         until("(stopped)")
         until("> ")

@@ -1,4 +1,6 @@
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +11,7 @@ from pipeline.inference.conversation import Conversation, Sampling, encode_apart
 from pipeline.inference.loading import LoadedModel, load_model
 from tests.posttraining.tiny import write_model
 
-GREEDY = Sampling(temperature=0, max_new_tokens=6)
+SEEDED = Sampling(temperature=2, max_new_tokens=40, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -26,21 +28,34 @@ def said(conversation: Conversation, text: str) -> str:
 
 
 def test_what_is_streamed_is_what_the_next_answer_sees(loaded: LoadedModel) -> None:
-    conversation = Conversation(loaded, GREEDY, system="Be kind.")
+    conversation = Conversation(loaded, SEEDED, system="Be kind.")
     first = said(conversation, "Hi")
+    assert first
     assert conversation.turns == to_messages("Hi", first)
     second = said(conversation, "And you?")
     assert conversation.turns == [*to_messages("Hi", first), *to_messages("And you?", second)]
-    alone = said(Conversation(loaded, GREEDY, system="Be kind."), "And you?")
-    told = said(Conversation(loaded, GREEDY), "Hi")
-    assert (alone, told) != (second, first)  # neither history nor system turn is ignored
+    assert said(Conversation(loaded, SEEDED), "Hi") != first  # the system turn is not ignored
+    conversation = Conversation(loaded, SEEDED, system="Be kind.")
+    conversation.turns = to_messages("Hi", "Hello")
+    assert said(conversation, "Hi") != first  # nor are the turns before
 
 
 def test_a_seed_repeats_a_conversation(loaded: LoadedModel) -> None:
-    seeded = Sampling(temperature=1.5, max_new_tokens=20, seed=3)
-    first, again = (said(Conversation(loaded, seeded), "Hi") for _ in range(2))
+    first, again = (said(Conversation(loaded, SEEDED), "Hi") for _ in range(2))
     assert first == again
-    assert said(Conversation(loaded, Sampling(temperature=1.5, max_new_tokens=20, seed=4)), "Hi") != first
+    assert said(Conversation(loaded, dataclasses.replace(SEEDED, seed=4)), "Hi") != first
+
+
+@pytest.mark.parametrize(
+    ("sampling", "settings"),
+    [
+        (Sampling(), {}),
+        (Sampling(temperature=0, top_p=0.5), {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}),
+        (Sampling(top_k=5), {"do_sample": True, "top_k": 5}),
+    ],
+)
+def test_what_is_not_given_is_as_the_model_has_it(sampling: Sampling, settings: dict[str, Any]) -> None:
+    assert sampling.for_generate() == {**settings, "max_new_tokens": 512}
 
 
 def test_what_is_said_holds_no_special_token(loaded: LoadedModel) -> None:
@@ -71,7 +86,7 @@ def test_a_model_without_a_chat_template_is_refused(loaded: LoadedModel, tmp_pat
     loaded.tokenizer.save_pretrained(tmp_path)
     (tmp_path / "chat_template.jinja").unlink()
     with pytest.raises(ConfigError, match="no chat template"):
-        Conversation(load_model(tmp_path), GREEDY)
+        Conversation(load_model(tmp_path), SEEDED)
 
 
 def test_text_of_a_model_has_no_power_over_the_terminal() -> None:
