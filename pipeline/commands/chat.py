@@ -11,6 +11,7 @@ from pipeline.core.errors import EXIT_DONE, ConfigError
 from pipeline.core.terminal import say
 from pipeline.inference.chat_model import chat_model, model_folder, newest_chat_model
 
+
 def chat(options: argparse.Namespace) -> int:
     """Talks with the model that the arguments name until the input ends, or serves it until a signal.
 

@@ -33,9 +33,7 @@ def visible(text: str) -> str:
 
 def _is_harmless(character: str) -> bool:
     # Joiners are part of writing Persian, Hindi and composed emoji.
-    return (
-        character.isprintable() or character in "\n\t\u200c\u200d" or unicodedata.category(character) == "Zs"
-    )
+    return character.isprintable() or character in "\n\t\u200c\u200d" or unicodedata.category(character) == "Zs"
 
 
 def _escaped(character: str) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import io
 import sys
 from typing import Any
 
@@ -27,6 +28,8 @@ def talk(conversation: Conversation) -> None:
     Prompts and hints go to a terminal only. What the model says is shown without power over the terminal.
     """
     interactive = sys.stdin.isatty()
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # a tokenizer takes no surrogates
     if interactive:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401  # input() then edits lines and remembers them

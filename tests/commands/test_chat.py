@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.commands.chat import invitation
 from pipeline.control.compose import compose, typed
 from pipeline.core.artifact import MANIFEST, PARTIAL, Manifest, publish
-from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR, ArtifactError
-from pipeline.commands.chat import invitation
+from pipeline.core.errors import EXIT_DONE, ArtifactError, ConfigError
 from pipeline.inference.chat_model import chat_model, model_folder
+from pipeline.inference.serving import serve
 from tests.posttraining.tiny import write_model
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -61,7 +62,7 @@ def test_a_line_in_an_answer_out(root: Path) -> None:
     assert not CONTROL.search(said)
     assert said.endswith("\n")
     assert errors.count("(cut off at max_new_tokens)") == 3
-    for mistake in ("temperature=hot", "top: ", "/who: no such command"):
+    for mistake in ("temperature='hot'", "top: ", "/who: no such command"):
         assert mistake in errors
     assert "Traceback" not in errors
 
@@ -135,6 +136,5 @@ def test_a_run_names_the_command_at_its_end(root: Path) -> None:
 
 @pytest.mark.skipif(find_spec("fastapi") is not None, reason="transformers' server is installed")
 def test_without_the_server_s_packages_a_line_says_what_to_install(root: Path) -> None:
-    done = subprocess.run(chat("--serve", f"root={root}", "run=mine"), capture_output=True, text=True, timeout=250)
-    assert done.returncode == EXIT_USER_ERROR
-    assert "pip install 'transformers[serving]'" in done.stderr.splitlines()[-1]
+    with pytest.raises(ConfigError, match=r"pip install 'transformers\[serving\]'"):
+        serve(chat_model(root / "mine"), "localhost", 8000)
