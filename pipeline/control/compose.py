@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from pipeline.control.chain import with_chain, without_null_inputs
 from pipeline.core.config import RunConfig, build, nearest
 from pipeline.core.errors import ConfigError
 from pipeline.core.installation import CONF
@@ -58,7 +59,9 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> DictConf
 def typed(config: DictConfig) -> RunConfig:
     """The validated form of a composed configuration."""
     mapping: Any = OmegaConf.to_container(config, resolve=True)
-    return build(RunConfig, {RENAMED.get(str(key), str(key)): value for key, value in mapping.items()}, where="")
+    mapping = {**mapping, "stages": without_null_inputs(mapping["stages"])}
+    run = build(RunConfig, {RENAMED.get(str(key), str(key)): value for key, value in mapping.items()}, where="")
+    return with_chain(run)
 
 
 def as_yaml(config: DictConfig) -> str:
