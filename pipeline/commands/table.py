@@ -56,6 +56,10 @@ def _chat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8000, help="port of the endpoint (default: %(default)s)")
 
 
+def _init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", help="a new or empty folder")
+
+
 COMMANDS = {
     "run": Command(
         summary="run all stages, or those between from=STAGE and to=STAGE; what is done is skipped",
@@ -93,5 +97,11 @@ COMMANDS = {
         summary="talk to a model: fivephase chat run=smoke, or the folder of a Hugging Face model, a stage or a run",
         entry="pipeline.commands.chat:chat",
         arguments=_chat,
+    ),
+    "init": Command(
+        summary="write a folder to start from: a scale, a recipe, conversations and an environment of your own",
+        entry="pipeline.commands.init:init",
+        arguments=_init,
+        on_run=False,
     ),
 }
