@@ -12,10 +12,10 @@ SCALE = """# @package _global_
 defaults: [smoke]
 scale: mine
 seed: 7
-chain: [tokenize, curate]
+chain: [tokenize, curate, evaluate_sft]
 stages:
   curate: {config: {domains: [code]}}
-  tokenize: {inputs: {synthetic: null}}
+  evaluate_sft: {inputs: {tokens: null}}
 """
 
 
@@ -23,11 +23,14 @@ def test_a_chain_in_a_scale_chooses_and_orders_the_stages(tmp_path: Path) -> Non
     (tmp_path / "scale").mkdir()
     (tmp_path / "scale" / "mine.yaml").write_text(SCALE)
     run = typed(compose(["scale=mine"], str(tmp_path)))
-    assert list(run.stages) == ["tokenize", "curate"]
+    assert list(run.stages) == ["tokenize", "curate", "evaluate_sft"]
     assert run.seed == 7  # what is no stage can be set there as well
-    tokenize = run.stages["tokenize"]
+    tokenize, evaluate = run.stages["tokenize"], run.stages["evaluate_sft"]
     assert tokenize is not None
+    assert evaluate is not None
+    # Left out by itself, because the kind can do without, and by null; what is missing stays, to be named.
     assert tokenize.inputs == {"corpus": "curate", "tokenizer": "tokenizer"}
+    assert evaluate.inputs == {"model": "sft"}
     with pytest.raises(ConfigError, match="corpus=curate: no such stage before tokenize"):
         freeze(run)
     assert list(typed(compose(["scale=mine", "chain=[curate]"], str(tmp_path))).stages) == ["curate"]
