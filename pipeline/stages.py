@@ -31,6 +31,8 @@ class StageType:
     takes. None if the kind does not look at the stop signal: it may be ended at any moment, and begins anew."""
     several_ranks: bool = False
     """Whether ranks share its work. The ranks of other kinds would all do the same, in the same files."""
+    optional_inputs: tuple[str, ...] = ()
+    """Roles that it can do without, as shell patterns: a run whose chain lacks the stage goes without its artifact."""
     version: int = 1
     """To be raised when the same settings would give another result: stages of this kind are then made anew."""
 
@@ -59,10 +61,12 @@ STAGE_TYPES = {
     "tokenizer": StageType(
         "pipeline.tokenization.config:TokenizerConfig",
         "pipeline.tokenization.train_tokenizer:run",
+        optional_inputs=("synthetic",),
     ),
     "tokenize": StageType(
         "pipeline.tokenization.config:TokenizeConfig",
         "pipeline.tokenization.tokenize:run",
+        optional_inputs=("synthetic",),
         lead_seconds=LONG,
         version=2,
     ),
@@ -100,7 +104,12 @@ STAGE_TYPES = {
         version=3,
     ),
     "evaluate": StageType("pipeline.evaluation.config:EvaluateConfig", "pipeline.evaluation.evaluate:run"),
-    "release": StageType("pipeline.release.config:ReleaseConfig", "pipeline.release.release:run", version=2),
+    "release": StageType(
+        "pipeline.release.config:ReleaseConfig",
+        "pipeline.release.release:run",
+        optional_inputs=("evaluate_*",),
+        version=2,
+    ),
 }
 
 

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pipeline.commands.chat import invitation
 from pipeline.commands.composed import ComposedRun, checked_run
 from pipeline.commands.remembering import remembering
 from pipeline.control.failures import exit_code, failed_ranks, failure_line
@@ -79,6 +80,8 @@ def _make(composed: ComposedRun, selected: list[FrozenStage]) -> int:
     if not made:
         print(f"nothing to do: all {len(selected)} stages are done with this configuration")
     print(f"\n{summary(stages, root)}")
+    if line := invitation(composed.config):
+        print(f"\n{line}")
     return EXIT_DONE
 
 

@@ -50,6 +50,23 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=["table", "tsv"], default="table")
 
 
+def _chat(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--system", metavar="TEXT", help="what the model is told before the conversation")
+    # Fields of pipeline.inference.conversation.Sampling, which has the defaults and checks the values.
+    parser.add_argument("--temperature", type=float, metavar="N", help="0 always takes the likeliest token")
+    parser.add_argument("--top-p", type=float, metavar="N", help="only the likeliest tokens with this probability")
+    parser.add_argument("--top-k", type=int, metavar="N", help="only so many of the likeliest tokens")
+    parser.add_argument("--max-new-tokens", type=int, metavar="N", help="tokens of an answer, at most")
+    parser.add_argument("--seed", type=int, metavar="N", help="makes the answers repeatable")
+    parser.add_argument("--serve", action="store_true", help="an OpenAI-compatible endpoint instead of a conversation")
+    parser.add_argument("--host", default="localhost", help="address of the endpoint (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="port of the endpoint (default: %(default)s)")
+
+
+def _init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", help="a new or empty folder")
+
+
 COMMANDS = {
     "run": Command(
         summary="run all stages, or those between from=STAGE and to=STAGE; what is done is skipped",
@@ -91,5 +108,16 @@ COMMANDS = {
     "trace": Command(
         summary="what a training step saw (step=PHASE/NUMBER), or where training saw a document (document=ID)",
         entry="pipeline.commands.show:trace",
+    ),
+    "chat": Command(
+        summary="talk to a model: fivephase chat run=smoke, or the folder of a Hugging Face model, a stage or a run",
+        entry="pipeline.commands.chat:chat",
+        arguments=_chat,
+    ),
+    "init": Command(
+        summary="write a folder to start from: a scale, a recipe, conversations and an environment of your own",
+        entry="pipeline.commands.init:init",
+        arguments=_init,
+        on_run=False,
     ),
 }

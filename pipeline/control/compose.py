@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from pipeline.control.chain import with_chain, without_null_inputs
 from pipeline.control.domains import with_domains
 from pipeline.core.config import RunConfig, build, nearest
 from pipeline.core.errors import ConfigError
@@ -63,7 +64,9 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> DictConf
 def typed(config: DictConfig) -> RunConfig:
     """The validated form of a composed configuration."""
     mapping: Any = OmegaConf.to_container(config, resolve=True)
+    mapping = {**mapping, "stages": without_null_inputs(mapping["stages"])}
     run = build(RunConfig, {RENAMED.get(str(key), str(key)): value for key, value in mapping.items()}, where="")
+    run = with_chain(run)
     return dataclasses.replace(run, stages=with_domains(run.stages))
 
 

@@ -103,6 +103,8 @@ class RunConfig:
     """Weights & Biases."""
     stages: dict[str, StageConfig | None]
     """The chain. A stage set to null is left out."""
+    chain: tuple[str, ...] | None = None
+    """Stages of this run, in the order it runs; null is all of `stages`, in theirs."""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.run):

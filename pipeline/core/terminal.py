@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import unicodedata
 from collections.abc import Collection, Sequence
 
 
@@ -19,6 +20,24 @@ def one_line(text: str, width: int = 160) -> str:
     """
     escaped = text if text.isprintable() else text.encode("unicode_escape").decode()
     return escaped if len(escaped) <= width else f"{escaped[:width]}…"
+
+
+def visible(text: str) -> str:
+    """The text as it may go to a terminal while it is being made: over several lines, and without any power there.
+
+    Line ends, tabs and all that is read stay. Everything else that steers a terminal or reorders what is read comes as
+    Python's escape: control sequences, marks of writing direction, code points without a character.
+    """
+    return "".join(character if _is_harmless(character) else _escaped(character) for character in text)
+
+
+def _is_harmless(character: str) -> bool:
+    # Joiners are part of writing Persian, Hindi and composed emoji.
+    return character.isprintable() or character in "\n\t\u200c\u200d" or unicodedata.category(character) == "Zs"
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def text_table(rows: Sequence[Sequence[str]], right: Collection[int] = (), rule: bool = False) -> list[str]:
