@@ -27,6 +27,8 @@ RENAMED = {"from": "first", "to": "last"}
 MIXTURE, PUBLISHED_MIXTURE = "mixture", "published_mixture"
 """A phase's weights, and those that it has where a configuration gives none. Under one key, Hydra would merge the two:
 a mixture of the user's own would keep all domains of the published one."""
+SETTINGS = ".config."
+"""What the key of each setting of a stage contains: `stages.<stage>.config.<setting>`."""
 REPLACED = {"launcher": "executor"}
 """Keys of earlier versions, with what they are called now."""
 
@@ -169,7 +171,9 @@ def _set(config: DictConfig, override: Override) -> None:
     for reference in _references(config, override.key_or_group):
         OmegaConf.update(config, reference, OmegaConf.select(config, reference), merge=False, force_add=True)
     added = override.is_add() or override.is_force_add()
-    # A mapping may get keys that it has not: the dataclass of the stage's kind says which it takes.
+    # Settings may get keys that they have not: the dataclass of the stage's kind says which it takes.
+    parent = override.key_or_group.rpartition(".")[0]
+    added = added or (SETTINGS in f"{parent}." and isinstance(OmegaConf.select(config, parent), DictConfig))
     added = added or isinstance(OmegaConf.select(config, override.key_or_group), DictConfig)
     merge = not override.key_or_group.endswith(f".config.{MIXTURE}")
     OmegaConf.update(config, override.key_or_group, override.value(), merge=merge, force_add=added)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from itertools import islice
-from typing import Literal
+from typing import Literal, cast
 
 from pipeline.core.config import nearest
 from pipeline.core.errors import ConfigError, DataError
@@ -126,7 +126,7 @@ def _grader(name: str) -> Grade:
             raise ConfigError(
                 f"{name}: a {type(verifier).__name__}, set it to an Environment or a function that grades"
             )
-        return verifier
+        return cast(Grade, verifier)
     return _environment(name).grade
 
 

@@ -85,6 +85,7 @@ def _license_above(system: AbstractFileSystem, folder: str, root: str) -> tuple[
             and system.isfile(path)
         ):
             with system.open(path, "rb") as file:
-                text = file.read(4 * LICENSE_CHARACTERS).decode(errors="replace")[:LICENSE_CHARACTERS]
+                content: Any = file.read(4 * LICENSE_CHARACTERS)
+            text = content.decode(errors="replace")[:LICENSE_CHARACTERS]
             return folder, next(noticed_licenses(text), UNRECOGNIZED)
     return _license_above(system, folder.rpartition("/")[0], root) if folder != root else None
