@@ -196,6 +196,8 @@ def _run_stage(
         lock: held by rank 0 alone, which publishes.
     """
     started, clock, memory = _now(), time.monotonic(), PeakMemory()
+    progress = Progress(attempt / "progress.json" if rank == 0 else None)
+    progress.doing("checking what it reads")
     kind = stage_type(frozen.kind, frozen.stage)
     config = build(load_symbol(kind.config), frozen.config, where=f"stages.{frozen.stage}.config")
     inputs = {
@@ -221,12 +223,13 @@ def _run_stage(
         rank=rank,
         local_rank=int(os.environ.get("LOCAL_RANK", "0")),
         world_size=world_size,
-        progress=Progress(attempt / "progress.json" if rank == 0 else None),
+        progress=progress,
         tracker=tracker,
         stop=stop,
     )
     if not kind.saves_in_between:
         print(f"{frozen.stage} saves nothing in between: it may be ended at any moment, and begins anew", flush=True)
+    progress.doing("loading the program")
     try:
         result: StageResult = load_symbol(kind.entry)(context)
     except BaseException as error:
@@ -260,6 +263,7 @@ def _run_stage(
         **provenance(),
     )
     lock.check()
+    progress.doing("publishing")
     publish(directory, manifest)
     tracker.finish(result.metrics, directory / "manifest.json")
 

@@ -1,6 +1,7 @@
 """Commands that make stages on this machine: `run`, `stage` and `remake`."""
 
 import argparse
+import functools
 from pathlib import Path
 
 from pipeline.commands.chat import invitation
@@ -9,7 +10,9 @@ from pipeline.commands.remembering import remembering
 from pipeline.control.failures import exit_code, failed_ranks, failure_line
 from pipeline.control.frozen_stages import FrozenStage, dependents, select
 from pipeline.control.local_launcher import Ended, check_one_node, launch, stop_signals
+from pipeline.control.progress_display import ProgressDisplay
 from pipeline.control.report import stage_line, summary
+from pipeline.control.run_time import RunTime
 from pipeline.control.stage_folders import check_upstream, next_attempt, prepare, set_aside
 from pipeline.core.artifact import read_manifest
 from pipeline.core.errors import EXIT_DONE, EXIT_REQUEUE, ArtifactError
@@ -57,9 +60,9 @@ def _make(composed: ComposedRun, selected: list[FrozenStage]) -> int:
     After Ctrl-C, SIGTERM or SIGHUP the stage that runs saves and ends, and none after it starts.
     """
     stages, root = composed.stages, composed.config.root
-    made = 0
+    made, run_time = 0, RunTime(stages, selected, root)
     with stop_signals() as stop:
-        for each in selected:
+        for number, each in enumerate(selected, start=1):
             directory = each.directory(root)
             if prepare(each, root):
                 continue
@@ -68,7 +71,9 @@ def _make(composed: ComposedRun, selected: list[FrozenStage]) -> int:
                 return EXIT_REQUEUE
             made += 1
             attempt = next_attempt(directory)
-            ended = launch(each, directory, attempt, stop)
+            after = functools.partial(run_time.after, each.stage)
+            display = ProgressDisplay(each.stage, f"{number}/{len(selected)}", after)
+            ended = launch(each, directory, attempt, stop, display)
             code = exit_code(directory / "attempts" / str(attempt), ended.codes)
             if code != EXIT_DONE:
                 say(f"fivephase: {_unfinished(directory, attempt, ended)}")
@@ -76,6 +81,7 @@ def _make(composed: ComposedRun, selected: list[FrozenStage]) -> int:
             manifest = read_manifest(directory)
             if manifest is None or manifest.fingerprint != each.fingerprint:
                 raise ArtifactError(f"{directory}: moved or replaced while {each.stage} ran; run again")
+            run_time.finished(manifest)
             print(stage_line(manifest), flush=True)
     if not made:
         print(f"nothing to do: all {len(selected)} stages are done with this configuration")

@@ -11,13 +11,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from tqdm import tqdm
 
 from pipeline.control.failures import failed_ranks
 from pipeline.control.frozen_stages import FrozenStage
 from pipeline.control.lead import lead_seconds
+from pipeline.control.progress_display import ProgressDisplay
 from pipeline.core.context import ATTEMPT_VARIABLE, FINGERPRINT_VARIABLE, PARENT_PIPE_VARIABLE, StopFlag
 from pipeline.core.errors import EXIT_REQUEUE, ConfigError
 from pipeline.core.installation import python_path
@@ -64,7 +62,9 @@ def stop_signals() -> Iterator[StopFlag]:
             signal.signal(number, before[number])
 
 
-def launch(stage: FrozenStage, directory: Path, attempt: int, stop: StopFlag) -> Ended:
+def launch(
+    stage: FrozenStage, directory: Path, attempt: int, stop: StopFlag, display: ProgressDisplay | None = None
+) -> Ended:
     """Runs a prepared stage and waits until all its ranks have ended.
 
     A rank that fails takes the others with it: they get SIGTERM, and after GRACE_SECONDS SIGKILL. A stop signal to this
@@ -77,6 +77,7 @@ def launch(stage: FrozenStage, directory: Path, attempt: int, stop: StopFlag) ->
         directory: its folder, with the frozen configuration.
         attempt: number of the attempt, whose folder takes the log of each rank.
         stop: raised to end the stage.
+        display: shows the stage's progress meanwhile; None shows it without its place in a chain.
 
     Raises:
         ConfigError: for a stage that wants more than one node.
@@ -102,7 +103,8 @@ def launch(stage: FrozenStage, directory: Path, attempt: int, stop: StopFlag) ->
             )
     saves = stage_type(stage.kind, stage.stage).lead_seconds is not None
     patience = max(STOP_SECONDS, lead_seconds(stage, directory)) if saves else 0.0
-    return _watch(stage.stage, workers, logs / "progress.json", stop, patience)
+    shown = display or ProgressDisplay(stage.stage)
+    return _watch(stage.stage, workers, logs / "progress.json", stop, patience, shown)
 
 
 def check_one_node(stage: FrozenStage) -> None:
@@ -144,8 +146,15 @@ def _environment(stage: FrozenStage, ranks: int, attempt: int) -> dict[str, str]
     }
 
 
-def _watch(name: str, workers: list[subprocess.Popen[bytes]], progress: Path, stop: StopFlag, patience: float) -> Ended:
-    """Waits for all ranks and draws the bar meanwhile, on a terminal.
+def _watch(
+    name: str,
+    workers: list[subprocess.Popen[bytes]],
+    progress: Path,
+    stop: StopFlag,
+    patience: float,
+    display: ProgressDisplay,
+) -> Ended:
+    """Waits for all ranks and shows their progress meanwhile.
 
     Args:
         name: of the stage.
@@ -153,26 +162,23 @@ def _watch(name: str, workers: list[subprocess.Popen[bytes]], progress: Path, st
         progress: the file that rank 0 writes its progress to.
         stop: raised to end the stage.
         patience: seconds that the ranks have to save after that; 0 for a kind of stage that cannot.
+        display: closed when they have ended.
     """
     ended, deadline = Ended(), math.inf
-    bar = tqdm(desc=name, unit="", leave=False, disable=None, dynamic_ncols=True)
     while len(ended.codes) < len(workers):
         limit = _time_limit(ended, stop, patience)
         if limit is not None and limit != ended.limit:
             ended.limit, deadline = limit, time.monotonic() + limit
             _signal(workers, signal.SIGTERM)
             if stop.raised and patience and not failed_ranks(ended.codes):
-                say(f"fivephase: {name}: saving; Ctrl-\\ ends at once")
+                say(f"fivephase: {name}: saving…; Ctrl-\\ ends at once")
         if time.monotonic() >= deadline:
             ended.killed = [rank for rank in range(len(workers)) if rank not in ended.codes]
             _signal(workers, signal.SIGKILL)
-        # The terminal can be gone.
-        with contextlib.suppress(OSError):
-            _draw(bar, name, read_progress(progress))
+        display.show(read_progress(progress))
         time.sleep(POLL_SECONDS)
         ended.codes.update({rank: code for rank, worker in enumerate(workers) if (code := worker.poll()) is not None})
-    with contextlib.suppress(OSError):
-        bar.close()
+    display.close()
     if stop.raised:
         # SIGTERM ends a rank that does not listen yet.
         nothing_lost = (-signal.SIGTERM,) if patience else (-signal.SIGTERM, -signal.SIGKILL)
@@ -197,17 +203,3 @@ def _signal(workers: list[subprocess.Popen[bytes]], number: signal.Signals) -> N
     for worker in workers:
         if worker.poll() is None:
             os.killpg(worker.pid, number) if number == signal.SIGKILL else worker.send_signal(number)
-
-
-def _draw(bar: "tqdm[Any]", name: str, progress: Any) -> None:
-    if progress is None or bar.disable:
-        return
-    label = f"{name}: {progress['label']}" if progress["label"] else name
-    if label != bar.desc or progress["total"] != bar.total:
-        bar.reset(total=progress["total"])
-        bar.initial = progress["done"]
-        bar.set_description(label, refresh=False)
-        bar.unit = f" {progress['unit']}"
-    bar.n = progress["done"]
-    bar.set_postfix({key: f"{value:.4g}" for key, value in progress["note"].items()}, refresh=False)
-    bar.refresh()

@@ -106,8 +106,10 @@ def _unfinished(directory: Path) -> str:
         progress = read_progress(attempt / "progress.json")
         if progress is None:
             return "started"
-        total = progress["total"]
-        return f"{progress['done']}/{total}" if total else f"{progress['done']} {progress['unit']}"
+        total, counted = progress["total"], progress.get("counted")
+        if total:
+            return f"{progress['done']}/{total}"
+        return f"{progress['done']} {counted}" if counted else progress["label"] or "started"
     return "—"
 
 

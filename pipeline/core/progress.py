@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.core.files import read_json
 
@@ -20,7 +20,7 @@ class Progress:
     """Counts finished work and writes count, rate and time left to a file, at most twice a second."""
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
-        """Starts with a part of unknown length.
+        """Starts with what comes before a stage's own work.
 
         Args:
             path: the file; None writes nothing, as on ranks other than 0.
@@ -30,18 +30,22 @@ class Progress:
         self._clock = clock
         self._written = 0.0
         self._longest: dict[str, float] = {}
-        self.start(total=None, unit="steps")
+        self.doing("starting")
 
-    def start(self, total: int | None, unit: str, label: str = "", done: int = 0) -> None:
+    def doing(self, label: str) -> None:
+        """Says what is done now that is not counted, such as "building the model"."""
+        self.start(total=None, counted="", label=label)
+
+    def start(self, total: int | None, counted: str, label: str = "", done: int = 0) -> None:
         """Begins a part of the work and sets its count.
 
         Args:
             total: how much there is to do, or None if that is not known.
-            unit: what is counted, in the plural, e.g. "steps".
+            counted: what is counted, in the plural, e.g. "steps"; empty if nothing is.
             label: name of the part, shown beside the stage's.
             done: how much of it an attempt before this one did; it does not count for the rate.
         """
-        self.total, self.unit, self.label, self.done = total, unit, label, done
+        self.total, self.counted, self.label, self.done = total, counted, label, done
         self._first, self._began = done, self._clock()
         self._note: dict[str, float] = {}
         self._write(force=True)
@@ -91,7 +95,8 @@ class Progress:
                     "label": self.label,
                     "done": self.done,
                     "total": self.total,
-                    "unit": self.unit,
+                    "counted": self.counted,
+                    "began": self._began,
                     "rate_per_second": rate,
                     "eta_seconds": left,
                     "note": self._note,
@@ -103,7 +108,7 @@ class Progress:
         temporary.rename(self._path)
 
 
-def read_progress(path: Path) -> dict[str, object] | None:
+def read_progress(path: Path) -> dict[str, Any] | None:
     """What a stage last wrote to its progress file, or None if it wrote nothing yet or a crash cut it short."""
     try:
         return read_json(path)

@@ -33,6 +33,7 @@ def run(context: StageContext[EvaluateConfig]) -> StageResult:
     config = context.config
     if context.world_size > 1:
         raise ConfigError(f"stages.{context.stage}.resources: evaluation runs on one rank, set one process")
+    context.progress.doing("loading the model")
     loaded = load_model(context.inputs["model"].checkpoint, config.precision, config.attention)
     tokens = context.inputs["tokens"].directory / "tokens"
     metrics: dict[str, float] = {}
@@ -72,7 +73,7 @@ def _held_out_loss(
     """`loss/<domain>` and `loss/mean` in nats per token, and the number of tokens they are over."""
     config = context.config
     domains = domains_with_validation(tokens)
-    context.progress.start(len(domains), unit="domains", label="held-out loss")
+    context.progress.start(len(domains), counted="domains", label="held-out loss")
     losses: dict[str, float] = {}
     tokens_read = 0
     for domain in domains:
@@ -104,7 +105,7 @@ def _long_context(
     """`long_range_loss/<context>` and `needle_*/<context>`, and the number of tokens the model read."""
     config = context.config
     text = held_out_text(tokens, settings.domains)
-    context.progress.start(len(settings.contexts), unit="contexts", label="long context")
+    context.progress.start(len(settings.contexts), counted="contexts", label="long context")
     metrics: dict[str, float] = {}
     tokens_read = 0
     for length in settings.contexts:
@@ -131,6 +132,6 @@ def _accuracy(
 ) -> tuple[dict[str, float], list[dict[str, str]]]:
     """`accuracy/*` and `in_format/*`, and some of the answers as samples for the report."""
     total = len(settings.environments) * settings.problems_per_environment
-    context.progress.start(total, unit="prompts", label="verified answers")
+    context.progress.start(total, counted="prompts", label="verified answers")
     completions = complete_held_out(loaded, settings, context.seed, context.progress.advance)
     return accuracy_metrics(completions), example_answers(completions, settings.samples)

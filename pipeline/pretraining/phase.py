@@ -61,6 +61,7 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
     phase, shards = context.config, context.inputs["tokens"].directory / "tokens"
     folder = context.inputs["tokenizer"].directory / "tokenizer"
     before = context.inputs["model"].directory if "model" in context.inputs else None
+    context.progress.doing("opening the tokens")
     check_vocabularies(phase.model.vocab_size, folder, shards, before and before / "checkpoint")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     transforms = {}
@@ -70,6 +71,7 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
     samples = phase.steps * phase.sequences_per_step
     epochs = stream.check_epochs(samples, phase.max_epochs)
 
+    context.progress.doing("building the model")
     model, state, progress = _start(context, tokenizer, before)
     schedule = schedule_of(phase, progress["tokens"], progress["learning_rate"])
     join_process_group()
@@ -93,11 +95,13 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
     if state is not None:
         optimizer_state.restore_training_state(engine, state, progress["adam_step"])
         check_logits(engine, torch.tensor(progress["logits"]), str(before))
+    context.progress.doing("held-out loss before training")
     start_loss = held_out()
     # The model before is measured with the rotary base it was trained with; from here on it is the phase's.
     set_rotary_embedding(model, model.config)
     trainer = Trainer(context, engine, stream, schedule, step_checkpoints, held_out, progress["tokens"])
     trainer.train()
+    context.progress.doing("held-out loss after training")
     end_state = optimizer_state.gather_training_state(engine)
     merged: dict[str, Any] = {}
     with trainer.saving_if_stopped(phase.steps), _keeping_weights(engine, end_state):
@@ -108,6 +112,7 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
 
     tokens = phase.steps * phase.tokens_per_step
     skipped_steps = trainer.optimizer.guard.skipped_steps
+    context.progress.doing("writing the checkpoint")
     if context.rank == 0:
         end_progress = {
             "tokens": progress["tokens"] + tokens,

@@ -64,7 +64,7 @@ class Trainer:
         with self.context.no_step():
             first = self._resume()
         timer = SaveTimer(phase)
-        self.context.progress.start(phase.steps, unit="steps", done=first)
+        self.context.progress.start(phase.steps, counted="steps", done=first)
         for step, micro_batches in self._prefetched_steps(first, phase.steps):
             is_logged = (step + 1) % phase.log_every_steps == 0 or step + 1 == phase.steps
             loss = self._train_step(step, micro_batches, is_logged)

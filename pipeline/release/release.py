@@ -35,9 +35,9 @@ def run(context: StageContext[ReleaseConfig]) -> StageResult:
     chat = source.manifest.kind != PRETRAINING
     folder = context.output / "model"
     shutil.rmtree(folder, ignore_errors=True)
-    context.progress.start(3, unit="steps", label="writing the folder")
+    context.progress.start(3, counted="steps", label="writing the folder")
     shape = write_model_folder(source.checkpoint, folder, config.precision, chat)
-    context.progress.start(3, unit="steps", label="loading it elsewhere", done=1)
+    context.progress.start(3, counted="steps", label="loading it elsewhere", done=1)
     # The first prompts of the evaluations, so that the answers shown are among those that were measured.
     held_out = [problems(name, 1, context.seed, "held_out", config.problems)[0] for name in config.sample_environments]
     texts = [{"prompt": problem.prompt, "response": problem.solution, "chat": chat} for problem in held_out]

@@ -48,7 +48,7 @@ def run(context: StageContext[TokenizeConfig]) -> StageResult:
     corpus = [context.inputs[role] for role in DOCUMENT_ROLES if role in context.inputs]
     check_token_budget(config.demand, corpus, context.inputs["tokenizer"], config.validation_share)
 
-    context.progress.start(sum(map(len, files.values())), unit="files", label="tokenizing")
+    context.progress.start(sum(map(len, files.values())), counted="files", label="tokenizing")
     for domain, found in files.items():
         for number, file in enumerate(found):
             folder_of_file = context.state / domain / f"{number:06}"
@@ -60,7 +60,7 @@ def run(context: StageContext[TokenizeConfig]) -> StageResult:
 
     tokens = context.output / "tokens"
     shutil.rmtree(tokens, ignore_errors=True)
-    context.progress.start(len(files), unit="domains", label="merging")
+    context.progress.start(len(files), counted="domains", label="merging")
     index = {}
     text_bytes = 0
     for domain, found in files.items():

@@ -27,7 +27,7 @@ def run(context: StageContext[TokenizerConfig]) -> StageResult:
     if not domains:
         raise DataError(f"{', '.join(map(str, artifacts))}: no documents to train the tokenizer on")
     seed = context.derive_seed("sample")
-    context.progress.start(len(domains), unit="domains", label="sampling text")
+    context.progress.start(len(domains), counted="domains", label="sampling text")
     samples: dict[str, list[str]] = {}
     for domain in domains:
         files = choose_files(document_files(artifacts, domain), config.maximum_files_per_domain, seed)
@@ -35,7 +35,7 @@ def run(context: StageContext[TokenizerConfig]) -> StageResult:
         samples[domain] = list(sample_documents(documents, config.sample_bytes_per_domain, seed))
         context.progress.advance()
     sizes = {domain: sum(len(text.encode()) for text in texts) for domain, texts in samples.items()}
-    context.progress.start(None, unit="merges", label="training")
+    context.progress.start(None, counted="merges", label="training")
     tokenizer = train_tokenizer([text for texts in samples.values() for text in texts], config.vocab_size)
     directory = context.output / "tokenizer"
     shutil.rmtree(directory, ignore_errors=True)

@@ -34,17 +34,9 @@ def config() -> RunConfig:
 
 
 def frozen(name: str, fingerprint: str, **changes: Any) -> FrozenStage:
-    chosen: dict[str, Any] = {"config": {"tokens": 5}, "inputs": {}, "resources": {}, "version": 1, **changes}
-    return FrozenStage(
-        run="abl",
-        stage=name,
-        kind="pretrain",
-        fingerprint=fingerprint,
-        seed=0,
-        verify_hashes=True,
-        tracking={},
-        **chosen,
-    )
+    given = {"kind": "tokenizer", "config": {"tokens": 5}, "inputs": {}, "resources": {}, "version": 1}
+    common = {"run": "abl", "seed": 0, "verify_hashes": True, "tracking": {}}
+    return FrozenStage(stage=name, fingerprint=fingerprint, **{**common, **given, **changes})
 
 
 def made(

@@ -1,7 +1,6 @@
 """The launcher of this machine: the bar on a terminal, what happens when a rank fails, and how a stage is stopped."""
 
 import io
-import json
 import os
 import signal
 import subprocess
@@ -13,7 +12,9 @@ import pytest
 
 from pipeline.control import local_launcher
 from pipeline.control.local_launcher import Ended
+from pipeline.control.progress_display import ProgressDisplay
 from pipeline.core.context import StopFlag
+from pipeline.core.progress import Progress
 
 LISTENS = (
     "import signal, sys, time; signal.signal(signal.SIGTERM, {handler}); print('ready', flush=True); time.sleep(60)"
@@ -42,7 +43,8 @@ def rank(program: str) -> "subprocess.Popen[bytes]":
 def watch(
     workers: "list[subprocess.Popen[bytes]]", folder: Path, stop: StopFlag | None = None, patience: float = 60
 ) -> Ended:
-    return local_launcher._watch("phase1", workers, folder / "progress.json", stop or StopFlag(), patience)
+    stop, display = stop or StopFlag(), ProgressDisplay("phase1", "5/26")
+    return local_launcher._watch("phase1", workers, folder / "progress.json", stop, patience, display)
 
 
 def raised() -> StopFlag:
@@ -54,12 +56,14 @@ def raised() -> StopFlag:
 def test_a_terminal_shows_the_progress_of_rank_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    published = {"label": "training", "done": 3, "total": 8, "unit": "steps", "note": {"loss": 2.5}}
-    (tmp_path / "progress.json").write_text(json.dumps(published))
+    progress = Progress(tmp_path / "progress.json")
+    progress.start(total=8, counted="steps", label="training")
+    progress.note(loss=2.5)
+    progress.update(8)
     assert watch([rank("import time; time.sleep(0.3)")], tmp_path).codes == {0: 0}
-    shown = terminal.getvalue()
-    assert "phase1: training" in shown
-    assert "3/8" in shown
+    shown = terminal.getvalue().split("\r")[-3]
+    assert shown.startswith("[5/26] phase1 ")
+    assert "8/8 steps" in shown
     assert "loss=2.5" in shown
 
 
@@ -108,7 +112,7 @@ def test_a_signal_to_the_launcher_makes_ranks_save_and_so_does_a_second(
             threading.Timer(seconds, os.kill, (os.getpid(), number)).start()
         assert watch([worker], tmp_path, stop).codes == {0: 75}
         assert stop.raised
-    assert capsys.readouterr().err.count("fivephase: phase1: saving; Ctrl-\\ ends at once\n") == 1
+    assert capsys.readouterr().err.count("fivephase: phase1: saving…; Ctrl-\\ ends at once\n") == 1
 
 
 def test_what_nohup_ignores_stays_ignored() -> None:

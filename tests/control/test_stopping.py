@@ -98,6 +98,7 @@ def test_a_phase_saves(overrides: list[str], tmp_path: Path) -> None:
     said = launcher.communicate(timeout=300)[1].decode()
     assert launcher.returncode == 75
     assert said.endswith(
-        "fivephase: phase1: saving; Ctrl-\\ ends at once\nfivephase: phase1: stopped and saved; run again to continue\n"
+        "fivephase: phase1: saving…; Ctrl-\\ ends at once\n"
+        "fivephase: phase1: stopped and saved; run again to continue\n"
     )
     assert list((phase / "state").rglob("*.json"))

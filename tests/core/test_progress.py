@@ -11,7 +11,7 @@ from pipeline.core.progress import Progress, read_progress
 def test_rate_and_eta_count_only_this_attempt(tmp_path: Path) -> None:
     now = [100.0]
     progress = Progress(tmp_path / "progress.json", clock=lambda: now[0])
-    progress.start(total=100, unit="steps", label="training", done=40)
+    progress.start(total=100, counted="steps", label="training", done=40)
     now[0] += 10
     progress.note(loss=2.5)
     progress.advance(20)
@@ -24,7 +24,7 @@ def test_rate_and_eta_count_only_this_attempt(tmp_path: Path) -> None:
 def test_it_writes_at_most_twice_a_second_and_at_the_end(tmp_path: Path) -> None:
     now = [100.0]
     progress = Progress(tmp_path / "progress.json", clock=lambda: now[0])
-    progress.start(total=10, unit="steps")
+    progress.start(total=10, counted="steps")
     progress.advance()
     found = read_progress(tmp_path / "progress.json")
     assert found is not None
@@ -38,7 +38,7 @@ def test_it_writes_at_most_twice_a_second_and_at_the_end(tmp_path: Path) -> None
 def test_other_ranks_write_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     progress = Progress(None)
-    progress.start(total=1, unit="steps")
+    progress.start(total=1, counted="steps")
     progress.advance()
     assert not list(tmp_path.iterdir())
     assert read_progress(tmp_path / "progress.json") is None

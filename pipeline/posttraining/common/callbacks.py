@@ -57,7 +57,7 @@ class StageCallback(TrainerCallback):
         """Starts the progress bar at the step that training resumes from; what came before counts as no step's time."""
         with self._context.no_step():
             self._timer.saved()
-        self._context.progress.start(total=state.max_steps, unit="steps", label="train", done=state.global_step)
+        self._context.progress.start(total=state.max_steps, counted="steps", label="train", done=state.global_step)
 
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

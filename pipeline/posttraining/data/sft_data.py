@@ -28,7 +28,7 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
     """
     config, output = context.config, context.output
     own = own_conversations(config)
-    context.progress.start(total=config.conversations + len(own), unit="conversations", label="curate")
+    context.progress.start(total=config.conversations + len(own), counted="conversations", label="curate")
     raw = raw_conversations(config, context.derive_seed("problems"), context.random("raw")) + own
     kept, removed, repaired = apply_rules(raw, config)
     context.progress.update(len(raw))

@@ -81,6 +81,7 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
         lambda pair: [*pair["prompt"], *pair["chosen"], *pair["rejected"]],
         "preference_train",
     )
+    context.progress.doing("tokenizing the pairs")
     # Rank 0 tokenizes the pairs, the others wait for its files.
     with waiting_for_files():
         trainer = RewardTrainer(
@@ -91,9 +92,12 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
             callbacks=[callback],
         )
     between = stop_check(context)
+    context.progress.doing("accuracy before training")
     before = baseline_metrics(context.state / "before.json", lambda: pairwise_metrics(start, held_out, config, between))
+    context.progress.doing("starting the trainer")
     loss = train(trainer, callback, context.state)
     checkpoint = export_model(trainer, context.output)
+    context.progress.doing("accuracy after training")
     after = pairwise_metrics(checkpoint, held_out, config, between)
     if trainer.args.should_save:
         write_reward_scale(checkpoint, rejected=after["rejected"], chosen=after["chosen"])

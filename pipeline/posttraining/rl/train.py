@@ -116,10 +116,12 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     scorers = reward_model_scorers(context)
     held_out = held_out_problems(config)
     limit, between = config.max_completion_length, stop_check(context)
+    context.progress.doing("reward before training")
     before = baseline_metrics(
         context.state / "before.json",
         lambda: evaluate_by_sampling(start, held_out, config.probe, limit, scorers, between).metrics("before"),
     )
+    context.progress.doing("starting the trainer")
     tokenizer = AutoTokenizer.from_pretrained(start)
     problems = training_problems(config, context.derive_seed("problems"), tokenizer)
     callback = StageCallback(context)
@@ -133,6 +135,7 @@ def run(context: StageContext[RlConfig]) -> StageResult:
             callbacks=[callback],
         )
     train(trainer, callback, context.state)
+    context.progress.doing("reward after training")
     checkpoint = export_model(trainer, context.output)
     steps, tokens = trainer.state.global_step, tokens_seen(trainer)
     history = [row for row in trainer.state.log_history if "reward" in row]

@@ -68,6 +68,7 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     tokenizer = AutoTokenizer.from_pretrained(start)
     conversations = _conversations(context, "train", tokenizer)
     held_out = _conversations(context, "validation", tokenizer)
+    context.progress.doing("tokenizing the conversations")
     # Rank 0 tokenizes the conversations, the others wait for its files.
     with waiting_for_files():
         trainer = SFTTrainer(
@@ -84,7 +85,9 @@ def run(context: StageContext[SftConfig]) -> StageResult:
             model = load_model(checkpoint)
         return assistant_loss(model, held_out, *limits, between=stop_check(context))
 
+    context.progress.doing("held-out loss before training")
     before = baseline_metrics(context.state / "before.json", lambda: {"loss": measured_loss(start)})
+    context.progress.doing("starting the trainer")
     loss = train(trainer, callback, context.state)
     tokens = tokens_seen(trainer)
     checkpoint = export_model(trainer, context.output)
@@ -92,6 +95,7 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     # The trainer's memory is needed for what follows.
     del trainer
     gc.collect()
+    context.progress.doing("measuring what was learned")
     after = measured_loss(checkpoint)
     result = evaluate_by_sampling(
         checkpoint,
