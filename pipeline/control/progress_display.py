@@ -1,6 +1,7 @@
 """Shows how far the stage is that runs: a line that changes on a terminal, a line now and then anywhere else."""
 
 import contextlib
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -30,7 +31,7 @@ class ProgressDisplay:
         """
         self._head = f"[{place}] {name}" if place else name
         self._after = after
-        self._bar: tqdm[Any] = tqdm(leave=False, disable=None, dynamic_ncols=True, bar_format=self._head)
+        self._bar: tqdm[Any] = tqdm(leave=False, disable=None, bar_format=self._head)
         self._said = time.monotonic()
 
     def show(self, progress: dict[str, Any] | None) -> None:
@@ -51,7 +52,8 @@ class ProgressDisplay:
     def _draw(self, progress: dict[str, Any] | None) -> None:
         total = progress["total"] if progress else None
         self._bar.total, self._bar.n = total, min(progress["done"], total) if progress and total else 0
-        columns = self._bar.format_dict["ncols"] or 80
+        # The last column stays empty, where some terminals would begin a new line.
+        columns = self._bar.ncols = shutil.get_terminal_size().columns - 1
         bar = "{bar} " if total else ""
         room = columns - len(self._head) - 1 - (MINIMUM_BAR + 1 if bar else 0)
         text = ""

@@ -43,7 +43,6 @@ def shown(
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("COLUMNS", str(columns))
-    monkeypatch.setenv("LINES", "24")
     line = ProgressDisplay(name, "5/26", **display)
     line.show(progress)
     line.show(progress)
