@@ -31,7 +31,8 @@ class ProgressDisplay:
         """
         self._head = f"[{place}] {name}" if place else name
         self._after = after
-        self._bar: tqdm[Any] = tqdm(leave=False, disable=None, bar_format=self._head)
+        # Rows are given because tqdm draws nothing on terminals that do not tell theirs, as in some containers.
+        self._bar: tqdm[Any] = tqdm(leave=False, disable=None, bar_format=self._head, ncols=80, nrows=24)
         self._said = time.monotonic()
 
     def show(self, progress: dict[str, Any] | None) -> None:

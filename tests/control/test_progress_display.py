@@ -80,7 +80,7 @@ def test_what_comes_before_the_first_step_is_said(tmp_path: Path, monkeypatch: p
 def test_a_line_fits_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     """The times stay, whatever is left out."""
     progress = written(tmp_path, seconds=90000, done=10_000, total=250_000, counted="prompts", label="verified answers")
-    line = shown(monkeypatch, columns, progress, "evaluate_rl_multi_domain"[: columns - 48], after=lambda: (1e6, False))
+    line = shown(monkeypatch, columns, progress, "evaluate_rl_multi_domain"[: columns - 49], after=lambda: (1e6, False))
     assert line.endswith("25d 0h left  run >36d 13h")
 
 
