@@ -79,25 +79,27 @@ def _texts(progress: dict[str, Any] | None, after: tuple[float, bool], now: floa
         return
     label, counted, total, rate = (progress[key] for key in ("label", "counted", "total", "rate_per_second"))
     eta = progress["eta_seconds"]
-    eta = None if eta is None else max(0.0, eta - (now - progress["updated"]))
+    left = None if eta is None else max(0.0, eta - (now - progress["updated"]))
     later, all_known = after
-    run = f"run {'' if all_known and eta is not None else '>'}{clock((eta or 0.0) + later)}"
-    if not all_known and not later:
-        run = "run ?"
+    known = all_known and left is not None
+    of_run = f"run {'' if known else '>'}{clock((left or 0.0) + later)}" if known or left or later else "run ?"
+    if total is None:
+        of_part = f"{clock(now - progress['began'])} so far"
+    else:
+        of_part = f"{'?' if left is None else clock(left)} left"
     if not counted:
-        yield f"{one_line(label, 40)}  {clock(now - progress['began'])} so far  {run}"
+        yield "  ".join([one_line(label, 40), of_part, of_run])
         return
     count = f"{progress['done']}/{total}" if total else f"{progress['done']}"
     speed = f"{rate:.3g}/s" if rate >= 1 else f"{1 / rate:.3g} s each" if rate else "?/s"
-    left = f"{'?' if eta is None else clock(eta)} left"
     notes = [f"{key}={value:.4g}" for key, value in progress["note"].items()]
-    full = [f"{count} {counted}", speed, *notes, left, run]
+    full = [f"{count} {counted}", speed, *notes, of_part, of_run]
     yield "  ".join([label, *full] if label else full)
     yield "  ".join(full)
-    yield "  ".join([count, speed, *notes, left, run])
-    yield "  ".join([count, speed, *notes[:1], left, run])
-    yield "  ".join([count, speed, left, run])
-    yield "  ".join([count, left, run])
+    yield "  ".join([count, speed, *notes, of_part, of_run])
+    yield "  ".join([count, speed, *notes[:1], of_part, of_run])
+    yield "  ".join([count, speed, of_part, of_run])
+    yield "  ".join([count, of_part, of_run])
 
 
 def clock(seconds: float) -> str:

@@ -53,7 +53,7 @@ def run(context: StageContext[CurateConfig]) -> StageResult:
 
     for label, tasks in plan(workspaces, config, context.output):
         total = _source_units(workspaces) if label == READ_AND_FILTER else len(tasks)
-        context.progress.start(total, "units", label)
+        context.progress.start(total, "items" if label == READ_AND_FILTER else "tasks", label)
         # Slurm's scripts name this folder without quotes.
         folder = state / "done" / label.replace(" ", "-")
         run_tasks(tasks, folder, config.executor, config.workers, show, context.stop_requested)

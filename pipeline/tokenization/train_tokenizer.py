@@ -35,7 +35,7 @@ def run(context: StageContext[TokenizerConfig]) -> StageResult:
         samples[domain] = list(sample_documents(documents, config.sample_bytes_per_domain, seed))
         context.progress.advance()
     sizes = {domain: sum(len(text.encode()) for text in texts) for domain, texts in samples.items()}
-    context.progress.start(None, counted="merges", label="training")
+    context.progress.doing("training")
     tokenizer = train_tokenizer([text for texts in samples.values() for text in texts], config.vocab_size)
     directory = context.output / "tokenizer"
     shutil.rmtree(directory, ignore_errors=True)
