@@ -6,14 +6,16 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 import pipeline
 from pipeline.commands.composed import composed
 from pipeline.commands.table import COMMANDS
 from pipeline.control.compose import as_yaml
 from pipeline.core.artifact import git_revision
+from pipeline.core.config import nearest
 from pipeline.core.errors import EXIT_DONE, EXIT_FAILURE, EXIT_SIGNAL, EXIT_USER_ERROR, as_user_error
-from pipeline.core.terminal import say
+from pipeline.core.terminal import replace_unencodable, say
 from pipeline.stages import load_symbol
 
 
@@ -27,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: those of the command line, without the program's name; None takes sys.argv.
     """
+    for stream in (sys.stdout, sys.stderr):
+        replace_unencodable(stream)
     options = _parsed(list(sys.argv[1:] if arguments is None else arguments))
     try:
         code = _dispatch(options)
@@ -48,6 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as everything else that a user can cause."""
+
+    def error(self, message: str) -> NoReturn:
+        say(f"fivephase: {message}; `{self.prog} --help` shows what there is")
+        sys.exit(EXIT_USER_ERROR)
+
+
 class _Version(argparse.Action):
     """Prints version and revision. Unlike argparse's own, asks git for the revision only when it is wanted."""
 
@@ -61,17 +73,28 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     """The options; overrides may stand anywhere among them, and those of sbatch after `--`."""
     arguments, separator, sbatch = _split(arguments, "--")
     parser = _parser()
+    first = arguments[0] if arguments else "--help"
+    if not first.startswith("-") and first not in COMMANDS:
+        parser.error(
+            f"{first}: " + ("a command comes first" if "=" in first else f"no such command, {nearest(first, COMMANDS)}")
+        )
     options, others = parser.parse_known_args(arguments or ["--help"])
     on_run = COMMANDS[options.command].on_run
     unknown = [each for each in others if each.startswith("-") or not on_run]
     if unknown:
-        parser.error(f"{unknown[0]}: unknown option" + ("; sbatch's own come after --" * (options.command == "submit")))
+        parser.error(f"{unknown[0]}: unknown option{_hint(unknown[0], options.command)}")
     if separator and options.command != "submit":
         parser.error("--: only `fivephase submit` passes options on")
     if on_run:
         options.overrides += others
     options.sbatch = sbatch
     return options
+
+
+def _hint(option: str, command: str) -> str:
+    if option in ("--multirun", "-m"):
+        return ", a command is for one configuration; start one for each, with its own run="
+    return ", sbatch's own come after --" if command == "submit" else ""
 
 
 def _split(arguments: list[str], at: str) -> tuple[list[str], bool, list[str]]:
@@ -83,7 +106,7 @@ def _split(arguments: list[str], at: str) -> tuple[list[str], bool, list[str]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fivephase", description="Trains a language model from raw pages to chat.")
+    parser = _Parser(prog="fivephase", description="Trains a language model from raw pages to chat.")
     parser.add_argument("--version", action=_Version, nargs=0, help="print version and git revision, and stop")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, each in COMMANDS.items():

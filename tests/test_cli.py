@@ -72,6 +72,32 @@ def error_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ),
         (("plan", "resources.data.processes_per_node=2"), "resources: 2 ranks, but"),
         (("plan", "run=../up"), "run is '../up', set a name of letters, digits"),
+        (("rnu", "scale=smoke"), "rnu: no such command, did you mean run?"),
+        (("scale=smoke", "run"), "scale=smoke: a command comes first"),
+        (("plan", "--dry-run"), "--dry-run: unknown option"),
+        (("run", "--multirun", "seed=1,2"), "--multirun: unknown option, a command is for one configuration"),
+        (("plan", "seed=1,2"), "a sweep over several values is not taken; give one value"),
+        (("plan", "scale", "=", "smoke"), "scale: not an override, write key=value without spaces"),
+        (
+            ("plan", "stages.curate.config.domains=[code,", "math]"),
+            "math]: not an override, write key=value without spaces, or quote all of it: 'key=[a, b]'",
+        ),
+        (("plan", "stages.curate.config.domains=[code"), "cannot be read; write 'stages.curate.config.domains=[a, b]'"),
+        (("plan", "model.name=it's"), """cannot be read; write 'model.name="it'"'"'s"', with the quotation marks"""),
+        (("plan", "scale=mine", "--config-dir=."), "scale=mine: no such choice, valid: "),
+        (("plan", "--config-dir=nowhere"), "--config-dir=nowhere: no such folder"),
+        (("run", "from=sft", "to=phase1"), "from=sft to=phase1: sft comes after phase1, swap them"),
+        (("run", "seed=one"), "seed='one': input should be a valid integer"),
+        (("run", "recipe=mine.yaml"), "mine.yaml: cannot be read (No such file or directory"),
+        (("run", "stages.curate.config.recipes=mine"), "recipes=mine: no such folder (looked for "),
+        (
+            ("run", "stages.tokenizer.config.vocab_size=1024"),
+            "stages.phase1.config.model.vocab_size=2048: stages.tokenizer.config.vocab_size is 1024",
+        ),
+        (
+            ("run", "stages.evaluate_sft.config.accuracy.environments=[math,sience]"),
+            "stages.evaluate_sft.config.accuracy: environments names sience, did you mean science?",
+        ),
         (
             ("plan", "tracking.mode=loud"),
             "tracking.mode='loud': input should be 'offline', 'online' or 'off'",
@@ -96,6 +122,23 @@ def test_a_missing_login_for_tracking_is_said_before_anything_starts(
     assert "tracking.mode=online: " in said
     assert said.endswith("Run `wandb login`, set WANDB_API_KEY, or set tracking=offline")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_unquoted_date_in_a_recipe_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    recipe = (RECIPES / "smoke" / "code.yaml").read_text()
+    (tmp_path / "code.yaml").write_text(re.sub("date_obtained: .*", "date_obtained: 2026-05-01", recipe))
+    said = error_line(capsys, "run", f"recipe={tmp_path / 'code.yaml'}", f"root={tmp_path / 'runs'}")
+    assert "disclosure.date_obtained=2026-05-01: not text but date, put it in quotes" in said
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_a_terminal_without_unicode_gets_plain_characters(encoding: str) -> None:
+    command = [sys.executable, "-m", "pipeline", "stages"]
+    printed = subprocess.run(
+        command, env={**os.environ, "PYTHONIOENCODING": encoding}, check=True, capture_output=True
+    ).stdout.decode("ascii")
+    assert printed.splitlines()[1].split() == ["-" * len(rule) for rule in printed.splitlines()[1].split()]
 
 
 def test_bad_recipes_are_refused_before_anything_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -106,18 +106,16 @@ def composed_run(options: argparse.Namespace) -> ComposedRun:
     return found
 
 
-def existing_run(options: argparse.Namespace) -> ComposedRun:
-    """As `composed_run`, for a run that is to be there.
+def check_exists(config: RunConfig) -> None:
+    """Makes sure that a run is there.
 
     Raises:
         ConfigError: if it is not, with the nearest that is.
     """
-    found = composed_run(options)
-    names = runs_in(found.config.root)
-    if found.config.run not in names:
-        hint = nearest(found.config.run, names) if names else "there is none; `fivephase run` makes one"
-        raise ConfigError(f"run={found.config.run}: no such run in {found.config.root}/, {hint}")
-    return found
+    names = runs_in(config.root)
+    if config.run not in names:
+        hint = nearest(config.run, names) if names else "there is none; `fivephase run` makes one"
+        raise ConfigError(f"run={config.run}: no such run in {config.root}/, {hint}")
 
 
 def checked_run(options: argparse.Namespace) -> ComposedRun:

@@ -1,6 +1,7 @@
 """Hydra composes the configuration, once, in the control plane: from `conf/`, the user's own folder and overrides."""
 
 import dataclasses
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> DictConf
     folders = _folders(config_dir)
     for override in overrides:
         if "=" not in override and not override.startswith("~"):
-            raise ConfigError(f"{override}: not an override, write key=value")
+            raise ConfigError(
+                f"{override}: not an override, write key=value without spaces, or quote all of it: 'key=[a, b]'"
+            )
         _reject_replaced(override)
     try:
         config = _composed(overrides, folders)
@@ -115,7 +118,7 @@ def _composed(overrides: Sequence[str], folders: Sequence[Path]) -> DictConfig:
     further = ",".join(f'"file://{quoted(folder)}"' for folder in folders[1:])
     with hydra.initialize_config_dir(str(folders[0]), version_base="1.3"):
         # Hydra's parser needs its plugins, which the initialization above loads.
-        parsed = [OverridesParser.create().parse_override(each) for each in overrides]
+        parsed = [_parsed(each) for each in overrides]
         for text, each in zip(overrides, parsed, strict=True):
             if each.is_sweep_override():
                 key, _, value = text.partition("=")
@@ -142,6 +145,22 @@ def _settle_mixtures(config: DictConfig) -> None:
                 published = settings.pop(PUBLISHED_MIXTURE)
                 if settings.get(MIXTURE) is None:
                     settings[MIXTURE] = published
+
+
+def _parsed(override: str) -> Override:
+    """What Hydra's grammar makes of an override.
+
+    Raises:
+        ConfigError: if that is nothing, as of a value with a quotation mark.
+    """
+    try:
+        return OverridesParser.create().parse_override(override)
+    except HydraException:
+        key, _, value = override.partition("=")
+        right = shlex.quote(f'{key}="{quoted(value)}"')
+        if value.startswith(("[", "{")):
+            right = f"'{key}=[a, b]' or '{key}={{a: 1}}'"
+        raise ConfigError(f"{override}: cannot be read; write {right}, with the quotation marks") from None
 
 
 def _is_value_of_a_stage(override: Override) -> bool:
@@ -206,7 +225,8 @@ def _explain(overrides: Sequence[str], folders: Sequence[Path], error: Exception
             continue
         choices = [path.stem for group in groups for path in group.glob("*.yaml")]
         if value not in choices:
-            return f"{key}={value}: no such choice, {nearest(value, choices)}"
+            own = "" if len(folders) > 1 else "; there is no ./conf here with configurations of your own"
+            return f"{key}={value}: no such choice, {nearest(value, choices)}{own}"
         chosen.append(override)
     try:
         plain: Any = OmegaConf.to_container(_composed(chosen, folders), resolve=True)

@@ -48,8 +48,8 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
     """The pretraining phases among the stages, by name, each beginning where the phase whose model it takes ended.
 
     Raises:
-        ConfigError: for a mixture with a domain that is not tokenized, a step that cannot be divided among the ranks,
-            or a decay without a learning rate to start from.
+        ConfigError: for a mixture with a domain that is not tokenized, a vocabulary that is not the model's, a step
+            that cannot be divided among the ranks, or a decay without a learning rate to start from.
     """
     by_name = {stage.stage: stage for stage in stages}
     planned: dict[str, PlannedPhase] = {}
@@ -63,6 +63,7 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
         for domain in config.domains:
             if domain not in domains:
                 raise ConfigError(f"{where}.mixture.{domain}: no such domain is tokenized, {nearest(domain, domains)}")
+        _check_vocabulary(where, config, [by_name[stage.inputs[role]["stage"]] for role in ("tokenizer", "tokens")])
         previous = planned.get(stage.inputs["model"]["stage"]) if "model" in stage.inputs else None
         tokens_before = previous.tokens_before + previous.schedule.tokens if previous else 0
         try:
@@ -72,6 +73,16 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
             raise ConfigError(f"{where}.{error}") from None
         planned[stage.stage] = PlannedPhase(config, schedule, tokens_before)
     return planned
+
+
+def _check_vocabulary(where: str, phase: PhaseConfig, read: list[FrozenStage]) -> None:
+    for stage in read:
+        ids = stage.config.get("vocab_size", phase.model.vocab_size)
+        if ids != phase.model.vocab_size:
+            raise ConfigError(
+                f"{where}.model.vocab_size={phase.model.vocab_size}: stages.{stage.stage}.config.vocab_size is {ids}; "
+                "set model.vocab_size alone, which all stages take"
+            )
 
 
 def check_ranks(stages: list[FrozenStage]) -> None:

@@ -155,6 +155,8 @@ def _explain(cls: type[Any], where: str, error: Any) -> str:
             return f"{key}={error['input']!r}: {REMEDIES[limit].format(bound)}"
         case "too_short" | "string_too_short":
             return f"{key} is empty, set it"
+        case "string_type" if not isinstance(error["input"], list | dict | None):
+            return f"{key}={error['input']}: not text but {type(error['input']).__name__}, put it in quotes"
     return f"{key}={error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
 
 

@@ -1,9 +1,27 @@
 """Text for a terminal: tables with aligned columns, and lines of foreign text that cannot move the cursor."""
 
+import codecs
 import contextlib
+import io
 import sys
 import unicodedata
 from collections.abc import Collection, Sequence
+from typing import TextIO
+
+PLAIN = {"─": "-", "—": "-", "→": "->", "…": "...", "×": "x"}
+"""What is printed of characters that a terminal's encoding does not have; a question mark of others."""
+
+
+def replace_unencodable(stream: TextIO) -> None:
+    """Makes a stream print what its encoding does not have in plain characters, where it would raise otherwise."""
+    if isinstance(stream, io.TextIOWrapper):
+        codecs.register_error("fivephase", _plain)
+        stream.reconfigure(errors="fivephase")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(PLAIN.get(each, "?") for each in error.object[error.start : error.end]), error.end
 
 
 def say(line: str) -> None:

@@ -29,7 +29,7 @@ def run_on_ray(
     try:
         import ray  # type: ignore[import-not-found]
     except ImportError:
-        raise ConfigError("executor=ray: Ray is not installed, pip install 'fivephase[ray]'") from None
+        raise ConfigError("executor=ray: Ray is not installed, pip install 'ray>=2.40'") from None
     ray.init(ignore_reinit_error=True)
     executor = RayPipelineExecutor(
         steps,

@@ -73,7 +73,7 @@ def word_tokenizer(language: str) -> Any:
         reason = " ".join(str(error).split())
         raise RecipeError(
             f"language={language}: its word tokenizer is not installed ({reason}); for Chinese, Japanese and Korean "
-            "pip install 'fivephase[cjk]'"
+            "pip install 'spacy[ja]' jieba 'kiwipiepy<0.22'"
         ) from None
     except ValueError as error:
         raise RecipeError(

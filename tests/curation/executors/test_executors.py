@@ -29,7 +29,7 @@ def test_slurm_has_no_folder_with_a_space(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
 def test_ray_has_to_be_installed(tmp_path: Path) -> None:
-    assert "pip install 'fivephase[ray]'" in refused(ExecutorConfig(kind="ray", **JOB), tmp_path)
+    assert "pip install 'ray>=2.40'" in refused(ExecutorConfig(kind="ray", **JOB), tmp_path)
 
 
 def test_slurm_needs_a_partition() -> None:
