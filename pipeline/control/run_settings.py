@@ -179,7 +179,7 @@ def _changes_of(stage: str, old: RunSettings, new: RunSettings) -> list[tuple[st
     versions = old.stages[stage]["version"], new.stages[stage]["version"]
     if versions[0] != versions[1]:
         return [("(version of its kind)", str(versions[0]), str(versions[1]))]
-    return [("(files that it names)", "", "changed")]
+    return [("(its files or defaults)", "", "changed")]
 
 
 def _by_key(stage: dict[str, Any]) -> dict[str, Any]:

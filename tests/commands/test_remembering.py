@@ -91,7 +91,7 @@ def test_a_setting_that_stages_share_is_listed_once(config: RunConfig, tmp_path:
     assert changed_settings(old.settings, old.settings) == []
 
 
-@pytest.mark.parametrize(("after", "key"), [({"version": 2}, "(version of its kind)"), ({}, "(files that it names)")])
+@pytest.mark.parametrize(("after", "key"), [({"version": 2}, "(version of its kind)"), ({}, "(its files or defaults)")])
 def test_what_is_no_setting_is_named_too(config: RunConfig, tmp_path: Path, after: dict[str, Any], key: str) -> None:
     old = made(config, tmp_path, frozen("curate", "a"), frozen("tokenize", "c"))
     new = made(config, tmp_path, frozen("curate", "b", **after), frozen("tokenize", "c"))
