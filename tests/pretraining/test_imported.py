@@ -26,6 +26,7 @@ from tests.runs import VOCABULARY, finished, freeze, outcome, phase_settings, wr
 
 ROWS = VOCABULARY + 8
 """Embeddings of the imported model: more than its tokenizer has ids."""
+SETTINGS = phase_settings(model=None, rope_theta=None, tokens=40 * 8 * 16)
 INPUTS = {"tokens": "tokens", "tokenizer": "import_model", "model": "import_model"}
 
 
@@ -52,11 +53,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_a_phase_continues_the_weights_and_another_continues_it(run: Path) -> None:
-    settings = phase_settings(model=None, rope_theta=None)
-    first = freeze(run, "phase1", "pretrain", settings, INPUTS)
-    code, said = outcome(first)
+@pytest.fixture(scope="module")
+def first_phase(run: Path) -> tuple[Path, str]:
+    """The folder of the phase that continues the import, and what it said."""
+    stage = freeze(run, "phase1", "pretrain", SETTINGS, INPUTS)
+    code, said = outcome(stage)
     assert code == EXIT_DONE, said
+    return stage, said
+
+
+def test_a_phase_continues_the_weights_of_another_architecture(first_phase: tuple[Path, str]) -> None:
+    first, said = first_phase
     assert "an imported model has no optimizer state" in said
     manifest = load(first).manifest
     assert manifest.before is not None
@@ -68,9 +75,14 @@ def test_a_phase_continues_the_weights_and_another_continues_it(run: Path) -> No
     progress = read_json(first / "training_state/progress.json")
     tokens, ids = reference_tokens(ROWS)
     torch.testing.assert_close(model(tokens).logits[0, -1, ids], torch.tensor(progress["logits"]))
-    assert (progress["adam_step"], progress["tokens"]) == (60, 60 * 8 * 16)
+    assert (progress["adam_step"], progress["tokens"]) == (40, 40 * 8 * 16)
 
-    longer = {**settings, "context": 32, "sequences_per_rank": 2, "rope_theta": 50_000.0, "merge": {"weights": [0.5]}}
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("first_phase")
+def test_another_phase_continues_it_with_more_context(run: Path) -> None:
+    """On another ZeRO stage, with another rotary base, merged with the phase before."""
+    longer = {**SETTINGS, "context": 32, "sequences_per_rank": 2, "rope_theta": 50_000.0, "merge": {"weights": [0.5]}}
     longer |= {"tokens": 20 * 8 * 32, "deepspeed": {"zero_optimization": {"stage": 3}}}
     second = freeze(run, "phase2", "pretrain", longer, {**INPUTS, "model": "phase1"})
     code, said = outcome(second)
@@ -79,9 +91,10 @@ def test_a_phase_continues_the_weights_and_another_continues_it(run: Path) -> No
     config = read_json(second / "checkpoint/config.json")
     assert config["rope_parameters"]["rope_theta"] == 50_000.0
     assert config["max_position_embeddings"] == 512
-    assert read_json(second / "training_state/progress.json")["adam_step"] == 80
+    assert read_json(second / "training_state/progress.json")["adam_step"] == 60
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_those_imported_are_refused(run: Path) -> None:
     """The logits that the import stored are those of the loaded model, or the phase does not begin."""
     folder = run / "import_model"
@@ -95,9 +108,7 @@ def test_weights_that_are_not_those_imported_are_refused(run: Path) -> None:
         write_json(partial / "imported.json", {**facts, "logits": [each + 0.1 for each in facts["logits"]]})
 
     finished(changed, "import_model", write)
-    stage = freeze(
-        changed, "phase1", "pretrain", phase_settings(model=None, rope_theta=None), {**INPUTS, "tokenizer": "tokenizer"}
-    )
+    stage = freeze(changed, "phase1", "pretrain", SETTINGS, {**INPUTS, "tokenizer": "tokenizer"})
     code, said = outcome(stage)
     assert code == EXIT_USER_ERROR, said
     assert "the loaded model differs by" in said
