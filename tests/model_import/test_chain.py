@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GraniteMoeConfig
 
 from pipeline.core.artifact import load
 from pipeline.core.context import StageContext
-from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR, CheckpointError
+from pipeline.core.errors import EXIT_DONE, CheckpointError
 from pipeline.evaluation import evaluate
 from pipeline.inference.chat import to_messages
 from pipeline.model_import import import_model
 from pipeline.model_import.config import ImportModelConfig
 from pipeline.posttraining.reward.scoring import load_reward_model, raw_scores
+from pipeline.posttraining.sft import train
 from pipeline.pretraining.model.architecture import check_reward_head
 from pipeline.release import release
 from tests.foreign import CONFIGS, MARKED, foreign_model, foreign_tokenizer, write_foreign
@@ -74,15 +75,14 @@ def test_fine_tuned_evaluated_and_released(tmp_path: Path) -> None:
     assert "import_model" in (folder / "README.md").read_text()
 
 
-@pytest.mark.slow
 def test_fine_tuning_refuses_a_template_that_marks_nothing(tmp_path: Path) -> None:
     run = tmp_path / "run"
     imported_into(run, chat_template="{% for m in messages %}{{ m.content ~ eos_token }}{% endfor %}")
     finished(run, "sft_data", write_data)
-    stage = freeze(run, "sft", "sft", stage_settings("sft", **SFT), {"model": "import_model", "data": "sft_data"})
-    code, said = outcome(stage)
-    assert code == EXIT_USER_ERROR, said
-    assert said.splitlines()[-1].startswith(f"sft: {run}/import_model/checkpoint: its chat template marks nothing")
+    inputs = {"model": run / "import_model", "data": run / "sft_data"}
+    context = StageContext.for_test("sft", stage_config("sft", **SFT), inputs, run / "sft")
+    with pytest.raises(CheckpointError, match=f"{run}/import_model/checkpoint: its chat template marks nothing"):
+        train.run(context)
 
 
 @pytest.mark.parametrize("architecture", CONFIGS)
@@ -100,7 +100,5 @@ def test_every_architecture_gets_a_reward_head(architecture: str, tmp_path: Path
 
 
 def test_an_architecture_without_a_reward_head_is_named() -> None:
-    from transformers import OlmoConfig
-
-    with pytest.raises(CheckpointError, match="here: transformers has no sequence classifier for olmo, so no reward"):
-        check_reward_head(OlmoConfig(), "here")
+    with pytest.raises(CheckpointError, match="here: transformers has no sequence classifier for granitemoe, so no"):
+        check_reward_head(GraniteMoeConfig(), "here")
