@@ -48,7 +48,7 @@ def main() -> None:
     guard: StepGuard = optimizer.optimizer.guard  # type: ignore[attr-defined]
     seconds: dict[str, list[float]] = {"step": [], "in place": [], "staged": []}
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        write_tokens(Path(name) / "tokens", phase.model.vocab_size, 200_000)
+        write_tokens(Path(name) / "tokens", phase.shape.vocab_size, 200_000)
         stream = TokenStream(Path(name) / "tokens", phase.mixture, phase.context, seed=0)
         for step in range(STEPS):
             batch = stream.read(step * 4, 4)
@@ -69,7 +69,7 @@ def main() -> None:
         size = sum(path.stat().st_size for path in files_below(Path(name) / "staged" / "state" / "steps" / str(SAVES)))
     step = statistics.median(seconds["step"])
     lines = [
-        f"{phase.model.parameters / 1e6:,.1f}M parameters, {size / 1e6:,.0f} MB a checkpoint, a step of "
+        f"{phase.shape.parameters / 1e6:,.1f}M parameters, {size / 1e6:,.0f} MB a checkpoint, a step of "
         f"{phase.tokens_per_step:,} tokens takes {step:.2f} s; {platform.machine()}, "
         f"Python {platform.python_version()}, torch {version('torch')}, deepspeed {version('deepspeed')}.",
         "",

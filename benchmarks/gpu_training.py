@@ -62,7 +62,7 @@ def zero(dry: bool, work: Path, packed: Path | None) -> Iterator[dict[str, Any] 
         log_every_steps=1,
         save_every_steps=steps // 2,
     )
-    write_tokens(work / "tokens", base.model.vocab_size, 300_000)
+    write_tokens(work / "tokens", base.shape.vocab_size, 300_000)
     join_process_group()
     yield f"{distributed.get_backend()}, {steps} steps of {base.tokens_per_step:,} tokens; AdamW in fp32 beside them"
     for precision, (of_losses, of_weights, of_resumed) in LIMITS.items():
@@ -105,7 +105,7 @@ def plain_adamw(phase: PhaseConfig, tokens: Path) -> tuple[list[float], dict[str
     named = {f"{optimizer_state.MASTER}.{name}": each for name, each in trained.named_parameters()}
     start = {name: each.detach().cpu().clone() for name, each in named.items()}
     chosen = phase.optimizer
-    groups = parameter_groups(trained, phase.model, chosen)
+    groups = parameter_groups(trained, phase.shape, chosen)
     optimizer = torch.optim.AdamW(groups, lr=0.0, betas=chosen.betas, eps=chosen.epsilon)
     stream = TokenStream(tokens, phase.mixture, phase.context, seed=0)
     losses = []
@@ -153,10 +153,10 @@ def steps(dry: bool, work: Path, packed: Path | None) -> Iterator[dict[str, Any]
     """Seconds of a step and peak memory, one thing changed at a time; everything is compiled anew for each."""
     options = {"shape": "1b", "context": 4096, "sequences": 4, "rounds": 1, "precision": "bf16"}
     base = settings(dry, steps=4 if dry else 10, **options)
-    write_tokens(work / "tokens", base.model.vocab_size, max(4 * base.tokens_per_step, 200_000))
+    write_tokens(work / "tokens", base.shape.vocab_size, max(4 * base.tokens_per_step, 200_000))
     join_process_group()
     yield (
-        f"{base.model.parameters / 1e6:,.0f}M parameters, {base.precision}, {base.attention}, {base.tokens_per_step:,} "
+        f"{base.shape.parameters / 1e6:,.0f}M parameters, {base.precision}, {base.attention}, {base.tokens_per_step:,} "
         f"tokens a step. The first is as it is now: loss in chunks of {base.loss_chunk_tokens:,}, foreach on a GPU."
     )
     variants: list[tuple[str, PhaseConfig, Callable[[Trainer], Any]]] = [
@@ -186,7 +186,7 @@ def steps(dry: bool, work: Path, packed: Path | None) -> Iterator[dict[str, Any]
 
 def compile_few_tokens(trainer: Trainer) -> None:
     """What the logits check did before it was kept from compiling: kernels for any length."""
-    tokens, _ = reference_tokens(trainer.context.config.model.vocab_size)
+    tokens, _ = reference_tokens(trainer.context.config.shape.vocab_size)
     positions = torch.arange(tokens.shape[1])[None]
     trainer.engine.eval()
     with torch.no_grad():

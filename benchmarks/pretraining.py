@@ -118,11 +118,12 @@ def phase_of(options: argparse.Namespace, compiled: bool) -> PhaseConfig:
 
 def model_of(phase: PhaseConfig) -> Any:
     """The same weights for all, made on the GPU if there is one: a CPU takes a minute for billions."""
-    config = granite_config(phase.model, phase.context, phase.rope_theta)
+    assert phase.rope_theta is not None
+    config = granite_config(phase.shape, phase.context, phase.rope_theta)
     config._attn_implementation = phase.attention
     with device():
         model = build_model(config)
-    initialize(model, phase.model, seed=1)
+    initialize(model, phase.shape, seed=1)
     return model
 
 
@@ -234,7 +235,7 @@ def measure(system: str, options: argparse.Namespace) -> dict[str, float]:
     phase = phase_of(options, compiled=system.endswith("compiled"))
     run = {HUGGING_FACE: hugging_face, OURS: ours, COMPILED: ours}.get(system, bare)
     with tempfile.TemporaryDirectory() as name:
-        write_tokens(Path(name) / "tokens", phase.model.vocab_size, max(4 * phase.tokens_per_step, 200_000))
+        write_tokens(Path(name) / "tokens", phase.shape.vocab_size, max(4 * phase.tokens_per_step, 200_000))
         seconds = run(phase, Path(name) / "tokens", Path(name) / "work")
     rate = phase.tokens_per_step / typical(seconds)
     of_process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -262,7 +263,7 @@ def described(phase: PhaseConfig, options: argparse.Namespace, rate: float) -> s
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "deepspeed"))
     peak = rank_peak_flops(phase)
     return (
-        f"{phase.model.parameters / 1e6:,.1f}M parameters, {phase.precision}, micro-batches of "
+        f"{phase.shape.parameters / 1e6:,.1f}M parameters, {phase.precision}, micro-batches of "
         f"{phase.sequences_per_rank} in steps of {phase.sequences_per_step}; {name}, Python "
         f"{platform.python_version()}, {packages}. A matrix product runs at {rate / 1e9:,.0f} GFLOP/s"
         + (f", the peak is {peak / 1e9:,.0f}." if peak else ".")
@@ -271,7 +272,7 @@ def described(phase: PhaseConfig, options: argparse.Namespace, rate: float) -> s
 
 def cells(phase: PhaseConfig, found: dict[str, float], rate: float) -> str:
     """Those of a row that all tables have."""
-    flops = found["tokens_per_second"] * model_flops_per_token(phase.model, phase.context)
+    flops = found["tokens_per_second"] * model_flops_per_token(phase.shape, phase.context)
     peak = rank_peak_flops(phase)
     share = f"{100 * flops / peak:.0f} %" if peak else ""
     rates = f"{found['tokens_per_second']:,.0f} | {flops / 1e9:,.0f} | {100 * flops / rate:.0f} %"

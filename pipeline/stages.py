@@ -77,6 +77,10 @@ STAGE_TYPES = {
         several_ranks=True,
         version=2,
     ),
+    "import_model": StageType(
+        "pipeline.model_import.config:ImportModelConfig",
+        "pipeline.model_import.import_model:run",
+    ),
     "sft_data": StageType(
         "pipeline.posttraining.data.config:SftDataConfig",
         "pipeline.posttraining.data.sft_data:run",

@@ -50,6 +50,12 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=["table", "tsv"], default="table")
 
 
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topic", choices=["template"], help="what to look at")
+    parser.add_argument("subject", metavar="PATH_OR_STAGE", help="folder with a tokenizer, or a finished stage")
+    parser.add_argument("--chat-template", metavar="NAME_OR_FILE", help="try this one in the place of its own")
+
+
 def _chat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", metavar="TEXT", help="what the model is told before the conversation")
     # Fields of pipeline.inference.conversation.Sampling, which has the defaults and checks the values.
@@ -108,6 +114,11 @@ COMMANDS = {
     "trace": Command(
         summary="what a training step saw (step=PHASE/NUMBER), or where training saw a document (document=ID)",
         entry="pipeline.commands.show:trace",
+    ),
+    "doctor": Command(
+        summary="what is trained on of a conversation by a chat template: fivephase doctor template PATH_OR_STAGE",
+        entry="pipeline.commands.doctor:doctor",
+        arguments=_doctor,
     ),
     "chat": Command(
         summary="talk to a model: fivephase chat run=smoke, or the folder of a Hugging Face model, a stage or a run",

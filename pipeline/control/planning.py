@@ -32,14 +32,17 @@ class PlannedPhase:
     """Tokens of all phases that its model went through before it."""
 
     @property
-    def flops(self) -> float:
-        """Floating-point operations of the phase, forward and backward, by the usual estimate.
+    def flops(self) -> float | None:
+        """Floating-point operations of the phase, forward and backward, by the usual estimate; None where the shape of
+        the model is not known before its checkpoint is read.
 
         6·parameters·tokens for the matrix products with weights (Kaplan et al., arXiv 2001.08361, section 2.1), and
         6·layers·hidden·context·tokens for attention scores and values: 12 without a mask, of which a causal one leaves
         half.
         """
         shape, tokens = self.config.model, self.schedule.tokens
+        if shape is None:
+            return None
         attention = 6 * shape.layers * shape.hidden_size * self.config.context
         return (6 * shape.parameters + attention) * tokens
 
@@ -164,7 +167,7 @@ def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[Froz
                 f"{phase.config.context:,}",
                 f"{phase.config.steps:,}",
                 rates,
-                f"{phase.flops:.2e}",
+                "" if phase.flops is None else f"{phase.flops:.2e}",
             ]
         rows.append(tuple(row))
     tokens = sum(planned[stage.stage].schedule.tokens for stage in selected if stage.stage in planned)

@@ -35,7 +35,7 @@ def run(context: StageContext[EvaluateConfig]) -> StageResult:
         raise ConfigError(f"stages.{context.stage}.resources: evaluation runs on one rank, set one process")
     context.progress.doing("loading the model")
     loaded = load_model(context.inputs["model"].checkpoint, config.precision, config.attention)
-    tokens = context.inputs["tokens"].directory / "tokens"
+    tokens = _tokens(context)
     metrics: dict[str, float] = {}
     samples: list[dict[str, str]] = []
     tokens_read = 0
@@ -65,6 +65,23 @@ def run(context: StageContext[EvaluateConfig]) -> StageResult:
         tokens=tokens_read,
         samples=samples,
     )
+
+
+def _tokens(context: StageContext[EvaluateConfig]) -> Path:
+    """The folder of tokens; an empty path where nothing that is measured reads any.
+
+    Raises:
+        ConfigError: if tokens are needed and no stage is named that makes them.
+    """
+    config = context.config
+    if "tokens" in context.inputs:
+        return context.inputs["tokens"].directory / "tokens"
+    if config.loss is not None or config.long_context is not None:
+        raise ConfigError(
+            f"stages.{context.stage}.inputs.tokens: missing, and loss or long_context is measured on tokens; set it to "
+            "a stage that tokenizes, or both to null"
+        )
+    return Path()
 
 
 def _held_out_loss(

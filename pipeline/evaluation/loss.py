@@ -14,6 +14,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from pipeline.pretraining.data.stream import IGNORE_INDEX, Batch, validation_batch
+from pipeline.pretraining.model.architecture import logits_divisor
 
 
 @torch.inference_mode()
@@ -25,7 +26,7 @@ def token_losses(model: PreTrainedModel, batch: Batch, chunk_tokens: int) -> tor
     so the decoder runs once and its head on `chunk_tokens` positions at a time.
 
     Args:
-        model: one of the Granite family, whose head divides logits by `logits_scaling`.
+        model: one whose logits are a linear layer's product, which Granite divides.
         batch: sequences that fit the device together.
         chunk_tokens: positions whose logits are in memory at a time.
     """
@@ -33,10 +34,10 @@ def token_losses(model: PreTrainedModel, batch: Batch, chunk_tokens: int) -> tor
     labels = torch.from_numpy(batch.labels).to(model.device).flatten()
     decoder: Any = model.get_decoder()
     head: Any = model.get_output_embeddings()
-    scaling = model.config.logits_scaling
+    divisor = logits_divisor(model.config)
     hidden = decoder(input_ids=tokens, position_ids=positions, use_cache=False)[0].flatten(0, 1)
     losses = [
-        functional.cross_entropy(head(states).float() / scaling, targets, ignore_index=IGNORE_INDEX, reduction="none")
+        functional.cross_entropy(head(states).float() / divisor, targets, ignore_index=IGNORE_INDEX, reduction="none")
         for states, targets in zip(hidden.split(chunk_tokens), labels.split(chunk_tokens), strict=True)
     ]
     return torch.cat(losses).view(batch.tokens.shape)

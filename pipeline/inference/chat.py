@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from transformers.utils.chat_template_utils import encode_marked_chat, mark_control_tokens
 
+from pipeline.core.errors import CheckpointError
 from pipeline.environments import Problem
 
 Message = dict[str, Any]
@@ -51,7 +52,15 @@ def conversation_ids(
         add_generation_prompt: append the header of an assistant's turn, which the model is to continue.
         tools: JSON schemas of the tools that may be called.
         documents: with which the user's question comes.
+
+    Raises:
+        CheckpointError: for a tokenizer without a template.
     """
+    if not tokenizer.chat_template:
+        raise CheckpointError(
+            f"{tokenizer.name_or_path}: no chat template to render conversations with; set "
+            "stages.import_model.config.chat_template where it comes from (docs/how_to/own_model.md)"
+        )
     untrusted = _forbidden(tokenizer, "user")
     marked = [
         # A role is no content: templates compare it, and refuse those they do not know.

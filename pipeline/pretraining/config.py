@@ -11,7 +11,7 @@ from pipeline.core.config import Share
 from pipeline.core.errors import ConfigError
 from pipeline.core.saving import SavingConfig
 from pipeline.pretraining.deepspeed_keys import deepspeed_keys
-from pipeline.pretraining.model_config import ModelConfig
+from pipeline.pretraining.model_config import CheckpointShape, ModelConfig
 
 EXCLUDED = {"fingerprint": False}
 BATCH = "it follows from sequences_per_step, sequences_per_rank and the number of ranks, set these"
@@ -127,14 +127,15 @@ class MergeConfig:
 class PhaseConfig(SavingConfig):
     """One phase of pretraining: its model, tokens, mixture, learning rate, and how its ranks train."""
 
-    model: ModelConfig
-    """Shape of the model; it must be that of the checkpoint continued from."""
+    model: ModelConfig | None
+    """Shape of the model; it must be that of the checkpoint continued from. Null takes what that has."""
     tokens: PositiveInt
     """Tokens of this phase, rounded up to whole steps."""
     context: PositiveInt
     """Tokens in a sequence."""
-    rope_theta: PositiveFloat
-    """Base of the rotary position embedding; long-context phases raise it."""
+    rope_theta: PositiveFloat | None
+    """Base of the rotary position embedding; long-context phases raise it. Null keeps that of the checkpoint, where its
+    shape is taken too."""
     sequences_per_step: PositiveInt
     """Sequences in an optimizer step, over all ranks."""
     sequences_per_rank: PositiveInt = field(metadata=EXCLUDED)
@@ -191,27 +192,42 @@ class PhaseConfig(SavingConfig):
                 "DeepSpeed accumulates bf16 gradients in fp32 with ZeRO only: set "
                 "deepspeed.zero_optimization.stage to 1, 2 or 3, or precision to fp32"
             )
-        if self.mlp_tiles > 1 and self.model.experts:
-            raise ValueError("mlp_tiles is for dense models, set it to 1")
         if self.sequences_per_step % self.sequences_per_rank:
             raise ValueError(
                 f"sequences_per_step {self.sequences_per_step} is no multiple of "
                 f"sequences_per_rank {self.sequences_per_rank}, set one that is"
             )
-        for name, value in (("model.key_value_heads", self.model.key_value_heads), ("context", self.context)):
+        if self.model is not None:
+            self._check_shape(self.model)
+        if sum(self.mixture.values()) <= 0:
+            raise ValueError("the weights of mixture sum to 0, raise one")
+
+    def _check_shape(self, shape: ModelConfig) -> None:
+        """Checks the settings that depend on the model's shape."""
+        if self.mlp_tiles > 1 and shape.experts:
+            raise ValueError("mlp_tiles is for dense models, set it to 1")
+        for name, value in (("model.key_value_heads", shape.key_value_heads), ("context", self.context)):
             if value % self.sequence_parallel:
                 raise ValueError(
                     f"sequence_parallel is {self.sequence_parallel}, set it to a divisor of {name}, which is {value}"
                 )
-        size = self.model.head_size
+        if self.rope_theta is None:
+            if not isinstance(shape, CheckpointShape):
+                raise ValueError("rope_theta is null, which takes a checkpoint's with its shape: set model to null too")
+            return
+        size = shape.head_size
         longest = 2 * math.pi * self.rope_theta ** ((size - 2) / size)
         if longest < self.context:
             raise ValueError(
                 f"context is {self.context:,}, but with rope_theta {self.rope_theta:,.0f} positions repeat after "
                 f"{longest:,.0f} tokens in every dimension of a head; raise rope_theta"
             )
-        if sum(self.mixture.values()) <= 0:
-            raise ValueError("the weights of mixture sum to 0, raise one")
+
+    @property
+    def shape(self) -> ModelConfig:
+        """The model's shape. Where `model` is null it is known once the phase has read its checkpoint."""
+        assert self.model is not None
+        return self.model
 
     @property
     def zero_stage(self) -> int:

@@ -87,3 +87,44 @@ class ModelConfig:
         attention = 2 * width * heads + 2 * width * self.key_value_heads * self.head_size
         layer = attention + 3 * experts * width * self.mlp_hidden_size + self.experts * width + 2 * width
         return self.vocab_size * width + self.layers * layer + width
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointShape(ModelConfig):
+    """The shape of a checkpoint of any architecture, as its own files give it; nobody configures one.
+
+    Multipliers are the checkpoint's business: they are in its Hugging Face configuration, and 1 here.
+    """
+
+    embedding_multiplier: float = 1.0
+    residual_multiplier: float = 1.0
+    base_width: int = 1
+    initializer_std: float = 1.0
+    rms_norm_epsilon: float = 0.0
+    head_width: int
+    """Width of one attention head, which need not be hidden_size / attention_heads."""
+    counted: int
+    """Number of parameters, tied ones counted once."""
+    counted_active: int
+    """Parameters that a token passes."""
+    multiplier: float
+    """µP's width multiplier; 1 for a model of one learning rate."""
+
+    def __post_init__(self) -> None:
+        """Checks nothing: the checkpoint exists."""
+
+    @property
+    def head_size(self) -> int:
+        return self.head_width
+
+    @property
+    def width_multiplier(self) -> float:
+        return self.multiplier
+
+    @property
+    def parameters(self) -> int:
+        return self.counted
+
+    @property
+    def active_parameters(self) -> int:
+        return self.counted_active

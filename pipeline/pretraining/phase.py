@@ -1,18 +1,19 @@
 """One phase of pretraining: the checkpoint before, tokens and a schedule → the next checkpoint."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.disk import reporting_full_disk
-from pipeline.core.errors import CheckpointError, Requeue
+from pipeline.core.errors import CheckpointError, ConfigError, Requeue
 from pipeline.core.files import write_json
 from pipeline.pretraining import merging
 from pipeline.pretraining.config import MergeConfig, PhaseConfig
@@ -25,10 +26,10 @@ from pipeline.pretraining.engine.engine import join_process_group, leave_process
 from pipeline.pretraining.engine.logits_check import check_logits, reference_logits
 from pipeline.pretraining.engine.step_checkpoints import StepCheckpoints
 from pipeline.pretraining.model.model import (
-    Granite,
     build_model,
     build_training_model,
     check_shape,
+    continued_config,
     granite_config,
     initialize,
     set_rotary_embedding,
@@ -36,6 +37,8 @@ from pipeline.pretraining.model.model import (
 from pipeline.pretraining.schedules import schedule_of
 from pipeline.pretraining.trainer import Trainer
 from pipeline.pretraining.validation import HeldOutLoss, measure_held_out_loss
+
+LOG = logging.getLogger(__name__)
 
 
 def run(context: StageContext[PhaseConfig]) -> StageResult:
@@ -54,6 +57,7 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
         DataError: for a mixture that the tokens cannot meet, or tokens of another vocabulary, before the first step;
             or if too many steps in a row had to be skipped.
         CheckpointError: for a checkpoint of another shape or vocabulary, or one that does not load as it was saved.
+        ConfigError: for settings that the shape of the checkpoint rules out.
         DiskFullError: if there is no room for a checkpoint or for what is handed on.
         Requeue: after a stop signal, with everything saved. It is looked at after every step, and between the forward
             passes of every measurement and merge.
@@ -62,7 +66,11 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
     folder = context.inputs["tokenizer"].directory / "tokenizer"
     before = context.inputs["model"].directory if "model" in context.inputs else None
     context.progress.doing("opening the tokens")
-    check_vocabularies(phase.model.vocab_size, folder, shards, before and before / "checkpoint")
+    takes_shape, model_config = phase.model is None, None
+    if takes_shape:
+        phase, model_config = _continued(context, before)
+        context = replace(context, config=phase)
+    check_vocabularies(phase.shape.vocab_size, folder, shards, before and before / "checkpoint", takes_shape)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     transforms = {}
     if (config := phase.fill_in_the_middle) is not None and phase.rearranged_domains:
@@ -72,7 +80,7 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
     epochs = stream.check_epochs(samples, phase.max_epochs)
 
     context.progress.doing("building the model")
-    model, state, progress = _start(context, tokenizer, before)
+    model, state, progress = _start(context, tokenizer, before, model_config)
     schedule = schedule_of(phase, progress["tokens"], progress["learning_rate"])
     join_process_group()
     step_checkpoints = StepCheckpoints(context.state / "steps", phase, context.local_rank)
@@ -93,7 +101,12 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
         )
 
     if state is not None:
-        optimizer_state.restore_training_state(engine, state, progress["adam_step"])
+        if optimizer_state.has_moments(state):
+            optimizer_state.restore_training_state(engine, state, progress["adam_step"])
+        elif context.rank == 0:
+            LOG.warning(
+                "%s: an imported model has no optimizer state: its weights go on with moments of 0, at token 0", before
+            )
         check_logits(engine, torch.tensor(progress["logits"]), str(before))
     context.progress.doing("held-out loss before training")
     start_loss = held_out()
@@ -152,38 +165,63 @@ def run(context: StageContext[PhaseConfig]) -> StageResult:
     )
 
 
+def _continued(context: StageContext[PhaseConfig], before: Path | None) -> tuple[PhaseConfig, PreTrainedConfig]:
+    """The settings and the model's configuration of a phase that takes its model's shape from the checkpoint before.
+
+    Raises:
+        CheckpointError: for an architecture that phases cannot train.
+        ConfigError: if there is no checkpoint, or its shape rules settings out.
+    """
+    where = f"stages.{context.stage}.config"
+    if before is None:
+        raise ConfigError(f"{where}.model is null, but there is no model before; set it, or inputs.model")
+    try:
+        return continued_config(context.config, AutoConfig.from_pretrained(before / "checkpoint"), str(before))
+    except ConfigError as error:
+        raise ConfigError(f"{where}.{error}") from None
+
+
 def _start(
-    context: StageContext[PhaseConfig], tokenizer: PreTrainedTokenizerBase, before: Path | None
-) -> tuple[Granite, dict[str, Tensor] | None, dict[str, Any]]:
+    context: StageContext[PhaseConfig],
+    tokenizer: PreTrainedTokenizerBase,
+    before: Path | None,
+    model_config: PreTrainedConfig | None,
+) -> tuple[PreTrainedModel, dict[str, Tensor] | None, dict[str, Any]]:
     """The model that a phase begins with, on the CPU in fp32.
 
     Args:
         context: of the phase.
         tokenizer: whose special tokens the model's configuration names.
-        before: folder of the phase before; None for the first phase.
+        before: folder of the phase before, or of an imported model; None for the first phase.
+        model_config: of the model; None is a Granite of the phase's shape.
 
     Returns:
-        The model; the training state of the phase before (`optimizer_state`), None for the first phase; and the numbers
-        to continue from: `tokens` trained, `learning_rate` at their end, `adam_step`, `context` before, and `logits` to
-        check the loaded model with.
+        The model; the training state of the phase before (`optimizer_state`), without moments for an imported model,
+        None for the first phase; and the numbers to continue from: `tokens` trained, `learning_rate` at their end,
+        `adam_step`, `context` before, and `logits` to check the loaded model with.
 
     Raises:
         CheckpointError: for a checkpoint of another shape, or without a training state.
     """
     phase = context.config
-    config = granite_config(phase.model, phase.context, phase.rope_theta)
-    ids: Any = tokenizer
-    config.bos_token_id = config.eos_token_id = ids.eos_token_id
-    config.pad_token_id = ids.pad_token_id
+    config: Any = model_config
+    if config is None:
+        assert phase.rope_theta is not None
+        config = granite_config(phase.shape, phase.context, phase.rope_theta)
+    config.update(checkpoints.token_ids(tokenizer))
     config._attn_implementation = phase.attention
     model = build_model(config)
     if before is None:
-        initialize(model, phase.model, context.derive_seed("initialization"))
+        initialize(model, phase.shape, context.derive_seed("initialization"))
         return model, None, {"tokens": 0, "learning_rate": None, "adam_step": 0, "context": None}
-    config_before: Any = AutoConfig.from_pretrained(before / "checkpoint")
-    check_shape(config_before, phase.model, str(before))
+    config_before = AutoConfig.from_pretrained(before / "checkpoint")
+    if model_config is None:
+        check_shape(config_before, phase.shape, str(before))
     set_rotary_embedding(model, config_before)
-    state, progress = checkpoints.load_training_state(before / "training_state")
+    if (before / checkpoints.IMPORTED).exists():
+        state, progress = checkpoints.load_imported(before)
+    else:
+        state, progress = checkpoints.load_training_state(before / "training_state")
     model.load_state_dict(checkpoints.model_weights(state, torch.float32), strict=False)
     model.tie_weights()
     return model, state, progress

@@ -104,8 +104,8 @@ class StepTimes:
             **_percentiles(steps),
         }
         for name, flops in (
-            ("model", model_flops_per_token(phase.model, phase.context)),
-            ("hardware", hardware_flops_per_token(phase.model, phase.context, phase.gradient_checkpointing)),
+            ("model", model_flops_per_token(phase.shape, phase.context)),
+            ("hardware", hardware_flops_per_token(phase.shape, phase.context, phase.gradient_checkpointing)),
         ):
             found[f"throughput/{name}_flops_per_second_and_rank"] = rate / world_size * flops
             if peak_flops is not None:

@@ -39,8 +39,9 @@ class TokenizerConfig:
 class TokenizeConfig:
     """Which data domains become token shards, which documents are held out, and how the work is divided."""
 
-    vocab_size: PositiveInt
-    """Ids of the tokenizer, checked against it. Up to 65,535 tokens are stored in 16 bits, else in 32."""
+    vocab_size: PositiveInt | None
+    """Ids of the tokenizer, checked against it; null takes any tokenizer, as that of an imported model. Up to 65,535
+    tokens are stored in 16 bits, else in 32."""
     domains: Annotated[list[str], Field(min_length=1)]
     """Domains to write; each must have tokens. In a configuration, null stands for those that the mixtures of phases
     and the evaluations of long context name."""

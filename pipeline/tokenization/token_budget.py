@@ -12,8 +12,8 @@ TOLERANCE = 0.1
 """Share of a domain's budget that may be missing: bytes per token are known from a sample only."""
 
 
-def estimated_tokens(domain: str, corpus: Iterable[Artifact], tokenizer: Artifact) -> float:
-    """About how many tokens the documents of a domain have.
+def estimated_tokens(domain: str, corpus: Iterable[Artifact], tokenizer: Artifact) -> float | None:
+    """About how many tokens the documents of a domain have; None by an imported tokenizer, which has no sample of them.
 
     Args:
         domain: name.
@@ -22,6 +22,8 @@ def estimated_tokens(domain: str, corpus: Iterable[Artifact], tokenizer: Artifac
     """
     text_bytes = sum(each.manifest.metrics.get(f"{domain}/bytes", 0.0) for each in corpus)
     known = tokenizer.manifest.metrics
+    if "bytes_per_token" not in known:
+        return None
     return text_bytes / known.get(f"bytes_per_token/{domain}", known["bytes_per_token"])
 
 
@@ -40,8 +42,8 @@ def check_token_budget(
         DataError: naming the domain, what it has and what is needed.
     """
     for domain, needed in budget.items():
-        has = estimated_tokens(domain, corpus, tokenizer) * (1 - validation_share)
-        if has < needed * (1 - TOLERANCE):
+        estimated = estimated_tokens(domain, corpus, tokenizer)
+        if estimated is not None and (has := estimated * (1 - validation_share)) < needed * (1 - TOLERANCE):
             raise DataError(
                 f"mixture.{domain}: has about {has:,.0f} tokens, the phases need {needed:,}; "
                 "lower its weight or the phases' tokens, add data to its recipe, or raise max_epochs"

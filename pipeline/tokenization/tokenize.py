@@ -14,10 +14,9 @@ from pipeline.tokenization.documents import (
 )
 from pipeline.tokenization.shard_writer import merge_domain
 from pipeline.tokenization.shards import INDEX, token_type
-from pipeline.tokenization.special_tokens import END_OF_TEXT, special_token_ids
 from pipeline.tokenization.token_budget import check_token_budget
 from pipeline.tokenization.tokenized_documents import read_tokenized, write_tokenized
-from pipeline.tokenization.tokenizer import check_tokenizer, document_tokenizer, tokenizer_fingerprint
+from pipeline.tokenization.tokenizer import document_tokenizer, tokenizer_fingerprint, vocabulary_of
 
 
 def run(context: StageContext[TokenizeConfig]) -> StageResult:
@@ -36,10 +35,9 @@ def run(context: StageContext[TokenizeConfig]) -> StageResult:
     config = context.config
     artifacts = documents_directories(context.inputs)
     folder = context.inputs["tokenizer"].directory / "tokenizer"
-    check_tokenizer(folder, config.vocab_size)
+    vocabulary = vocabulary_of(folder, config.vocab_size)
     tokenizer = document_tokenizer(folder)
-    end_of_text = special_token_ids(config.vocab_size)[END_OF_TEXT]
-    dtype = token_type(config.vocab_size)
+    dtype = token_type(vocabulary.size)
     files = {domain: document_files(artifacts, domain) for domain in config.domains}
     for domain, found in files.items():
         if not found:
@@ -53,7 +51,7 @@ def run(context: StageContext[TokenizeConfig]) -> StageResult:
         for number, file in enumerate(found):
             folder_of_file = context.state / domain / f"{number:06}"
             documents = read_identified(file)
-            write_tokenized(folder_of_file, documents, tokenizer, end_of_text, dtype, config.batch_documents)
+            write_tokenized(folder_of_file, documents, tokenizer, vocabulary, dtype, config.batch_documents)
             context.progress.advance()
             if context.stop_requested():
                 raise Requeue(f"{context.stage}: stopped after {file}")
@@ -79,8 +77,8 @@ def run(context: StageContext[TokenizeConfig]) -> StageResult:
         tokens / INDEX,
         {
             "dtype": dtype,
-            "vocab_size": config.vocab_size,
-            "end_of_text": end_of_text,
+            "vocab_size": vocabulary.size,
+            "end_of_text": vocabulary.end_of_text,
             "tokenizer": tokenizer_fingerprint(folder),
             "domains": index,
         },

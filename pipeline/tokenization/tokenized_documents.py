@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from pipeline.core.files import read_json, sync, write_json
 from pipeline.tokenization.document_ids import keyed_hash64
 from pipeline.tokenization.shards import END_TYPE, SOURCE_TYPE, TOKEN_TYPES
+from pipeline.tokenization.tokenizer import Vocabulary
 
 DESCRIPTION = "piece.json"
 
@@ -46,7 +47,7 @@ def write_tokenized(
     directory: Path,
     documents: Iterable[Document],
     tokenizer: Tokenizer,
-    end_of_text: int,
+    vocabulary: Vocabulary,
     dtype: str,
     batch_documents: int,
 ) -> None:
@@ -56,7 +57,7 @@ def write_tokenized(
         directory: that is written.
         documents: with ids that are SHA-256 in hexadecimal.
         tokenizer: without special tokens, see `tokenizer.document_tokenizer`.
-        end_of_text: id of the token that is put after each document.
+        vocabulary: with the ids that are put before and after each document.
         dtype: of token ids, a key of `TOKEN_TYPES`.
         batch_documents: documents encoded in one call, which the tokenizer spreads over the processor's cores.
     """
@@ -75,7 +76,8 @@ def write_tokenized(
         for batch in batched(documents, batch_documents):
             encoded = tokenizer.encode_batch_fast([each.text for each in batch], add_special_tokens=False)
             for document, encoding in zip(batch, encoded, strict=True):
-                tokens = numpy.array([*encoding.ids, end_of_text], dtype=TOKEN_TYPES[dtype])
+                ids = [*vocabulary.beginning, *encoding.ids, vocabulary.end_of_text]
+                tokens = numpy.array(ids, dtype=TOKEN_TYPES[dtype])
                 file.write(tokens.tobytes())
                 position += len(tokens)
                 ends.append(position)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -101,6 +102,42 @@ def check_tokenizer(directory: Path, vocab_size: int) -> None:
     numbers = [loaded.decode([token]) for token in loaded.encode("1234567", add_special_tokens=False)]
     if any(len(number) > 3 for number in numbers):
         raise DataError(f"{directory}: digits are not split in groups of up to three: {numbers}")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The ids of a tokenizer, as documents are written in."""
+
+    size: int
+    """Ids in all."""
+    end_of_text: int
+    """Id that is put after each document."""
+    beginning: tuple[int, ...] = ()
+    """Ids that are put before each document."""
+
+
+def vocabulary_of(directory: Path, vocab_size: int | None) -> Vocabulary:
+    """The vocabulary of a saved tokenizer: one of this package's, which is checked, or any other.
+
+    Args:
+        directory: its Hugging Face folder.
+        vocab_size: ids that one of this package's has; None takes any tokenizer, with the ids that it puts before a
+            text and its end-of-sequence token after it.
+
+    Raises:
+        DataError: for a tokenizer that fails `check_tokenizer`, or has no end-of-sequence token.
+    """
+    from transformers import AutoTokenizer
+
+    if vocab_size is not None:
+        check_tokenizer(directory, vocab_size)
+        return Vocabulary(vocab_size, special_token_ids(vocab_size)[END_OF_TEXT])
+    loaded = AutoTokenizer.from_pretrained(directory)
+    if loaded.eos_token_id is None:
+        raise DataError(f"{directory}: has no end-of-sequence token to end documents with; set eos_token of its import")
+    # What a tokenizer puts after a text too, such as an end, comes once.
+    beginning = [token for token in loaded.encode("") if token != loaded.eos_token_id]
+    return Vocabulary(max(loaded.get_vocab().values()) + 1, loaded.eos_token_id, tuple(beginning))
 
 
 def tokenizer_fingerprint(directory: Path) -> str:

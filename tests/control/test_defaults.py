@@ -23,6 +23,7 @@ CHOICES: tuple[tuple[str, ...], ...] = (
     ("language_model=endpoint", "stages.synthesize.config.language_model.model=any"),
     ("executor=slurm", "executor.partition=any"),
     ("executor=ray",),
+    ("+stage=import_model", "+stages.import_model.config.path=any"),
 )
 LEFT_OUT = {
     "curate": {

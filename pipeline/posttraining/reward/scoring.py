@@ -14,8 +14,8 @@ from pipeline.core.errors import CheckpointError
 from pipeline.core.files import read_json, write_json
 from pipeline.environments import Problem
 from pipeline.inference.chat import Message, encode, problem_messages
-from pipeline.posttraining.reward.granite_classifier import register_granite_classifier
 from pipeline.pretraining.engine.distributed import device
+from pipeline.pretraining.model.architecture import register_reward_heads
 
 SCALE = "reward_scale.json"
 """File beside the reward model's weights with its mean scores of chosen and of rejected held-out responses."""
@@ -43,7 +43,7 @@ def load_reward_model(checkpoint: Path) -> Any:
 
     A causal language model's folder has no scalar head: it gets a random one, the same every time.
     """
-    register_granite_classifier()
+    register_reward_heads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model: Any = AutoModelForSequenceClassification.from_pretrained(checkpoint, dtype="auto", num_labels=1)

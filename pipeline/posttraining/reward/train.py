@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from datasets import Dataset
-from transformers import AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 from trl.trainer.reward_config import RewardConfig
 from trl.trainer.reward_trainer import RewardTrainer
 
@@ -26,9 +26,9 @@ from pipeline.posttraining.common.training import (
 )
 from pipeline.posttraining.data.jsonl import read_jsonl
 from pipeline.posttraining.reward.config import RewardModelConfig
-from pipeline.posttraining.reward.granite_classifier import register_granite_classifier
 from pipeline.posttraining.reward.scoring import load_reward_model, raw_scores, write_reward_scale
 from pipeline.pretraining.engine.distributed import waiting_for_files
+from pipeline.pretraining.model.architecture import check_reward_head
 
 
 def trainer_arguments(context: StageContext[RewardModelConfig]) -> RewardConfig:
@@ -56,14 +56,15 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
     Raises:
         ConfigError: if the ranks cannot share a step's pairs evenly.
         DataError: if there are no pairs.
-        CheckpointError: if the trained model does not score chosen responses higher than rejected ones.
+        CheckpointError: for a model that transformers has no scalar head for, or if the trained one does not score
+            chosen responses higher than rejected ones.
         DiskFullError: if there is no room for a checkpoint.
         Requeue: after a stop signal, the trainer's state saved. It is looked at after every step, and between the
             batches of every measurement.
     """
-    register_granite_classifier()
     config = context.config
     start = context.inputs["model"].checkpoint
+    check_reward_head(AutoConfig.from_pretrained(start), str(start))
     folder = context.inputs["data"].directory
     held_out = read_jsonl(folder / "preference_validation.jsonl")
     pairs = read_jsonl(folder / "preference_train.jsonl")

@@ -13,6 +13,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from pipeline.core.context import StageContext, StageResult
 from pipeline.environments import ENVIRONMENT_NAMES
+from pipeline.inference.chat_template import check_assistant_mask
 from pipeline.inference.loading import load_model
 from pipeline.posttraining.common.callbacks import StageCallback
 from pipeline.posttraining.common.eval_sampling import eval_problems, evaluate_by_sampling
@@ -56,6 +57,7 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     The held-out loss is measured before and after training, the reward of sampled completions after it.
 
     Raises:
+        CheckpointError: for a chat template that does not train on the assistant's turns and their ends.
         ConfigError: if the ranks cannot share a step's sequences evenly.
         DiskFullError: if there is no room for a checkpoint.
         Requeue: after a stop signal, the trainer's state saved. It is looked at after every step, and between the
@@ -63,9 +65,10 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     """
     config = context.config
     start = context.inputs["model"].checkpoint
+    tokenizer = AutoTokenizer.from_pretrained(start)
+    check_assistant_mask(tokenizer, str(start))
     callback = StageCallback(context)
     arguments = trainer_arguments(context)
-    tokenizer = AutoTokenizer.from_pretrained(start)
     conversations = _conversations(context, "train", tokenizer)
     held_out = _conversations(context, "validation", tokenizer)
     context.progress.doing("tokenizing the conversations")

@@ -2,6 +2,8 @@
 
 `training_state/state.safetensors` has the fp32 weights and AdamW's moments (`optimizer_state`), and `progress.json` the
 numbers that the next phase continues from. Neither is a pickle, and both are independent of ranks and ZeRO stage.
+
+An imported model has `imported.json` in the place of `training_state/`: its weights are all that there is of it.
 """
 
 from pathlib import Path
@@ -10,18 +12,21 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import GenerationConfig, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from pipeline.core.errors import CheckpointError
 from pipeline.core.files import read_json, write_json
 from pipeline.pretraining.engine.optimizer_state import MASTER
-from pipeline.pretraining.model.model import Granite
 
+IMPORTED = "imported.json"
+"""Beside the checkpoint of an imported model: its reference logits, its context, and where it came from."""
 WRAPPER_PREFIX = "model."
 """What the names of parameters begin with inside `TrainingModel`, and not in the Hugging Face model."""
 
 
-def save_model(weights: dict[str, Tensor], model: Granite, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
+def save_model(
+    weights: dict[str, Tensor], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path
+) -> None:
     """Writes a Hugging Face folder: safetensors, configuration, generation configuration, tokenizer, chat template.
 
     Args:
@@ -30,10 +35,14 @@ def save_model(weights: dict[str, Tensor], model: Granite, tokenizer: PreTrained
         tokenizer: whose end-of-text and padding tokens the configurations name.
         directory: that is written.
     """
-    end = tokenizer.eos_token_id
-    model.generation_config = GenerationConfig(bos_token_id=end, eos_token_id=end, pad_token_id=tokenizer.pad_token_id)
+    model.generation_config = GenerationConfig(**token_ids(tokenizer))
     model.save_pretrained(directory, state_dict=weights)
     tokenizer.save_pretrained(directory)
+
+
+def token_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """What a model's configurations say of a tokenizer: ids of its beginning, end and padding, or None."""
+    return {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
 
 
 def model_weights(state: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
@@ -56,5 +65,18 @@ def load_training_state(directory: Path) -> tuple[dict[str, Tensor], dict[str, A
         CheckpointError: if the folder has none, as the checkpoints of other stages.
     """
     if not (directory / "progress.json").exists():
-        raise CheckpointError(f"{directory}: no training state; continue from a pretraining phase")
+        raise CheckpointError(f"{directory}: no training state; continue from a pretraining phase or an imported model")
     return load_file(directory / "state.safetensors"), read_json(directory / "progress.json")
+
+
+def load_imported(directory: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """As `load_training_state`, of an imported model: the weights without moments, from no token and no step.
+
+    Args:
+        directory: the artifact of the import.
+    """
+    imported = read_json(directory / IMPORTED)
+    model = AutoModelForCausalLM.from_pretrained(directory / "checkpoint", dtype=torch.float32)
+    weights = {f"{MASTER}.{WRAPPER_PREFIX}{name}": each.detach() for name, each in model.named_parameters()}
+    numbers = {"tokens": 0, "learning_rate": None, "adam_step": 0}
+    return weights, {**numbers, "context": imported["context"], "logits": imported["logits"]}

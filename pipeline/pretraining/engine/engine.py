@@ -64,7 +64,7 @@ def start_engine(
     """
     join_process_group()
     optimizer = GuardedAdamW(
-        parameter_groups(model, phase.model, phase.optimizer),
+        parameter_groups(model, phase.shape, phase.optimizer),
         StepGuard(phase.skip),
         betas=phase.optimizer.betas,
         eps=phase.optimizer.epsilon,

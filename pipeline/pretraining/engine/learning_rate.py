@@ -1,4 +1,4 @@
-"""The optimizer's parameter groups under µP, and the learning rate that is set in them before each step.
+"""The optimizer's parameter groups, and the learning rate that is set in them before each step.
 
 `pretraining.schedules` computes that rate.
 """
@@ -16,7 +16,8 @@ def parameter_groups(model: nn.Module, shape: ModelConfig, optimizer: OptimizerC
     """AdamW's parameter groups: matrices, embeddings, norms.
 
     Each carries `rate_multiplier`, which `set_learning_rate` multiplies the rate with: 1/m_width for matrices (µP,
-    Yang et al. 2022, arXiv 2203.03466), else 1. Norms have no weight decay.
+    Yang et al. 2022, arXiv 2203.03466), else 1. m_width is 1 for an architecture that is not trained under µP
+    (`model.architecture`), so that all have one rate. Norms and biases have no weight decay.
     """
     matrices, embeddings, norms = [], [], []
     for name, parameter in model.named_parameters():

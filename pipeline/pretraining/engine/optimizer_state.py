@@ -92,6 +92,11 @@ def gather_training_state(engine: deepspeed.DeepSpeedEngine) -> dict[str, Tensor
     return state
 
 
+def has_moments(state: dict[str, Tensor]) -> bool:
+    """Whether a training state has AdamW's moments beside the weights; that of an imported model has none."""
+    return any(name.startswith(f"{MOMENTS[0]}.") for name in state)
+
+
 def restore_training_state(engine: deepspeed.DeepSpeedEngine, state: dict[str, Tensor], step_count: int) -> None:
     """Puts whole weights and moments into an engine of any ZeRO stage, each rank taking its slices; a collective.
 

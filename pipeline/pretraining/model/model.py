@@ -1,22 +1,24 @@
-"""Granite under µP: configuration, initialization, and the loss that a training step needs."""
+"""The model of a phase, a new Granite under µP or a checkpoint's, and the loss that a training step needs."""
 
+import copy
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import GraniteConfig, GraniteForCausalLM, GraniteMoeConfig, GraniteMoeForCausalLM
+from transformers import GraniteConfig, GraniteMoeConfig, PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
-from pipeline.core.errors import CheckpointError
+from pipeline.core.errors import CheckpointError, ConfigError
 from pipeline.pretraining.config import PhaseConfig
 from pipeline.pretraining.data.stream import IGNORE_INDEX
+from pipeline.pretraining.model.architecture import experts_of, has_sliding_window, logits_divisor, shape_of
 from pipeline.pretraining.model.cross_entropy import LinearCrossEntropy
 from pipeline.pretraining.model.sequence_parallel import SequenceParallel
 from pipeline.pretraining.model_config import ModelConfig
-
-Granite = GraniteForCausalLM | GraniteMoeForCausalLM
 
 
 def granite_config(model: ModelConfig, context: int, rope_theta: float) -> GraniteConfig | GraniteMoeConfig:
@@ -54,18 +56,47 @@ def granite_config(model: ModelConfig, context: int, rope_theta: float) -> Grani
     )
 
 
-def build_model(config: GraniteConfig | GraniteMoeConfig) -> Granite:
+def continued_config(phase: PhaseConfig, found: PreTrainedConfig, where: str) -> tuple[PhaseConfig, PreTrainedConfig]:
+    """What a phase that takes its model's shape from a checkpoint trains: its settings and the model's, completed.
+
+    Args:
+        phase: settings whose `model` is null.
+        found: configuration of the checkpoint.
+        where: the checkpoint, to name in errors.
+
+    Raises:
+        CheckpointError: for an architecture that phases cannot train.
+        ConfigError: for a context beyond the checkpoint's without `rope_theta`, or settings that its shape rules out.
+    """
+    config: Any = copy.deepcopy(found)
+    with torch.device("meta"):
+        parameters = sum(each.numel() for each in build_model(config).parameters())
+    shape, theta, reach = shape_of(config, parameters, where), phase.rope_theta, config.max_position_embeddings
+    if theta is not None:
+        config.rope_parameters = {**config.rope_parameters, "rope_theta": theta}
+        config.max_position_embeddings = max(reach, phase.context)
+    elif phase.context > reach:
+        raise ConfigError(f"context is {phase.context:,}, but {where} reaches {reach:,}; set rope_theta, or less")
+    if phase.sequence_parallel > 1 and has_sliding_window(config):
+        raise ConfigError(f"sequence_parallel: {where} has sliding windows, which cannot be divided; set it to 1")
+    try:
+        return replace(phase, model=shape), config
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def build_model(config: PreTrainedConfig) -> PreTrainedModel:
     """The Hugging Face model of a configuration, on the CPU in fp32; `initialize` or a checkpoint gives its weights."""
-    return GraniteMoeForCausalLM(config) if isinstance(config, GraniteMoeConfig) else GraniteForCausalLM(config)
+    return MODEL_FOR_CAUSAL_LM_MAPPING[type(config)](config)
 
 
-def set_rotary_embedding(model: Granite, config: GraniteConfig | GraniteMoeConfig) -> None:
+def set_rotary_embedding(model: PreTrainedModel, config: PreTrainedConfig) -> None:
     """Gives a model the rotary position embedding of a configuration: its base and longest sequence."""
-    decoder: Any = model.model
+    decoder: Any = model.get_decoder()
     decoder.rotary_emb = type(decoder.rotary_emb)(config).to(next(model.parameters()).device)
 
 
-def initialize(model: Granite, shape: ModelConfig, seed: int) -> None:
+def initialize(model: PreTrainedModel, shape: ModelConfig, seed: int) -> None:
     """Fills a model's weights in place as µP asks for: embeddings N(0, std²), matrices N(0, std²/m_width), norms 1.
 
     Source: Granite 3.0 report, table 2. Parameters are filled in their order, from one generator.
@@ -86,7 +117,7 @@ def initialize(model: Granite, shape: ModelConfig, seed: int) -> None:
                 parameter.normal_(0.0, std, generator=generator)
 
 
-def check_shape(found: GraniteConfig | GraniteMoeConfig, shape: ModelConfig, where: str) -> None:
+def check_shape(found: PreTrainedConfig, shape: ModelConfig, where: str) -> None:
     """Rejects a checkpoint of another shape.
 
     Args:
@@ -108,7 +139,7 @@ def check_shape(found: GraniteConfig | GraniteMoeConfig, shape: ModelConfig, whe
             raise CheckpointError(f"{where}: {name} is {has}, model says {wants}; set model to the checkpoint's shape")
 
 
-def tile_mlps(model: Granite, tiles: int) -> None:
+def tile_mlps(model: PreTrainedModel, tiles: int) -> None:
     """Makes every MLP take sequences in `tiles` parts, so that only one part's activations are in memory at a time.
 
     DeepSpeed's TiledMLP computes them again in the backward pass, part by part.
@@ -120,8 +151,8 @@ def tile_mlps(model: Granite, tiles: int) -> None:
         parameters = list(mlp.parameters())
         return lambda hidden: TiledMLP.apply(lambda _, part: untiled(part), mlp, hidden, tiles, parameters)
 
-    layers: Any = model.model.layers
-    for layer in layers:
+    decoder: Any = model.get_decoder()
+    for layer in decoder.layers:
         layer.mlp.forward = tiled(layer.mlp)
 
 
@@ -164,7 +195,7 @@ class TrainingModel(nn.Module):
 
     def __init__(
         self,
-        model: Granite,
+        model: PreTrainedModel,
         chunk_tokens: int,
         z_loss: float = 0.0,
         sequence_parallel: SequenceParallel | None = None,
@@ -182,7 +213,7 @@ class TrainingModel(nn.Module):
         self.sequence_parallel = sequence_parallel
         if sequence_parallel is not None:
             sequence_parallel.install(model.config)
-        head: Any = model.lm_head
+        head: Any = model.get_output_embeddings()
 
         def logits_or_loss(hidden: Tensor, labels: Tensor | None = None) -> Any:
             if labels is None:
@@ -209,23 +240,23 @@ class TrainingModel(nn.Module):
         """
         # No attention mask and no cache: transformers then bounds attention by the position ids.
         mask = None if self.sequence_parallel is None else self.sequence_parallel.attention_mask(positions)
-        decoder: Any = self.model.model
-        has_experts = isinstance(self.model.config, GraniteMoeConfig)
-        config: Any = self.model.config
-        routed = {"output_router_logits": True} if has_experts else {}
+        decoder: Any = self.model.get_decoder()
+        head: Any = self.model.get_output_embeddings()
+        experts = experts_of(self.model.config)
+        routed = {"output_router_logits": True} if experts else {}
         outputs = decoder(input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=False, **routed)
         # Hugging Face divides the logits; what they are made of is far smaller.
-        hidden = outputs.last_hidden_state / config.logits_scaling
+        hidden = outputs.last_hidden_state / logits_divisor(self.model.config)
         if labels is None:
-            return self.model.lm_head(hidden).float()
-        loss, token_losses = self.model.lm_head(hidden.flatten(0, 1), labels.flatten())
-        if has_experts:
-            balance = balance_loss(outputs.router_logits, labels, config.num_experts_per_tok, self.sequence_parallel)
-            loss = loss + config.router_aux_loss_coef * balance
+            return head(hidden).float()
+        loss, token_losses = head(hidden.flatten(0, 1), labels.flatten())
+        if experts:
+            balance = balance_loss(outputs.router_logits, labels, experts.per_token, self.sequence_parallel)
+            loss = loss + experts.router_loss * balance
         return loss, token_losses.view_as(labels)
 
 
-def build_training_model(model: Granite, phase: PhaseConfig) -> TrainingModel:
+def build_training_model(model: PreTrainedModel, phase: PhaseConfig) -> TrainingModel:
     """The model as a phase trains it, changed in place; a collective where sequences are divided.
 
     Activations are recomputed, MLPs tiled, layers compiled and sequences divided as the phase's settings say.
@@ -237,6 +268,7 @@ def build_training_model(model: Granite, phase: PhaseConfig) -> TrainingModel:
     if phase.mlp_tiles > 1:
         tile_mlps(model, phase.mlp_tiles)
     if phase.compile:
-        for layer in model.model.layers:
+        decoder: Any = model.get_decoder()
+        for layer in decoder.layers:
             layer.compile()
     return training_model

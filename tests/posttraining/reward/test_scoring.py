@@ -9,16 +9,13 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from pipeline.core.errors import CheckpointError
 from pipeline.environments import problems
 from pipeline.inference.chat import to_messages
-from pipeline.posttraining.reward.granite_classifier import (
-    GraniteForSequenceClassification,
-    register_granite_classifier,
-)
 from pipeline.posttraining.reward.scoring import RewardModel, load_reward_model, raw_scores, write_reward_scale
+from pipeline.pretraining.model.architecture import GraniteForSequenceClassification, register_reward_heads
 from tests.settings import EASY
 
 
 def test_granite_has_a_head_and_the_scale_is_logistic(checkpoint: Path, tmp_path: Path) -> None:
-    register_granite_classifier()
+    register_reward_heads()
     model = load_reward_model(checkpoint)
     assert isinstance(model, GraniteForSequenceClassification)
     assert torch.equal(model.score.weight, load_reward_model(checkpoint).score.weight), "the new head is seeded"
