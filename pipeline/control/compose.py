@@ -171,6 +171,8 @@ def _set(config: DictConfig, override: Override) -> None:
     added = override.is_add() or override.is_force_add()
     # A mapping may get keys that it has not: the dataclass of the stage's kind says which it takes.
     added = added or isinstance(OmegaConf.select(config, override.key_or_group), DictConfig)
+    stage, _, name = override.key_or_group.rpartition(".")
+    added = added or (name == "from" and stage.count(".") == 1 and OmegaConf.select(config, stage) is not None)
     merge = not override.key_or_group.endswith(f".config.{MIXTURE}")
     OmegaConf.update(config, override.key_or_group, override.value(), merge=merge, force_add=added)
 
