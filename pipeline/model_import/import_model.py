@@ -30,10 +30,10 @@ def run(context: StageContext[ImportModelConfig]) -> StageResult:
         DataError: for a model of the hub that cannot be downloaded.
     """
     config = context.config
-    context.progress.start(4, unit="steps", label="reading files")
+    context.progress.start(4, counted="steps", label="reading files")
     folder = fetch(config.path, config.revision)
     where = str(folder) if config.revision is None else f"{config.path} at {config.revision[:12]}"
-    context.progress.start(4, unit="steps", label="loading", done=1)
+    context.progress.start(4, counted="steps", label="loading", done=1)
     tokenizer = load_tokenizer(folder)
     model, changes = load_model(folder, where)
     rows = model.get_input_embeddings().weight.shape[0]
@@ -42,7 +42,7 @@ def run(context: StageContext[ImportModelConfig]) -> StageResult:
     for line in changes:
         print(f"{where}: {line}", flush=True)
 
-    context.progress.start(4, unit="steps", label="writing", done=2)
+    context.progress.start(4, counted="steps", label="writing", done=2)
     ids = token_ids(tokenizer)
     model.config.update(ids)
     model.generation_config = GenerationConfig(**ids)
@@ -51,7 +51,7 @@ def run(context: StageContext[ImportModelConfig]) -> StageResult:
         tokenizer.save_pretrained(context.output / name)
     dtype = str(model.dtype).removeprefix("torch.")
 
-    context.progress.start(4, unit="steps", label="checking", done=3)
+    context.progress.start(4, counted="steps", label="checking", done=3)
     logits = checked_logits(model.float(), where)
     parameters = model.num_parameters()
     write_json(

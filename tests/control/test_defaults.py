@@ -24,6 +24,11 @@ CHOICES: tuple[tuple[str, ...], ...] = (
     ("executor=slurm", "executor.partition=any"),
     ("executor=ray",),
     ("+stage=import_model", "+stages.import_model.config.path=any"),
+    (
+        "+stage=import_tokens",
+        "stages.import_tokens.config.tokenizer=any",
+        "stages.import_tokens.config.domains={any: any}",
+    ),
 )
 LEFT_OUT = {
     "curate": {
