@@ -38,7 +38,7 @@ RL = [
 ]
 ACCURACY = "stages.evaluate_sft.config.accuracy"
 TINY = {
-    "curation_only": [],
+    "curation_only": ["stages.curate.config.domains=[code]"],
     "web_only": [*MODEL, *PHASE],
     "code_only": [*MODEL, *PHASE],
     "sft_only": SFT,
