@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.core.artifact import read_manifest
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR
+from pipeline.core.installation import command_name
 from tests import ROOT
 from tests.posttraining.tiny import write_model
 
@@ -73,7 +74,7 @@ def test_init_writes_into_an_empty_folder_alone(tmp_path: Path) -> None:
     folder.mkdir()
     made = fivephase(tmp_path, "init", "my project")
     assert made.returncode == EXIT_DONE, made.stderr
-    assert made.stdout.splitlines()[-1] == "now type: cd 'my project' && fivephase run scale=mine"
+    assert made.stdout.splitlines()[-1] == f"now type: cd 'my project' && {command_name()} run scale=mine"
     written = sorted(path for path in folder.rglob("*") if path.is_file())
     assert {"README.md", "mine.yaml", "conversations.jsonl", "my_environment.py"} <= {path.name for path in written}
     again = fivephase(tmp_path, "init", "my project")
@@ -140,8 +141,8 @@ def test_examples_and_the_folder_of_init_run(tmp_path: Path) -> None:
             "rl_only": "rl_math", "evaluation_only": "evaluate_sft"}  # fmt: skip
     for name, stage in last.items():
         assert read_manifest(clone / "runs" / name / stage) is not None
-    assert "talk to it: fivephase chat run=sft_only" in done["sft_only"].stdout
-    assert "talk to it: fivephase chat run=mine" in done["mine"].stdout
+    assert "chat run=sft_only" in done["sft_only"].stdout
+    assert "chat run=mine" in done["mine"].stdout
     rewarded = read_manifest(tmp_path / "mine" / "runs" / "mine" / "rl_math")
     assert rewarded is not None
     assert any("my_environment" in metric for metric in rewarded.metrics)
