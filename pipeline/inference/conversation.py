@@ -8,10 +8,12 @@ from types import FrameType
 from typing import Annotated, Any, Literal
 
 import torch
+from jinja2 import TemplateError
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from transformers import StoppingCriteriaList, TextStreamer
 
 from pipeline.core.errors import ConfigError, DataError
+from pipeline.core.terminal import one_line
 from pipeline.inference.chat import Message, conversation_ids
 from pipeline.inference.loading import LoadedModel
 
@@ -32,7 +34,7 @@ class Sampling:
     max_new_tokens: PositiveInt = 512
     """Tokens of an answer, at most."""
     seed: int | None = None
-    """Makes the answers of a conversation repeatable; null draws anew each time."""
+    """Makes the answers of a conversation repeatable, each by its place; null draws anew each time."""
 
     def for_generate(self) -> dict[str, Any]:
         """The keyword arguments of transformers' `generate`."""
@@ -69,8 +71,6 @@ class Conversation:
         self.sampling = sampling
         self.system = system
         self.turns: list[Message] = []
-        if sampling.seed is not None:
-            torch.manual_seed(sampling.seed)
 
     def answer(self, text: str, show: Callable[[str], None]) -> Ending:
         """Adds the user's turn and the model's answer to the conversation.
@@ -85,9 +85,12 @@ class Conversation:
             How the answer ended. What there is of it stays in the conversation.
 
         Raises:
-            DataError: if the user's turn alone does not fit into the context; the conversation is as before.
+            DataError: if the user's turn alone does not fit into the context, or the chat template refuses the turns;
+                the conversation is as before.
         """
         turns, prompt = self._fitting([*self.turns, {"role": "user", "content": text}])
+        if self.sampling.seed is not None:
+            torch.manual_seed(self.sampling.seed + len(turns))
         model: Any = self._loaded.model
         tokenizer: Any = self._loaded.tokenizer
         ends = _ends(model, tokenizer)
@@ -98,8 +101,8 @@ class Conversation:
                 attention_mask=torch.ones_like(ids),
                 streamer=_Stream(tokenizer, show),
                 stopping_criteria=StoppingCriteriaList([lambda ids, scores: ids.new_full((1,), bool(interrupted)) > 0]),
-                eos_token_id=ends,
-                pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else ends[0],
+                eos_token_id=ends or None,
+                pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else next(iter(ends), 0),
                 **self.sampling.for_generate(),
             )
         made = output[0, len(prompt) :]
@@ -115,7 +118,13 @@ class Conversation:
         context = getattr(model.config, "max_position_embeddings", None)
         system: list[Message] = [] if self.system is None else [{"role": "system", "content": self.system}]
         while True:
-            prompt = conversation_ids(self._loaded.tokenizer, [*system, *turns], add_generation_prompt=True)
+            try:
+                prompt = conversation_ids(self._loaded.tokenizer, [*system, *turns], add_generation_prompt=True)
+            except TemplateError as error:
+                raise DataError(
+                    f"the model's chat template refuses this conversation ({one_line(str(error))}); without a system "
+                    "text (/system) it may take it"
+                ) from None
             if context is None or len(prompt) + self.sampling.max_new_tokens <= context:
                 return turns, prompt
             if len(turns) == 1:

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,17 @@ def test_a_model_without_a_chat_template_is_refused(loaded: LoadedModel, tmp_pat
     (tmp_path / "chat_template.jinja").unlink()
     with pytest.raises(ConfigError, match="no chat template"):
         Conversation(load_model(tmp_path), SEEDED)
+
+
+def test_a_template_without_system_turns_is_answered_in_a_line(loaded: LoadedModel) -> None:
+    tokenizer = copy.deepcopy(loaded.tokenizer)
+    refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('no system turns') }}{% endif %}"
+    tokenizer.chat_template = refusing + str(tokenizer.chat_template)
+    conversation = Conversation(LoadedModel(loaded.model, tokenizer), SEEDED, system="Be kind.")
+    with pytest.raises(DataError, match=r"no system turns.*without a system text"):
+        said(conversation, "Hi")
+    conversation.system = None
+    assert said(conversation, "Hi")
 
 
 def test_text_of_a_model_has_no_power_over_the_terminal() -> None:
