@@ -123,18 +123,13 @@ def test_examples_and_the_folder_of_init_run(tmp_path: Path) -> None:
         common = ["--config-dir", "examples", f"scale={name}", "tracking=off", *source]
         return fivephase(clone, "run", *common, *TINY[name])
 
-    def own(_: str) -> subprocess.CompletedProcess[str]:
+    def own() -> subprocess.CompletedProcess[str]:
         small = ["stages.sft_data.config.conversations=40", "stages.curate.config.workers=1", "tracking=off"]
         return fivephase(tmp_path / "mine", "run", "scale=mine", *small, *MODEL, *PHASE, *SFT, *RL)
 
+    names = ["mine", *reversed(EXAMPLES)]  # the longest first, two at a time
     with ThreadPoolExecutor(2) as pool:
-        done = dict(
-            zip(
-                ["mine", *EXAMPLES],
-                pool.map(lambda name: (own if name == "mine" else example)(name), ["mine", *EXAMPLES]),
-                strict=True,
-            )
-        )
+        done = dict(zip(names, pool.map(lambda name: own() if name == "mine" else example(name), names), strict=True))
     failed = {name: each.stderr for name, each in done.items() if each.returncode != EXIT_DONE}
     assert not failed
     last = {"curation_only": "curate", "web_only": "phase1", "code_only": "phase1", "sft_only": "sft",
