@@ -94,6 +94,12 @@ def test_configurations_of_the_user_stand_beside_those_of_a_wheel(environment: P
     assert "did you mean mine?" in outside([fivephase, "plan", "scale=mien"], elsewhere).stderr
 
 
+def test_a_wheel_writes_a_folder_that_can_be_run(environment: Path, elsewhere: Path) -> None:
+    fivephase = str(environment / "bin" / "fivephase")
+    checked([fivephase, "init", "first"], elsewhere)
+    assert "phase1" in checked([fivephase, "plan", "scale=mine"], elsewhere / "first")
+
+
 @pytest.mark.timeout(900)
 def test_a_wheel_makes_tokens(environment: Path, elsewhere: Path) -> None:
     fivephase = str(environment / "bin" / "fivephase")

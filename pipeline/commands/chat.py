@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.control.compose import compose, typed
 from pipeline.core.config import RunConfig
 from pipeline.core.errors import EXIT_DONE, ConfigError
+from pipeline.core.installation import command_name
 from pipeline.core.terminal import say
 from pipeline.inference.chat_model import chat_model, model_folder, newest_chat_model
 
@@ -64,4 +65,4 @@ def invitation(config: RunConfig) -> str | None:
     if newest_chat_model(run) is None:
         return None
     root = [] if config.root == RunConfig.root else [f"root={config.root}"]
-    return f"talk to it: {shlex.join(['fivephase', 'chat', f'run={config.run}', *root])}"
+    return f"talk to it: {command_name()} {shlex.join(['chat', f'run={config.run}', *root])}"

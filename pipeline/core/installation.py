@@ -5,6 +5,8 @@ In a checkout both are folders beside `pipeline/`; a wheel carries them inside t
 
 import hashlib
 import os
+import shlex
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +29,14 @@ def code_hash() -> str:
         source = path.read_bytes()
         digest.update(f"{path.relative_to(PACKAGE)} {len(source)}\n".encode() + source)
     return digest.hexdigest()
+
+
+def command_name() -> str:
+    """What a user types for this program: its name where the shell finds it, else the script of the checkout."""
+    script = CHECKOUT / "fivephase" if CHECKOUT else None
+    if shutil.which("fivephase") or script is None or not script.is_file():
+        return "fivephase"
+    return "./fivephase" if Path.cwd() == CHECKOUT else shlex.quote(str(script))
 
 
 def locate(path: Path) -> Path:

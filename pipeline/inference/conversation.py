@@ -8,11 +8,13 @@ from types import FrameType
 from typing import Annotated, Any, Literal
 
 import torch
+from jinja2 import TemplateError
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
-from transformers import PreTrainedTokenizerBase, StoppingCriteriaList, TextStreamer
+from transformers import StoppingCriteriaList, TextStreamer
 
 from pipeline.core.errors import ConfigError, DataError
-from pipeline.inference.chat import Message
+from pipeline.core.terminal import one_line
+from pipeline.inference.chat import Message, conversation_ids
 from pipeline.inference.loading import LoadedModel
 
 Ending = Literal["ended", "stopped", "limit"]
@@ -32,7 +34,7 @@ class Sampling:
     max_new_tokens: PositiveInt = 512
     """Tokens of an answer, at most."""
     seed: int | None = None
-    """Makes the answers of a conversation repeatable; null draws anew each time."""
+    """Makes the answers of a conversation repeatable, each by its place; null draws anew each time."""
 
     def for_generate(self) -> dict[str, Any]:
         """The keyword arguments of transformers' `generate`."""
@@ -69,8 +71,6 @@ class Conversation:
         self.sampling = sampling
         self.system = system
         self.turns: list[Message] = []
-        if sampling.seed is not None:
-            torch.manual_seed(sampling.seed)
 
     def answer(self, text: str, show: Callable[[str], None]) -> Ending:
         """Adds the user's turn and the model's answer to the conversation.
@@ -85,9 +85,12 @@ class Conversation:
             How the answer ended. What there is of it stays in the conversation.
 
         Raises:
-            DataError: if the user's turn alone does not fit into the context; the conversation is as before.
+            DataError: if the user's turn alone does not fit into the context, or the chat template refuses the turns;
+                the conversation is as before.
         """
         turns, prompt = self._fitting([*self.turns, {"role": "user", "content": text}])
+        if self.sampling.seed is not None:
+            torch.manual_seed(self.sampling.seed + len(turns))
         model: Any = self._loaded.model
         tokenizer: Any = self._loaded.tokenizer
         ends = _ends(model, tokenizer)
@@ -98,8 +101,8 @@ class Conversation:
                 attention_mask=torch.ones_like(ids),
                 streamer=_Stream(tokenizer, show),
                 stopping_criteria=StoppingCriteriaList([lambda ids, scores: ids.new_full((1,), bool(interrupted)) > 0]),
-                eos_token_id=ends,
-                pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else ends[0],
+                eos_token_id=ends or None,
+                pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else next(iter(ends), 0),
                 **self.sampling.for_generate(),
             )
         made = output[0, len(prompt) :]
@@ -115,7 +118,13 @@ class Conversation:
         context = getattr(model.config, "max_position_embeddings", None)
         system: list[Message] = [] if self.system is None else [{"role": "system", "content": self.system}]
         while True:
-            prompt = encode_apart(self._loaded.tokenizer, [*system, *turns])
+            try:
+                prompt = conversation_ids(self._loaded.tokenizer, [*system, *turns], add_generation_prompt=True)
+            except TemplateError as error:
+                raise DataError(
+                    f"the model's chat template refuses this conversation ({one_line(str(error))}); without a system "
+                    "text (/system) it may take it"
+                ) from None
             if context is None or len(prompt) + self.sampling.max_new_tokens <= context:
                 return turns, prompt
             if len(turns) == 1:
@@ -160,15 +169,3 @@ def _ends(model: Any, tokenizer: Any) -> list[int]:
     own = model.generation_config.eos_token_id
     of_model = own if isinstance(own, list) else [own]
     return sorted({each for each in (*of_model, tokenizer.eos_token_id) if each is not None})
-
-
-def encode_apart(tokenizer: PreTrainedTokenizerBase, messages: list[Message]) -> list[int]:
-    """The token ids of a conversation that the model is to continue, by the tokenizer's chat template.
-
-    Special tokens come from the template alone. What was said is encoded as plain text: one that reads
-    `<|end_of_text|>` becomes the characters of it, and cannot forge a turn.
-    """
-    encoder: Any = tokenizer
-    return encoder.apply_chat_template(
-        messages, add_generation_prompt=True, return_dict=False, sanitize_control_tokens=True
-    )

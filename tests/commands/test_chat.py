@@ -19,6 +19,7 @@ from pipeline.commands.chat import invitation
 from pipeline.control.compose import compose, typed
 from pipeline.core.artifact import MANIFEST, PARTIAL, Manifest, publish
 from pipeline.core.errors import EXIT_DONE, ArtifactError, ConfigError
+from pipeline.core.installation import command_name
 from pipeline.inference.chat_model import chat_model, model_folder
 from pipeline.inference.serving import serve
 from tests.posttraining.tiny import write_model
@@ -131,7 +132,7 @@ def test_the_newest_chat_model_of_a_run(root: Path, tmp_path: Path) -> None:
 def test_a_run_names_the_command_at_its_end(root: Path) -> None:
     assert invitation(typed(compose(["run=nothing", f"root={root}"]))) is None
     line = invitation(typed(compose(["run=mine", f"root={root}"])))
-    assert line == f"talk to it: fivephase chat run=mine 'root={root}'"
+    assert line == f"talk to it: {command_name()} chat run=mine 'root={root}'"
 
 
 @pytest.mark.skipif(find_spec("fastapi") is not None, reason="transformers' server is installed")

@@ -1,5 +1,6 @@
 """Where the package finds what comes with it."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,13 @@ def test_a_checkout_is_put_before_what_is_on_the_path(monkeypatch: pytest.Monkey
 def test_an_installed_package_has_no_revision_of_the_repository_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifact, "CHECKOUT", None)
     assert artifact.provenance()["git_revision"] is None
+
+
+def test_the_command_is_named_as_it_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    assert installation.command_name() == "./fivephase"
+    monkeypatch.chdir(tmp_path)
+    assert installation.command_name() == shlex.quote(f"{ROOT}/fivephase")
+    (tmp_path / "fivephase").touch(mode=0o755)
+    assert installation.command_name() == "fivephase"
