@@ -79,6 +79,8 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
 
 
 def _check_vocabulary(where: str, phase: PhaseConfig, read: list[FrozenStage]) -> None:
+    if phase.model is None:
+        return
     for stage in read:
         ids = stage.config.get("vocab_size", phase.model.vocab_size)
         if ids != phase.model.vocab_size:

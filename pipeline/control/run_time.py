@@ -1,6 +1,6 @@
 """How long a run has yet to go, by what its stages took that are finished."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.control.frozen_stages import FrozenStage, read_frozen
@@ -26,7 +26,8 @@ class RunTime:
             root: folder of all runs.
         """
         self._to_make = [stage.stage for stage in to_make]
-        self._work: Mapping[str, float] = {name: phase.flops for name, phase in plan_phases(list(stages)).items()}
+        planned = plan_phases(list(stages))
+        self._work = {name: phase.flops for name, phase in planned.items() if phase.flops is not None}
         self._kinds = {stage.stage: stage.kind for stage in stages}
         self._seconds: dict[str, float] = {}
         for stage in stages:

@@ -87,7 +87,8 @@ def continued_config(phase: PhaseConfig, found: PreTrainedConfig, where: str) ->
 
 def build_model(config: PreTrainedConfig) -> PreTrainedModel:
     """The Hugging Face model of a configuration, on the CPU in fp32; `initialize` or a checkpoint gives its weights."""
-    return MODEL_FOR_CAUSAL_LM_MAPPING[type(config)](config)
+    of_configuration: Any = MODEL_FOR_CAUSAL_LM_MAPPING
+    return of_configuration[type(config)](config)
 
 
 def set_rotary_embedding(model: PreTrainedModel, config: PreTrainedConfig) -> None:
