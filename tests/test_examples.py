@@ -74,7 +74,7 @@ def test_init_writes_into_an_empty_folder_alone(tmp_path: Path) -> None:
     folder.mkdir()
     made = fivephase(tmp_path, "init", "my project")
     assert made.returncode == EXIT_DONE, made.stderr
-    assert made.stdout.splitlines()[-1] == f"now type: cd 'my project' && {command_name()} run scale=mine"
+    assert made.stdout.splitlines()[-1] == f"now type: cd 'my project' && {command_name(folder)} run scale=mine"
     written = sorted(path for path in folder.rglob("*") if path.is_file())
     assert {"README.md", "mine.yaml", "conversations.jsonl", "my_environment.py"} <= {path.name for path in written}
     again = fivephase(tmp_path, "init", "my project")

@@ -30,5 +30,5 @@ def init(options: argparse.Namespace) -> int:
     shutil.copytree(STARTER, folder, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         print(path)
-    print(f"\nnow type: cd {shlex.quote(str(folder))} && {command_name()} run scale=mine")
+    print(f"\nnow type: cd {shlex.quote(str(folder))} && {command_name(folder)} run scale=mine")
     return EXIT_DONE

@@ -31,12 +31,15 @@ def code_hash() -> str:
     return digest.hexdigest()
 
 
-def command_name() -> str:
-    """What a user types for this program: its name where the shell finds it, else the script of the checkout."""
+def command_name(folder: Path | None = None) -> str:
+    """What a user types for this program: its name where the shell finds it, else the script of the checkout.
+
+    It is typed in the working directory, or in the folder that is named.
+    """
     script = CHECKOUT / "fivephase" if CHECKOUT else None
     if shutil.which("fivephase") or script is None or not script.is_file():
         return "fivephase"
-    return "./fivephase" if Path.cwd() == CHECKOUT else shlex.quote(str(script))
+    return "./fivephase" if (folder or Path.cwd()).resolve() == CHECKOUT else shlex.quote(str(script))
 
 
 def locate(path: Path) -> Path:

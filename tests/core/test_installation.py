@@ -48,6 +48,7 @@ def test_the_command_is_named_as_it_can_be_typed(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.chdir(ROOT)
     assert installation.command_name() == "./fivephase"
+    assert installation.command_name(tmp_path) == shlex.quote(f"{ROOT}/fivephase")
     monkeypatch.chdir(tmp_path)
     assert installation.command_name() == shlex.quote(f"{ROOT}/fivephase")
     (tmp_path / "fivephase").touch(mode=0o755)
