@@ -1,0 +1,50 @@
+"""FP8 for vLLM: 8-bit weights with a scale a row, activations scaled a token at a time as they come."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from pipeline.core.files import read_json, write_json
+from pipeline.export.extras import require
+
+PRESET = "FP8_DYNAMIC"
+UNTOUCHED = ["lm_head"]
+"""Layers that keep their precision: the output, which is the embedding where the two are tied."""
+
+
+def write_fp8(source: Path, folder: Path) -> None:
+    """Writes a Hugging Face folder's weights in compressed-tensors' preset FP8_DYNAMIC.
+
+    Everything else of the folder is there already; the configuration keeps what the source's says.
+
+    Args:
+        source: the folder to convert.
+        folder: where to write.
+
+    Raises:
+        UserError: if compressed-tensors is missing.
+    """
+    require("fp8", "compressed_tensors")
+    from compressed_tensors import ModelCompressor
+    from compressed_tensors.quantization import QuantizationConfig, apply_quantization_config, preset_name_to_scheme
+    from compressed_tensors.quantization.utils import calculate_qparams
+
+    model: Any = AutoModelForCausalLM.from_pretrained(source, dtype="auto", local_files_only=True)
+    scheme = preset_name_to_scheme(PRESET, ["Linear"])
+    apply_quantization_config(model, QuantizationConfig(config_groups={"group_0": scheme}, ignore=UNTOUCHED))
+    with torch.no_grad():
+        for module in model.modules():
+            if hasattr(module, "weight_scale"):
+                lowest, highest = module.weight.aminmax(dim=1, keepdim=True)
+                scale, _ = calculate_qparams(lowest, highest, module.quantization_scheme.weights)
+                module.weight_scale.copy_(scale)
+    compressor = ModelCompressor.from_pretrained_model(model)
+    compressor.compress_model(model)
+    original = read_json(folder / "config.json")
+    model.save_pretrained(folder)
+    compressor.update_config(str(folder))
+    written = read_json(folder / "config.json")
+    # transformers writes keys of its own version at every save, which earlier versions and other readers miss or misread.
+    write_json(folder / "config.json", {**original, "quantization_config": written["quantization_config"]})
