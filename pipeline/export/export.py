@@ -14,14 +14,13 @@ from pipeline.export.bom import check_installed, write_bom
 from pipeline.export.card import Texts, Weights, comparison, export_card, front_matter_of
 from pipeline.export.extras import install_command
 from pipeline.export.fp8 import write_fp8
-from pipeline.export.gguf_file import TYPES, gguf_losses, write_gguf
+from pipeline.export.gguf_file import gguf_losses, write_gguf
 from pipeline.export.held_out import HeldOutLoss, Passage, mean_loss, of_file, of_run, transformers_losses
 from pipeline.export.onnx_graph import onnx_losses, write_onnx
 from pipeline.export.signing import sign, signer
+from pipeline.export.options import ExportOptions
 from pipeline.export.source import WEIGHTS, Source
 
-TOKENS = 512
-"""Held-out tokens of each domain that the loss is measured on, unless another number is asked for."""
 MODEL_CARD = "MODEL_CARD.md"
 """What the card of the exported folder's source is called in it."""
 
@@ -77,26 +76,6 @@ FORMATS = {
         losses=onnx_losses,
     ),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportOptions:
-    """What the command line says of an export."""
-
-    format: str
-    """A key of `FORMATS`."""
-    output: Path | None = None
-    """The folder to write; None is one that `Source.place` holds."""
-    type: str = TYPES[0]
-    """Number format of a GGUF file's weights."""
-    texts: Path | None = None
-    """Text file to measure the loss on, in place of the run's held-out tokens."""
-    tokens: int = TOKENS
-    """Tokens to measure on: of each domain, or of `texts`."""
-    sign: Path | None = None
-    """Private key to sign the folder with."""
-    sbom: bool = False
-    """Whether to add a bill of materials."""
 
 
 def export_model(source: Source, options: ExportOptions, say: Callable[[str], None] = print) -> Path:

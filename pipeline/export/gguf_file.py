@@ -36,8 +36,6 @@ KNOWN_PATTERNS = {PATTERN: "dbrx"}
 Its converter knows a tokenizer by a hash of the ids that it gives to one text, which no newly trained vocabulary can
 have (https://github.com/ggml-org/llama.cpp/pull/6920), although only the expression matters to llama.cpp.
 """
-TYPES = ("q8_0", "bf16", "f16", "f32")
-"""Number formats of the weights that the converter writes; llama.cpp's `llama-quantize` makes smaller ones of them."""
 
 
 def write_gguf(source: Path, folder: Path, name: str, kind: str) -> None:
@@ -47,7 +45,7 @@ def write_gguf(source: Path, folder: Path, name: str, kind: str) -> None:
         source: the Hugging Face folder to convert.
         folder: where to write.
         name: of the model.
-        kind: one of `TYPES`.
+        kind: one of `pipeline.export.options.TYPES`.
 
     Raises:
         UserError: if the converter has not been fetched, is another version, or needs a package that is missing.
