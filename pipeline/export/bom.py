@@ -92,6 +92,6 @@ def _package(name: str, version: str) -> Any:
 
 def _licences(text: str | None) -> Iterable[Any]:
     """A licence as an SPDX identifier where it is one, else by name."""
-    from cyclonedx.factory.license import LicenseFactory
+    from cyclonedx.contrib.license.factories import LicenseFactory
 
     return [LicenseFactory().make_from_string(text)] if text else []

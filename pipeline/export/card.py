@@ -53,9 +53,7 @@ def export_card(
     """
     matter = {key: front_matter[key] for key in KEPT if key in front_matter}
     matter |= {"library_name": library, "pipeline_tag": "text-generation"}
-    rows = [
-        f"| {each.name} | {each.precision} | {each.size:,} | {_nats(each.loss)} |" for each in (original, exported)
-    ]
+    rows = [f"| {each.name} | {each.precision} | {each.size:,} | {_nats(each.loss)} |" for each in (original, exported)]
     sections = [
         f"---\n{yaml.safe_dump(matter, sort_keys=False).strip()}\n---",
         f"# {title}",

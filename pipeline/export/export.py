@@ -17,8 +17,8 @@ from pipeline.export.fp8 import write_fp8
 from pipeline.export.gguf_file import gguf_losses, write_gguf
 from pipeline.export.held_out import HeldOutLoss, Passage, mean_loss, of_file, of_run, transformers_losses
 from pipeline.export.onnx_graph import onnx_losses, write_onnx
-from pipeline.export.signing import sign, signer
 from pipeline.export.options import ExportOptions
+from pipeline.export.signing import sign, signer
 from pipeline.export.source import WEIGHTS, Source
 
 MODEL_CARD = "MODEL_CARD.md"
@@ -142,7 +142,7 @@ def export_model(source: Source, options: ExportOptions, say: Callable[[str], No
 
 
 def _copy(source: Path, folder: Path, kind: str) -> None:
-    """Copies what of a model folder holds for its export too: of a GGUF file, which has its own tokenizer, the papers."""
+    """Copies what holds for the export too; a GGUF file has its own tokenizer, so that papers alone go beside it."""
     papers = [*source.glob("LICENSE*"), *source.glob("data_disclosure.json")]
     weights = {path for pattern in WEIGHTS for path in source.glob(pattern)}
     others = [path for path in source.iterdir() if path.is_file() and path not in weights and path.name != "README.md"]

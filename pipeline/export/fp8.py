@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
 
 from pipeline.core.files import read_json, write_json
 from pipeline.export.extras import require
+from pipeline.inference.loading import load_model
 
 PRESET = "FP8_DYNAMIC"
 UNTOUCHED = ["lm_head"]
@@ -25,13 +25,14 @@ def write_fp8(source: Path, folder: Path) -> None:
 
     Raises:
         UserError: if compressed-tensors is missing.
+        CheckpointError: if the folder cannot be loaded.
     """
     require("fp8", "compressed_tensors")
     from compressed_tensors import ModelCompressor
     from compressed_tensors.quantization import QuantizationConfig, apply_quantization_config, preset_name_to_scheme
     from compressed_tensors.quantization.utils import calculate_qparams
 
-    model: Any = AutoModelForCausalLM.from_pretrained(source, dtype="auto", local_files_only=True)
+    model: Any = load_model(source).model
     scheme = preset_name_to_scheme(PRESET, ["Linear"])
     apply_quantization_config(model, QuantizationConfig(config_groups={"group_0": scheme}, ignore=UNTOUCHED))
     with torch.no_grad():
@@ -46,5 +47,5 @@ def write_fp8(source: Path, folder: Path) -> None:
     model.save_pretrained(folder)
     compressor.update_config(str(folder))
     written = read_json(folder / "config.json")
-    # transformers writes keys of its own version at every save, which earlier versions and other readers miss or misread.
+    # transformers renames keys to those of its own version at every save, which other readers do not know.
     write_json(folder / "config.json", {**original, "quantization_config": written["quantization_config"]})

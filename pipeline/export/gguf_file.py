@@ -5,18 +5,15 @@ version and hash; the user fetches that once, and each export unpacks the conver
 the runtime is imported here: a fault in either ends its own process.
 """
 
-import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pipeline.core.errors import ArtifactError, UserError
 from pipeline.core.files import read_json, sha256_of, write_json

@@ -1,14 +1,16 @@
 """ONNX for ONNX Runtime: one graph with a key and value cache, for prompts and for single steps alike."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, DynamicCache, GenerationConfig
+from transformers import DynamicCache, GenerationConfig
 
 from pipeline.export.extras import require
 from pipeline.export.held_out import Passage, next_token_losses
+from pipeline.inference.loading import load_model
 
 SAMPLE = [[5, 6, 7, 8], [9, 10, 11, 12]]
 """Ids that the graph is traced with: two of each dimension that is to stay variable, as sizes of one become fixed."""
@@ -23,13 +25,17 @@ def write_onnx(source: Path, folder: Path) -> None:
 
     Raises:
         UserError: if packages that the exporter needs are missing.
+        CheckpointError: if the folder cannot be loaded.
     """
     require("onnx", "onnx", "onnxscript", "onnxruntime")
     from transformers.exporters import OnnxConfig, OnnxExporter
     from transformers.exporters.utils import decompose_for_generation
 
+    for name in ("torch.onnx", "torch._export"):
+        # Dozens of lines about operators that no such model has.
+        logging.getLogger(name).setLevel(logging.ERROR)
     config = (folder / "config.json").read_bytes()
-    model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, local_files_only=True).eval()
+    model: Any = load_model(source, "fp32").model.cpu()
     ids = torch.tensor(SAMPLE)
     steps = GenerationConfig(max_new_tokens=3, do_sample=False, eos_token_id=None, pad_token_id=0)
     parts = decompose_for_generation(

@@ -4,6 +4,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.core.errors import UserError
+
 FORMATS = ("gguf", "fp8", "onnx")
 """For llama.cpp, vLLM and ONNX Runtime."""
 TYPES = ("q8_0", "bf16", "f16", "f32")
@@ -31,6 +33,10 @@ class ExportOptions:
     sbom: bool = False
     """Whether to add a bill of materials."""
 
+    def __post_init__(self) -> None:
+        if self.tokens < 2:
+            raise UserError(f"--tokens {self.tokens}: set 2 or more, as the first is not predicted")
+
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Adds the arguments and options of `fivephase export` to its parser."""
@@ -39,7 +45,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--type", choices=TYPES, default=TYPES[0], help="numbers of a GGUF file (%(default)s)")
     command.add_argument("--texts", metavar="FILE", type=Path, help="text to measure the loss on (the run's held-out)")
     command.add_argument(
-        "--tokens", metavar="N", type=int, default=TOKENS, help="held-out tokens of each domain to measure (%(default)s)"
+        "--tokens",
+        metavar="N",
+        type=int,
+        default=TOKENS,
+        help="held-out tokens of each domain to measure on (%(default)s)",
     )
     command.add_argument("--sign", metavar="KEY", type=Path, help="sign the folder with this private key (PEM)")
     command.add_argument("--sbom", action="store_true", help="add a CycloneDX bill of materials")
