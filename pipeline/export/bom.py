@@ -27,11 +27,11 @@ def write_bom(source: Source, folder: Path, licence: str | None, versions: dict[
         versions: of the packages that converted it.
     """
     check_installed()
-    from cyclonedx.model import HashAlgorithm, HashType, Property
-    from cyclonedx.model.bom import Bom
-    from cyclonedx.model.component import Component, ComponentType
-    from cyclonedx.output import make_outputter
-    from cyclonedx.schema import OutputFormat, SchemaVersion
+    from cyclonedx.model import HashAlgorithm, HashType, Property  # pyright: ignore[reportMissingImports]
+    from cyclonedx.model.bom import Bom  # pyright: ignore[reportMissingImports]
+    from cyclonedx.model.component import Component, ComponentType  # pyright: ignore[reportMissingImports]
+    from cyclonedx.output import make_outputter  # pyright: ignore[reportMissingImports]
+    from cyclonedx.schema import OutputFormat, SchemaVersion  # pyright: ignore[reportMissingImports]
 
     files = [
         Component(
@@ -81,8 +81,8 @@ def _packages(source: Source, versions: dict[str, str]) -> set[tuple[str, str]]:
 
 
 def _package(name: str, version: str) -> Any:
-    from cyclonedx.model.component import Component, ComponentType
-    from packageurl import PackageURL
+    from cyclonedx.model.component import Component, ComponentType  # pyright: ignore[reportMissingImports]
+    from packageurl import PackageURL  # pyright: ignore[reportMissingImports]
 
     if name == "python":
         return Component(type=ComponentType.PLATFORM, name=name, version=version, bom_ref=f"{name}@{version}")
@@ -92,6 +92,6 @@ def _package(name: str, version: str) -> Any:
 
 def _licences(text: str | None) -> Iterable[Any]:
     """A licence as an SPDX identifier where it is one, else by name."""
-    from cyclonedx.contrib.license.factories import LicenseFactory
+    from cyclonedx.contrib.license.factories import LicenseFactory  # pyright: ignore[reportMissingImports]
 
     return [LicenseFactory().make_from_string(text)] if text else []

@@ -28,13 +28,15 @@ def write_fp8(source: Path, folder: Path) -> None:
         CheckpointError: if the folder cannot be loaded.
     """
     require("fp8", "compressed_tensors")
-    from compressed_tensors import ModelCompressor
-    from compressed_tensors.quantization import QuantizationConfig, apply_quantization_config, preset_name_to_scheme
-    from compressed_tensors.quantization.utils import calculate_qparams
+    # An extra.
+    import compressed_tensors.quantization as quantization  # pyright: ignore[reportMissingImports]
+    from compressed_tensors import ModelCompressor  # pyright: ignore[reportMissingImports]
+    from compressed_tensors.quantization.utils import calculate_qparams  # pyright: ignore[reportMissingImports]
 
     model: Any = load_model(source).model
-    scheme = preset_name_to_scheme(PRESET, ["Linear"])
-    apply_quantization_config(model, QuantizationConfig(config_groups={"group_0": scheme}, ignore=UNTOUCHED))
+    scheme = quantization.preset_name_to_scheme(PRESET, ["Linear"])
+    settings = quantization.QuantizationConfig(config_groups={"group_0": scheme}, ignore=UNTOUCHED)
+    quantization.apply_quantization_config(model, settings)
     with torch.no_grad():
         for module in model.modules():
             if hasattr(module, "weight_scale"):

@@ -84,7 +84,7 @@ def of_file(path: Path, folder: Path, limit: int) -> list[Passage]:
 
 
 def mean_loss(passages: Sequence[Passage], losses: Sequence[Sequence[float]]) -> HeldOutLoss:
-    """The mean over domains.
+    """The loss of a model: the mean over domains of the mean over their tokens.
 
     Args:
         passages: what was measured.

@@ -11,7 +11,7 @@ import torch
 
 
 def main(converter: str, model: str, file: str, kind: str, pre_tokenizer: str | None = None) -> None:
-    """Writes a GGUF file.
+    """Writes a GGUF file by the converter's own class for the model's architecture.
 
     Args:
         converter: folder of llama.cpp with `conversion/` and `gguf-py/`.

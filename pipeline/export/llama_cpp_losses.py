@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import xllamacpp
+import xllamacpp  # pyright: ignore[reportMissingImports]
 
 FORCED = 1e6
 """Bias that has a token sampled. The probability that the server reports is that before any bias."""

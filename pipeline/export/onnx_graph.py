@@ -28,7 +28,8 @@ def write_onnx(source: Path, folder: Path) -> None:
         CheckpointError: if the folder cannot be loaded.
     """
     require("onnx", "onnx", "onnxscript", "onnxruntime")
-    from transformers.exporters import OnnxConfig, OnnxExporter
+    from transformers.exporters.configs import OnnxConfig
+    from transformers.exporters.exporter_onnx import OnnxExporter
     from transformers.exporters.utils import decompose_for_generation
 
     for name in ("torch.onnx", "torch._export"):
@@ -44,6 +45,7 @@ def write_onnx(source: Path, folder: Path) -> None:
         generation_config=steps,
         multi_token_decode=True,
     )
+    part: Any
     part, inputs = parts["decode"]
     OnnxExporter().export(part, inputs, OnnxConfig(dynamic=True)).save_pretrained(folder)
     (folder / "config.json").write_bytes(config)
@@ -51,7 +53,7 @@ def write_onnx(source: Path, folder: Path) -> None:
 
 def onnx_losses(folder: Path, passages: Sequence[Passage]) -> list[list[float]]:
     """The losses that ONNX Runtime measures."""
-    from transformers.exporters import ExportedModel
+    from transformers.exporters.base import ExportedModel
 
     model = ExportedModel.from_pretrained(folder, local_files_only=True)
     losses = []

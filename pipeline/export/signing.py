@@ -18,8 +18,8 @@ def signer(key: Path) -> Any:
     Raises:
         UserError: if model-signing is missing, or the key cannot be used.
     """
-    require("sign", "model_signing")
-    from model_signing import signing
+    require("sign", "model_signing", "OpenSSL")
+    from model_signing import signing  # pyright: ignore[reportMissingImports]
 
     try:
         return signing.Config().use_elliptic_key_signer(private_key=key)
