@@ -76,7 +76,8 @@ def comparison(original: Weights, exported: Weights, texts: Texts) -> str:
     size = f"The weights take {exported.size / original.size:.3f} of the original's bytes."
     if original.loss is None or exported.loss is None:
         return f"{size} The loss is unmeasured: {texts.unmeasured}."
-    difference = exported.loss.mean - original.loss.mean
+    # Adding zero takes the sign off a difference that is rounded to nothing.
+    difference = round(exported.loss.mean - original.loss.mean, 5) + 0.0
     return f"{size} The loss differs by {difference:+.5f} on {exported.loss.tokens:,} tokens, {texts.what}."
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline.core.artifact import provenance
 from pipeline.core.errors import UserError
 from pipeline.core.files import files_below, sync
+from pipeline.core.terminal import say
 from pipeline.export.bom import check_installed, write_bom
 from pipeline.export.card import Texts, Weights, comparison, export_card, front_matter_of
 from pipeline.export.extras import install_command
@@ -61,7 +62,8 @@ FORMATS = {
         library="transformers",
         weights=("*.safetensors",),
         packages=("compressed-tensors", "transformers", "torch"),
-        measured_by="transformers, which on a processor without FP8 computes with the same weights in 16 or 32 bits",
+        measured_by="transformers, which rounds weights and activations as the format says "
+        "and multiplies in 16 or 32 bits",
         losses=transformers_losses,
     ),
     "onnx": Format(
@@ -78,7 +80,7 @@ FORMATS = {
 }
 
 
-def export_model(source: Source, options: ExportOptions, say: Callable[[str], None] = print) -> Path:
+def export_model(source: Source, options: ExportOptions, say: Callable[[str], None] = say) -> Path:
     """Writes the folder of an export, which appears whole or not at all.
 
     Args:

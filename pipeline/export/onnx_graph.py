@@ -1,6 +1,8 @@
 """ONNX for ONNX Runtime: one graph with a key and value cache, for prompts and for single steps alike."""
 
+import contextlib
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,9 @@ def write_onnx(source: Path, folder: Path) -> None:
     )
     part: Any
     part, inputs = parts["decode"]
-    OnnxExporter().export(part, inputs, OnnxConfig(dynamic=True)).save_pretrained(folder)
+    # The command's output is the folder; torch prints its steps.
+    with contextlib.redirect_stdout(sys.stderr):
+        OnnxExporter().export(part, inputs, OnnxConfig(dynamic=True)).save_pretrained(folder)
     (folder / "config.json").write_bytes(config)
 
 
