@@ -1,11 +1,14 @@
 """`fivephase export`: a model folder into another format, measured, described and published in one rename."""
 
+import glob
 import importlib.metadata
 import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from pipeline.core.artifact import provenance
 from pipeline.core.errors import UserError
@@ -104,6 +107,7 @@ def export_model(source: Source, options: ExportOptions, say: Callable[[str], No
         check_installed()
     signing = signer(options.sign) if options.sign else None
     passages, what = _passages(source, options)
+    _remove_leftovers(output)
     staging = output.parent / f".{output.name}.{os.getpid()}"
     # The signature holds the folder's name, so that it has the last one from the beginning.
     folder = staging / output.name
@@ -141,6 +145,13 @@ def export_model(source: Source, options: ExportOptions, say: Callable[[str], No
         shutil.rmtree(staging, ignore_errors=True)
     say(comparison(original, exported, texts))
     return output
+
+
+def _remove_leftovers(output: Path) -> None:
+    """Removes what killed exports to the same folder have left."""
+    for left in output.parent.glob(f".{glob.escape(output.name)}.*"):
+        if left.suffix[1:].isdecimal() and not psutil.pid_exists(int(left.suffix[1:])):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _copy(source: Path, folder: Path, kind: str) -> None:

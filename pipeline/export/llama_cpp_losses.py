@@ -5,6 +5,7 @@ nats. A program of its own, as a fault in the runtime would end this package's p
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ def main(file: str, passages: str, losses: str) -> None:
     parameters.model.path = file
     parameters.n_ctx = max(len(each) for each in texts) + 1
     parameters.n_parallel = 1
+    if threads := os.environ.get("OMP_NUM_THREADS"):
+        parameters.cpuparams.n_threads = int(threads)
     parameters.warmup = False
     parameters.verbosity = 1
     # The file's own chat template says nothing about its weights.

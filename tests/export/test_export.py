@@ -119,6 +119,7 @@ def test_a_source_is_a_stage_or_a_folder(run: Path, tmp_path: Path) -> None:
 def test_fp8(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("compressed_tensors")
     source = of_stage(run, "phase1")
+    (tmp_path / ".a folder.999999999").mkdir()  # of an export that was killed
     folder = export(source, tmp_path / "a folder", "fp8")
     config = read_json(folder / "config.json")
     assert config.pop("quantization_config")["format"] == "float-quantized"
