@@ -109,7 +109,7 @@ def export_model(source: Source, options: ExportOptions, say: Callable[[str], No
     passages, what = _passages(source, options)
     _remove_leftovers(output)
     staging = output.parent / f".{output.name}.{os.getpid()}"
-    # The signature holds the folder's name, so that it has the last one from the beginning.
+    # The bill of materials and the signature hold the folder's name: it has the last one from the beginning.
     folder = staging / output.name
     try:
         folder.mkdir(parents=True)

@@ -35,6 +35,6 @@ def sign(config: Any, folder: Path) -> None:
 
     Args:
         config: what `signer` gave.
-        folder: what to sign. Its name is signed too.
+        folder: what to sign.
     """
     config.sign(folder, folder / SIGNATURE)
