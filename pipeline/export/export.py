@@ -177,13 +177,15 @@ def _write(source: Source, folder: Path, options: ExportOptions) -> None:
 
 def _passages(source: Source, options: ExportOptions) -> tuple[list[Passage], str]:
     """What to measure on, and how the card calls it; nothing if nothing is known."""
+    # llama.cpp holds a model to its context, in which the token that is asked for has to fit as well.
+    tokens = options.tokens if source.context is None else min(options.tokens, source.context - 1)
     if options.texts is not None:
-        return of_file(options.texts, source.folder, options.tokens), f"the beginning of {options.texts.name}"
+        return of_file(options.texts, source.folder, tokens), f"the beginning of {options.texts.name}"
     if source.tokens is None:
         return [], ""
-    passages = of_run(source.tokens, options.tokens)
+    passages = of_run(source.tokens, tokens)
     domains = len({each.domain for each in passages})
-    return passages, f"the first {options.tokens:,} held-out ones of each of {domains} domains of the model's run"
+    return passages, f"the first {tokens:,} held-out ones of each of {domains} domains of the model's run"
 
 
 def _measure(

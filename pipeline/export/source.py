@@ -43,6 +43,11 @@ class Source:
         return read_json(self.folder / "config.json")
 
     @property
+    def context(self) -> int | None:
+        """Most tokens that it reads at a time, by its configuration; None if that does not say."""
+        return self.config.get("max_position_embeddings")
+
+    @property
     def weight_bytes(self) -> int:
         """Size of its weights on the disk."""
         return sum(path.stat().st_size for path in self.folder.glob("*.safetensors"))

@@ -164,6 +164,10 @@ def test_a_folder_of_no_run_is_measured_on_a_text(chat_model: Source, tmp_path: 
     folder = export(alone, tmp_path / "two", "fp8", texts=text)
     assert f"on {TOKENS - 1} tokens, the beginning of some text.txt" in (folder / "README.md").read_text()
     assert (folder / "MODEL_CARD.md").read_text().endswith("# Alone\n")
+    config = read_json(alone.folder / "config.json")
+    (alone.folder / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 16}))
+    folder = export(alone, tmp_path / "short", "fp8", texts=text)
+    assert "on 14 tokens, the beginning of some text.txt" in (folder / "README.md").read_text()
     text.write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="not UTF-8 text"):
         export(alone, tmp_path / "three", "fp8", texts=text)
