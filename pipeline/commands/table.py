@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pipeline.export.options import add_options
+
 
 def _no_arguments(parser: argparse.ArgumentParser) -> None:
     """For a command that has the common options alone."""
@@ -130,5 +132,10 @@ COMMANDS = {
         entry="pipeline.commands.init:init",
         arguments=_init,
         on_run=False,
+    ),
+    "export": Command(
+        summary="a model in another format: fivephase export gguf [PATH | run=NAME stage=STAGE]",
+        entry="pipeline.commands.export:export",
+        arguments=add_options,
     ),
 }

@@ -1,0 +1,30 @@
+"""Packages that only exports need: extras of this one, named in one line where they are missing."""
+
+import importlib.util
+
+from pipeline.core.errors import UserError
+
+
+def require(extra: str, *modules: str) -> None:
+    """Checks that the packages of an extra are installed, without importing them.
+
+    Args:
+        extra: its name in pyproject.toml.
+        modules: what is imported from it.
+
+    Raises:
+        UserError: if one is missing, with the command that installs the extra.
+    """
+    missing = [each for each in modules if not is_installed(each)]
+    if missing:
+        raise UserError(f"{', '.join(missing)}: not installed; run `{install_command(extra)}`")
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module of this name can be imported."""
+    return importlib.util.find_spec(module) is not None
+
+
+def install_command(extra: str) -> str:
+    """The command that installs an extra, as a message prints it."""
+    return f"pip install 'fivephase[{extra}]'"
