@@ -7,7 +7,7 @@ import random
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
@@ -103,7 +103,7 @@ def _check_problems(
         for problem in drawn:
             assert split_of(f"  {problem.prompt.upper()} \n") == split, f"the split of {problem} depends on its form"
     for problem in train:
-        assert problem.prompt.strip() and problem.solution.strip(), f"{problem} has an empty prompt or solution"
+        assert all(each.strip() for each in (problem.prompt, problem.solution)), f"{problem} has an empty text"
 
 
 def _check_record(environment: Environment, problem: Problem) -> None:
@@ -115,7 +115,7 @@ def _check_record(environment: Environment, problem: Problem) -> None:
 def _check_wrong_answers(environment: Environment, problems: list[Problem]) -> None:
     others = [
         (problem, other)
-        for problem, other in zip(problems, problems[1:], strict=False)
+        for problem, other in pairwise(problems)
         if (other.answer, other.solution) != (problem.answer, problem.solution)
     ]
     if others:
