@@ -104,9 +104,9 @@ def test_packing_needs_an_attention_that_keeps_conversations_apart() -> None:
 
 def test_calls_of_tools_are_trained_on_and_tools_are_shown(run: Path) -> None:
     context = StageContext.for_test("sft", stage_config("sft", **settings()), {"data": run / "sft_data"}, run / "tools")
-    dataset = Dataset.from_list(_conversations(context, "train"))
-    row = dataset[len(dataset) - 1]
     tokenizer = AutoTokenizer.from_pretrained(run / "base/checkpoint")
+    dataset = Dataset.from_list(_conversations(context, "train", tokenizer))
+    row = dataset[len(dataset) - 1]
     encoded = tokenizer.apply_chat_template(
         row["messages"], tools=json.loads(row["tools"]), return_dict=True, return_assistant_tokens_mask=True
     )
