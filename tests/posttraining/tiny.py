@@ -47,6 +47,19 @@ DATA: dict[str, Any] = {
     "problems": PROBLEMS,
 }
 
+WITH_TOOLS = {
+    "messages": [
+        {"role": "user", "content": "Is it warm?"},
+        {"role": "assistant", "content": "", "tool_calls": [
+            {"type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}
+        ]},
+        {"role": "tool", "content": "31"},
+        {"role": "assistant", "content": "Yes."},
+    ],
+    "tools": '[{"name": "weather"}]',
+}  # fmt: skip
+"""A conversation of a file of one's own, as `sft_data` hands it on."""
+
 
 def write_model(directory: Path) -> None:
     """Writes `checkpoint/`: a Granite with random weights and a tokenizer trained on problems."""
@@ -85,8 +98,8 @@ def write_data(directory: Path) -> None:
     config = data_config()
     kept, _, _ = apply_rules(raw_conversations(config, 0, random.Random(0)), config)
     rows = [{"messages": conversation.messages} for conversation in kept]
-    write_jsonl(directory / "train.jsonl", rows[8:])
-    write_jsonl(directory / "validation.jsonl", rows[:8])
+    write_jsonl(directory / "train.jsonl", [*rows[8:], WITH_TOOLS])
+    write_jsonl(directory / "validation.jsonl", [*rows[:8], WITH_TOOLS])
     pairs = preference_pairs(320, "train", config.problems, 0, random.Random(0))
     write_jsonl(directory / "preference_train.jsonl", pairs[32:])
     write_jsonl(directory / "preference_validation.jsonl", pairs[:32])
