@@ -93,7 +93,7 @@ def error_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ),
         (
             ("run", "stages.evaluate_sft.config.accuracy.environments=[math,sience]"),
-            "stages.evaluate_sft.config.accuracy: environments names sience, did you mean science?",
+            "stages.evaluate_sft.config.accuracy: environments: no environment 'sience', did you mean science?",
         ),
         (
             ("plan", "tracking.mode=loud"),
