@@ -43,10 +43,7 @@ def error_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (("stage", "rewards_model"), "unknown stage, did you mean reward_model?"),
         (("plan", "scale=smok"), "scale=smok: no such choice, did you mean smoke?"),
         (("plan", "sed=1"), "sed=1: no key sed, did you mean seed?"),
-        (
-            ("plan", "stages.phase1.config.tokns=5"),
-            "no key tokns in stages.phase1.config, did you mean tokens?",
-        ),
+        (("plan", "stages.phase1.config.tokns=5"), "stages.phase1.config.tokns: unknown key, did you mean tokens?"),
         (("plan", "+stages.phase1.config.tokns=5"), "tokns: unknown key, did you mean tokens?"),
         (("plan", "stages.phase1.config.tokens=many"), "stages.phase1.config.tokens='many': "),
         (("plan", "stages.phase1.kind=pretrian"), "unknown kind, did you mean pretrain?"),
@@ -96,7 +93,7 @@ def error_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ),
         (
             ("run", "stages.evaluate_sft.config.accuracy.environments=[math,sience]"),
-            "stages.evaluate_sft.config.accuracy: environments names sience, did you mean science?",
+            "stages.evaluate_sft.config.accuracy: environments: no environment 'sience', did you mean science?",
         ),
         (
             ("plan", "tracking.mode=loud"),

@@ -20,7 +20,6 @@ from pipeline.core.context import ATTEMPT_VARIABLE, FINGERPRINT_VARIABLE, PARENT
 from pipeline.core.errors import EXIT_REQUEUE, ConfigError
 from pipeline.core.installation import python_path
 from pipeline.core.progress import read_progress
-from pipeline.core.terminal import say
 from pipeline.stages import stage_type
 
 POLL_SECONDS = 0.2
@@ -171,7 +170,7 @@ def _watch(
             ended.limit, deadline = limit, time.monotonic() + limit
             _signal(workers, signal.SIGTERM)
             if stop.raised and patience and not failed_ranks(ended.codes):
-                say(f"fivephase: {name}: saving…; Ctrl-\\ ends at once")
+                display.say(f"fivephase: {name}: saving…; Ctrl-\\ ends at once")
         if time.monotonic() >= deadline:
             ended.killed = [rank for rank in range(len(workers)) if rank not in ended.codes]
             _signal(workers, signal.SIGKILL)

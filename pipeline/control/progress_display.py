@@ -45,6 +45,12 @@ class ProgressDisplay:
                 self._said = time.monotonic()
                 say(f"fivephase: {self._head}: {next(_texts(progress, self._after(), time.time()))}")
 
+    def say(self, line: str) -> None:
+        """Prints a line above the one that changes."""
+        with contextlib.suppress(OSError):
+            self._bar.clear()
+        say(line)
+
     def close(self) -> None:
         """Removes the line from the terminal."""
         with contextlib.suppress(OSError):

@@ -98,6 +98,18 @@ def test_without_a_terminal_lines_are_few(
     assert capsys.readouterr().err == said
 
 
+def test_what_is_said_stands_on_a_line_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    display = ProgressDisplay("phase1")
+    display.show(written(tmp_path, seconds=10, done=40, total=120, counted="steps"))
+    display.say("saving")
+    display.close()
+    before = terminal.getvalue().split("saving\n")[0].split("\r")
+    assert before[-2].strip() == ""
+    assert before[-1] == ""
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (61, "1:01"), (3600, "1:00:00"), (90000, "25:00:00"), (1e6, "11d 13h")]
 )
