@@ -46,7 +46,7 @@ def gguf(environment: Path, model: Path) -> list[str]:
     """Converts the folder with llama.cpp's own converter, as `fivephase export gguf` does."""
     python, work = environment / "bin" / "python", environment / "converter"
     if not work.exists():
-        pinned = ["download", "--no-deps", "--no-build-isolation", "-q", "-r", str(CONVERTER / "converter.txt")]
+        pinned = ["download", "--no-deps", "-q", "-r", str(CONVERTER / "converter.txt")]
         called(python, ["-m", "pip", *pinned, "-d", str(environment)])
         (archive,) = environment.glob("llama_cpp_python-*.tar.gz")
         with tarfile.open(archive) as file:
