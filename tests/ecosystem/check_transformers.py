@@ -12,6 +12,7 @@ command = [sys.executable, "-I", standalone, folder, str(reference["maximum_new_
 done = subprocess.run(command, input=json.dumps(reference["texts"]), stdout=subprocess.PIPE, text=True, check=True)
 measured = json.loads(done.stdout.strip().splitlines()[-1])
 completions = [completion["completion"] for completion in measured["completions"]]
-prompts = [completion["prompt"] for completion in measured["completions"]]
+made = zip(measured["completions"], reference["texts"], strict=True)
+prompts = [completion["prompt"] for completion, text in made if text["chat"]]
 versions = f"{version('transformers')} (torch {version('torch')})"
 print(json.dumps({"version": versions, "loss": measured["loss"], "completions": completions, "prompts": prompts}))
