@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
-from transformers import PreTrainedTokenizerBase, StoppingCriteriaList, TextStreamer
+from transformers import StoppingCriteriaList, TextStreamer
 
 from pipeline.core.errors import ConfigError, DataError
-from pipeline.inference.chat import Message
+from pipeline.inference.chat import Message, conversation_ids
 from pipeline.inference.loading import LoadedModel
 
 Ending = Literal["ended", "stopped", "limit"]
@@ -115,7 +115,7 @@ class Conversation:
         context = getattr(model.config, "max_position_embeddings", None)
         system: list[Message] = [] if self.system is None else [{"role": "system", "content": self.system}]
         while True:
-            prompt = encode_apart(self._loaded.tokenizer, [*system, *turns])
+            prompt = conversation_ids(self._loaded.tokenizer, [*system, *turns], add_generation_prompt=True)
             if context is None or len(prompt) + self.sampling.max_new_tokens <= context:
                 return turns, prompt
             if len(turns) == 1:
@@ -160,15 +160,3 @@ def _ends(model: Any, tokenizer: Any) -> list[int]:
     own = model.generation_config.eos_token_id
     of_model = own if isinstance(own, list) else [own]
     return sorted({each for each in (*of_model, tokenizer.eos_token_id) if each is not None})
-
-
-def encode_apart(tokenizer: PreTrainedTokenizerBase, messages: list[Message]) -> list[int]:
-    """The token ids of a conversation that the model is to continue, by the tokenizer's chat template.
-
-    Special tokens come from the template alone. What was said is encoded as plain text: one that reads
-    `<|end_of_text|>` becomes the characters of it, and cannot forge a turn.
-    """
-    encoder: Any = tokenizer
-    return encoder.apply_chat_template(
-        messages, add_generation_prompt=True, return_dict=False, sanitize_control_tokens=True
-    )
