@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import xllamacpp
+import xllamacpp  # pyright: ignore[reportMissingImports]
 
 # A bias that has a token sampled; the server reports the probability before any bias.
 FORCED = 1e6

@@ -5,10 +5,10 @@ import json
 import sys
 from pathlib import Path
 
-import mlx.core as mx
-import mlx.nn as nn
-from mlx_lm import load
-from mlx_lm.generate import generate_step
+import mlx.core as mx  # pyright: ignore[reportMissingImports]
+import mlx.nn as nn  # pyright: ignore[reportMissingImports]
+from mlx_lm import load  # pyright: ignore[reportMissingImports]
+from mlx_lm.generate import generate_step  # pyright: ignore[reportMissingImports]
 
 folder = sys.argv[1]
 reference = json.loads((Path(folder) / "reference.json").read_text())

@@ -4,8 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-import vllm
-from vllm import LLM, SamplingParams, TokensPrompt
+import vllm  # pyright: ignore[reportMissingImports]
+from vllm import LLM, SamplingParams, TokensPrompt  # pyright: ignore[reportMissingImports]
 
 if __name__ == "__main__":
     folder = sys.argv[1]

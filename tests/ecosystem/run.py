@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 STANDALONE = PROJECT / "pipeline" / "release" / "standalone.py"
 CONVERTER = PROJECT / "pipeline" / "export"
+TIMEOUT = 3600
+"""Seconds for installing a program, and for its check."""
 TABLE = "<!-- written by tests/ecosystem/run.py --write -->"
 
 
@@ -100,23 +102,23 @@ class CannotError(Exception):
     """A program could not be installed or run; the message is the last line of what it said."""
 
 
-def called(python: Path, arguments: Sequence[str], timeout: float = 3600, **environment: str) -> str:
+def called(python: Path, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
     """What a program printed on standard output.
 
     Raises:
-        CannotError: if it failed or took longer than the timeout, in seconds.
+        CannotError: if it failed or took longer than an hour.
     """
     kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
     try:
         done = subprocess.run(
             [python, *arguments],
-            env={**kept, "HF_HUB_OFFLINE": "1", **environment},
+            env={**kept, "HF_HUB_OFFLINE": "1", **(environment or {})},
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=TIMEOUT,
         )
     except subprocess.TimeoutExpired:
-        raise CannotError(f"no end within {timeout:g} s") from None
+        raise CannotError(f"no end within {TIMEOUT} s") from None
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
         raise CannotError(lines[-1].strip()[:200])
@@ -147,7 +149,7 @@ def measured(program: Program, environment: Path, model: Path) -> dict[str, Any]
     """
     python = install(program, environment)
     further = program.prepare(environment, model)
-    printed = called(python, ["-I", str(HERE / program.check), str(model), *further], **dict(program.environment))
+    printed = called(python, ["-I", str(HERE / program.check), str(model), *further], dict(program.environment))
     return json.loads([line for line in printed.splitlines() if line.startswith("{")][-1])
 
 
@@ -185,7 +187,7 @@ def compared(found: dict[str, Any]) -> str:
 
 def main() -> int:
     """Runs all checks, prints the table, and returns how many programs differ."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("model", type=Path, help="the released folder, runs/<run>/release/model")
     parser.add_argument("--environments", type=Path, default=PROJECT / ".ecosystem", help="where environments are made")
     parser.add_argument("--only", help="part of the name of the programs to check")
