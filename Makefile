@@ -10,7 +10,7 @@ WORKERS ?= 0
 export HF_HUB_OFFLINE = 1
 export DS_BUILD_OPS = 0
 
-.PHONY: help setup smoke test test-all lint format docs clean
+.PHONY: help setup smoke test test-all test-ecosystem lint format docs clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,11 @@ test: $(STAMP)  ## Run the fast tests; WORKERS=2 divides them between two proces
 
 test-all: $(STAMP)  ## Run all tests that this machine can run
 	$(BIN)/python -m pytest $(ARGS)
+
+# Takes gigabytes and, the first time, an hour; the environments stay in .ecosystem. RELEASE is any released folder.
+RELEASE ?= runs/smoke/release/model
+test-ecosystem: $(STAMP)  ## Load a released folder in transformers 4 and 5, llama.cpp, MLX, vLLM and lm_eval, and compare
+	$(BIN)/python -m tests.ecosystem.run $(RELEASE) $(ARGS)
 
 lint: $(STAMP)  ## Check style, format, types and the order of imports
 	$(BIN)/ruff check .

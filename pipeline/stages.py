@@ -120,7 +120,7 @@ STAGE_TYPES = {
         "pipeline.release.config:ReleaseConfig",
         "pipeline.release.release:run",
         optional_inputs=("evaluate_*",),
-        version=2,
+        version=3,
     ),
 }
 

@@ -59,6 +59,8 @@ def write_model_folder(checkpoint: Path, folder: Path, precision: str, chat: boo
         raise CheckpointError(f"{checkpoint}: cannot be loaded ({' '.join(str(error).split())})") from None
     if chat and not tokenizer.chat_template:
         raise CheckpointError(f"{checkpoint}: has no chat template; make its stage again")
+    # Training with gradient checkpointing turns it off, and generating without it is slow.
+    model.config.use_cache = True
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,

@@ -23,7 +23,7 @@ TEXTS = st.lists(PIECES | st.text(max_size=4), max_size=6).map("".join)
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("tokenizer")
-    save_tokenizer(train_tokenizer([CHAT_TEMPLATE.read_text() * 2, __doc__ * 9], VOCABULARY), folder)
+    save_tokenizer(train_tokenizer([CHAT_TEMPLATE.read_text() * 2, str(__doc__) * 9], VOCABULARY), folder)
     return AutoTokenizer.from_pretrained(folder)
 
 

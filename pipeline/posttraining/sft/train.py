@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +124,14 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     )
 
 
+def _all_texts(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row's messages, and its tools as what they become: a part of the system turn."""
+    return [*row["messages"], {"role": "system", "content": row.get("tools") or ""}]
+
+
 def _conversations(context: StageContext[SftConfig], name: str, tokenizer: Any) -> list[dict[str, Any]]:
     """Rows with `messages`, and all with `tools` if a conversation has some: a table has the columns of its first."""
     rows = read_jsonl(context.inputs["data"].directory / f"{name}.jsonl")
-    rows = without_forged_tokens(rows, tokenizer, lambda row: row["messages"], name)
+    rows = without_forged_tokens(rows, tokenizer, _all_texts, name)
     keys = ("messages", "tools") if any("tools" in row for row in rows) else ("messages",)
     return [{key: row.get(key) for key in keys} for row in rows]
