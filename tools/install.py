@@ -140,7 +140,7 @@ class Installation:
         return f"{minutes}:{seconds:02d}"
 
     def state(self) -> str:
-        """What pip does: the download that it began last, or how many packages are in their place."""
+        """What pip does: its last line with what it has downloaded, or how many packages are in their place."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         files = [line for line in lines if line.startswith(("  Downloading ", "  Using cached "))]
         files = [line for line in files if ".metadata" not in line]
@@ -149,7 +149,7 @@ class Installation:
         if lines[-1].startswith("Installing collected packages"):
             placed = len(list(self.environment.glob("lib/python*/site-packages/*.dist-info")))
             return f"{placed} packages are in their place, {lines[-1].count(',') + 1} are being put there"
-        return f"{len(files)} packages, {sum(map(megabytes, files)):,.0f} MB: {files[-1].strip()}"
+        return f"{len(files)} packages, {sum(map(megabytes, files)):,.0f} MB: {lines[-1].strip()}"
 
 
 def megabytes(line: str) -> float:
