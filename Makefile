@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 smoke: $(STAMP)  ## Run the whole chain at smoke scale: raw pages to a chat model
 	@$(BIN)/fivephase run scale=smoke $(ARGS)
-	@echo "Talk to the model: ./fivephase chat run=$(or $(patsubst run=%,%,$(filter run=%,$(ARGS))),smoke)"
+	@echo "type next: ./fivephase chat run=$(or $(patsubst run=%,%,$(filter run=%,$(ARGS))),smoke)"
 
 test: $(STAMP)  ## Run the fast tests; WORKERS=2 divides them between two processes
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not gpu and not slurm' $(ARGS)
