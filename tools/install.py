@@ -23,8 +23,8 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 ROOT = Path(__file__).resolve().parent.parent
 BEGUN, COMPLETE, LOG = ".installing", ".installed", "install.log"
 REQUIREMENTS = (
-    # First and alone: what else is installed must find this torch, not choose another build, and what is built needs the
-    # others (pybind11 for fasttext-numpy2-wheel, which has no wheel for Python 3.13).
+    # First and alone: what else is installed must find this torch, not choose another build, and what is built needs
+    # the others (pybind11 for fasttext-numpy2-wheel, which has no wheel for Python 3.13).
     ["torch", "setuptools", "wheel", "pybind11"],
     ["--no-build-isolation", "-e", ".[dev]"],
 )
