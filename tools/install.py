@@ -149,7 +149,7 @@ class Installation:
             return ""
         if lines[-1].startswith("Installing collected packages"):
             placed = len(list(self.environment.glob("lib/python*/site-packages/*.dist-info")))
-            return f"{placed} packages are in their place, {lines[-1].count(',') + 1} are being put there"
+            return f"{placed} packages are in their place"
         return f"{len(files)} packages, {sum(map(megabytes, files)):,.0f} MB: {lines[-1].strip()}"
 
 
