@@ -150,7 +150,7 @@ class Installation:
         if lines[-1].startswith("Installing collected packages"):
             placed = len(list(self.environment.glob("lib/python*/site-packages/*.dist-info")))
             return f"{placed} packages are in their place"
-        return f"{len(files)} packages, {sum(map(megabytes, files)):,.0f} MB: {lines[-1].strip()}"
+        return f"{len(files)} packages, {sum(map(megabytes, files)):,.0f} MB: {lines[-1].strip()[:90]}"
 
 
 def megabytes(line: str) -> float:
@@ -183,7 +183,7 @@ def main(arguments: list[str]) -> None:
         print(wrong, file=sys.stderr)
         sys.exit(2)
     installation = Installation(ROOT / arguments[0])
-    print("some 180 packages; on Linux 3 GB to download, most of it CUDA's libraries, and 7 GB on the disk", flush=True)
+    print("some 180 packages; on Linux 3 GB to download, most of it CUDA's libraries, and 6 GB on the disk", flush=True)
     try:
         installation.prepare()
         installation.install()
