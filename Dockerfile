@@ -18,7 +18,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /src
 COPY constraints.txt .
 # First and alone, as tools/install.py does: what else is installed must find it.
-RUN PIP_EXTRA_INDEX_URL=$INDEX pip install -c constraints.txt torch setuptools wheel
+RUN PIP_EXTRA_INDEX_URL=$INDEX pip install -c constraints.txt torch setuptools wheel pybind11
 COPY . .
 RUN pip install -c constraints.txt --no-build-isolation . \
  && fivephase plan scale=smoke

@@ -23,8 +23,9 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 ROOT = Path(__file__).resolve().parent.parent
 BEGUN, COMPLETE, LOG = ".installing", ".installed", "install.log"
 REQUIREMENTS = (
-    # First and alone: what else is installed must find it, not choose another build.
-    ["torch", "setuptools", "wheel"],
+    # First and alone: what else is installed must find this torch, not choose another build, and what is built needs
+    # the others (pybind11 for fasttext-numpy2-wheel, which has no wheel for Python 3.13).
+    ["torch", "setuptools", "wheel", "pybind11"],
     ["--no-build-isolation", "-e", ".[dev]"],
 )
 SIZE = re.compile(r"\((\d+(?:\.\d+)?) (kB|MB|GB)\)")
@@ -140,7 +141,7 @@ class Installation:
         return f"{minutes}:{seconds:02d}"
 
     def state(self) -> str:
-        """What pip does: the download that it began last, or how many packages are in their place."""
+        """What pip does: its last line with what it has downloaded, or how many packages are in their place."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         files = [line for line in lines if line.startswith(("  Downloading ", "  Using cached "))]
         files = [line for line in files if ".metadata" not in line]
@@ -148,8 +149,8 @@ class Installation:
             return ""
         if lines[-1].startswith("Installing collected packages"):
             placed = len(list(self.environment.glob("lib/python*/site-packages/*.dist-info")))
-            return f"{placed} packages are in their place, {lines[-1].count(',') + 1} are being put there"
-        return f"{len(files)} packages, {sum(map(megabytes, files)):,.0f} MB: {files[-1].strip()}"
+            return f"{placed} packages are in their place"
+        return f"{len(files)} packages, {sum(map(megabytes, files)):,.0f} MB: {lines[-1].strip()[:90]}"
 
 
 def megabytes(line: str) -> float:
@@ -182,7 +183,7 @@ def main(arguments: list[str]) -> None:
         print(wrong, file=sys.stderr)
         sys.exit(2)
     installation = Installation(ROOT / arguments[0])
-    print("some 180 packages; on Linux 3 GB to download, most of it CUDA's libraries, and 7 GB on the disk", flush=True)
+    print("some 180 packages; on Linux 3 GB to download, most of it CUDA's libraries, and 6 GB on the disk", flush=True)
     try:
         installation.prepare()
         installation.install()

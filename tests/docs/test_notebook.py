@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,13 +18,14 @@ def test_the_notebook_reads_a_run(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     """All in one namespace, as Jupyter runs them; `.ci/run` does so after its smoke run."""
     monkeypatch.setenv("MPLBACKEND", "agg")
     monkeypatch.chdir(NOTEBOOK.parent)
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     for cell in json.loads(NOTEBOOK.read_text())["cells"]:
         if cell["cell_type"] == "code":
             exec(compile("".join(cell["source"]), NOTEBOOK.name, "exec"), names)
-    shown = capsys.readouterr().out
-    assert "right" in shown
-    assert "pydoc" in shown or "mathematics" in shown
+    assert names["seen"] > 1_000_000
+    assert set(names["trace"]["phase"]) == {"phase1"}
+    assert names["found"]["id"] == names["trace"]["document"][0]
+    assert "'source':" in capsys.readouterr().out
 
 
 def test_the_notebook_names_the_run_of_this_checkout() -> None:

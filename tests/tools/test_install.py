@@ -62,7 +62,7 @@ def project(folder: Path) -> Path:
     (folder / "pyproject.toml").write_text(PROJECT + '[project]\nname = "fivephase"\nversion = "0"\n')
     (folder / "constraints.txt").write_text("torch==1\n")
     (folder / "wheels").mkdir()
-    for name in ("torch", "setuptools", "wheel"):
+    for name in ("torch", "setuptools", "wheel", "pybind11"):
         with zipfile.ZipFile(folder / "wheels" / f"{name}-1-py3-none-any.whl", "w") as wheel:
             wheel.writestr(f"{name}_files/a.py", "")
             wheel.writestr(f"{name}-1.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
