@@ -33,6 +33,8 @@ class StageType:
     """Whether ranks share its work. The ranks of other kinds would all do the same, in the same files."""
     optional_inputs: tuple[str, ...] = ()
     """Roles that it can do without, as shell patterns: a run whose chain lacks the stage goes without its artifact."""
+    stands_for: tuple[str, ...] = ()
+    """Other kinds whose artifact one of this kind can replace, where a run takes a stage from another (`from`)."""
     version: int = 1
     """To be raised when the same settings would give another result: stages of this kind are then made anew."""
 

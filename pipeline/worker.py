@@ -25,6 +25,7 @@ from pipeline.core.artifact import (
     Artifact,
     Manifest,
     finish_publishing,
+    input_folder,
     load,
     provenance,
     publish,
@@ -200,7 +201,7 @@ def _run_stage(
     config = build(load_symbol(kind.config), frozen.config, where=f"stages.{frozen.stage}.config")
     inputs = {
         role: load(
-            directory.parent / each["stage"],
+            input_folder(directory.parent, each),
             each["fingerprint"],
             frozen.verify_hashes,
             rank,

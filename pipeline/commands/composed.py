@@ -127,7 +127,7 @@ def checked_run(options: argparse.Namespace) -> ComposedRun:
     if remembered:
         say(f"fivephase: {run.folder} goes on with {shlex.join(remembered)}")
     stage = getattr(options, "stage", None)
-    check_domains(run.config.stages, run.stages, select(run.stages, stage, stage) if stage else run.selected)
+    check_domains(run.config, run.stages, select(run.stages, stage, stage) if stage else run.selected)
     check_ranks(run.stages)
     check_data(run.stages)
     stages = with_token_budget(run.stages)

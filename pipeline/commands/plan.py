@@ -22,7 +22,7 @@ def plan(options: argparse.Namespace) -> int:
         print(plan_table(run.config, run.stages, run.selected))
         return EXIT_DONE
     for stage in run.selected:
-        upstream = ",".join(sorted({each["stage"] for each in stage.inputs.values()}))
+        upstream = ",".join(sorted({each["stage"] for each in stage.inputs.values() if "folder" not in each}))
         resources = stage.resources
         fields = [stage.stage, resources["nodes"], resources["processes_per_node"]]
         print(*fields, stage.directory(run.config.root).resolve(), upstream, resources["time"], sep="\t")

@@ -175,6 +175,8 @@ def _set(config: DictConfig, override: Override) -> None:
     parent = override.key_or_group.rpartition(".")[0]
     added = added or (SETTINGS in f"{parent}." and isinstance(OmegaConf.select(config, parent), DictConfig))
     added = added or isinstance(OmegaConf.select(config, override.key_or_group), DictConfig)
+    stage, _, name = override.key_or_group.rpartition(".")
+    added = added or (name == "from" and stage.count(".") == 1 and OmegaConf.select(config, stage) is not None)
     merge = not override.key_or_group.endswith(f".config.{MIXTURE}")
     OmegaConf.update(config, override.key_or_group, override.value(), merge=merge, force_add=added)
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pipeline.control.frozen_stages import FrozenStage
-from pipeline.core.config import StageConfig, build, nearest
+from pipeline.core.artifact import read_manifest
+from pipeline.core.config import RunConfig, StageConfig, build, nearest
 from pipeline.core.domains import in_order
 from pipeline.core.errors import ConfigError
 from pipeline.stages import load_symbol, stage_type
@@ -48,12 +49,12 @@ def named_domains(stages: Stages, tokens: str) -> Iterator[tuple[str, str]]:
                 yield f"stages.{name}.config.long_context.domains={domain}", domain
 
 
-def check_domains(stages: Stages, frozen: Iterable[FrozenStage], selected: Iterable[FrozenStage]) -> None:
+def check_domains(config: RunConfig, frozen: Iterable[FrozenStage], selected: Iterable[FrozenStage]) -> None:
     """Makes sure that every domain that is going to be tokenized is made by a recipe, or by synthesis.
 
     Args:
-        stages: the configuration of all stages.
-        frozen: all stages.
+        config: of the run.
+        frozen: all its stages.
         selected: those that are to run; of them, those that tokenize are looked at.
 
     Raises:
@@ -64,17 +65,23 @@ def check_domains(stages: Stages, frozen: Iterable[FrozenStage], selected: Itera
         if stage.kind != "tokenize":
             continue
         sources = [by_name[stage.inputs[role]["stage"]] for role in DOCUMENT_ROLES if role in stage.inputs]
-        made = {domain for source in sources for domain in _made_by(source)}
+        made = {domain for source in sources for domain in _made_by(source, config.root)}
         long_documents = stage.config["long_documents"]
-        named = {_tokenized_as(domain, long_documents): key for key, domain in named_domains(stages, stage.stage)}
+        named: dict[str, str] = {}
+        for key, domain in named_domains(config.stages, stage.stage):
+            named.setdefault(_tokenized_as(domain, long_documents), key)
         for domain in stage.config["domains"]:
             if domain not in made:
                 key = named.get(domain, f"stages.{stage.stage}.config.domains={domain}")
                 raise ConfigError(f"{key}: no recipe makes this domain, {nearest(domain, made)}")
 
 
-def _made_by(stage: FrozenStage) -> Iterable[str]:
-    """The domains that a stage writes documents of."""
+def _made_by(stage: FrozenStage, root: str) -> Iterable[str]:
+    """The domains that a stage writes documents of, or has written."""
+    if stage.folder is not None:
+        manifest = read_manifest(stage.directory(root))
+        files = manifest.files if manifest is not None else ()
+        return {name.split("/")[1] for name in files if name.startswith("documents/")}
     config = build(
         load_symbol(stage_type(stage.kind, stage.stage).config), stage.config, f"stages.{stage.stage}.config"
     )

@@ -1,10 +1,13 @@
 """Stages frozen with a fingerprint: each with all the settings that its worker reads, and what decides its result."""
 
 import dataclasses
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.core.artifact import MANIFEST, read_manifest
 from pipeline.core.config import RunConfig, StageConfig, build, canonical_json, fingerprint, nearest, relevant
 from pipeline.core.errors import ConfigError
 from pipeline.core.files import read_json, write_json
@@ -29,7 +32,7 @@ class FrozenStage:
     seed: int
     verify_hashes: bool
     inputs: dict[str, dict[str, str]]
-    """Role to `{"stage", "fingerprint"}` of the artifact to read."""
+    """Role to `{"stage", "fingerprint"}` of the artifact to read, and `folder` if it is another run's."""
     config: dict[str, Any]
     """The settings of its kind, as composed."""
     tracking: dict[str, Any]
@@ -38,10 +41,18 @@ class FrozenStage:
     """Version of its kind; None if it was frozen before there was this field."""
     code: str | None = None
     """Hash of this package's sources when it was frozen."""
+    folder: str | None = None
+    """Where its artifact lies, from the run's folder, if another run has made it; None for a stage of this run."""
 
     def directory(self, root: str | Path) -> Path:
-        """The stage's folder below the folder of all runs: `<root>/<run>/<stage>`."""
-        return Path(root) / self.run / self.stage
+        """The stage's folder below the folder of all runs: `<root>/<run>/<stage>`, or where another run has it."""
+        return Path(os.path.normpath(Path(root) / self.run / (self.folder or self.stage)))
+
+    @property
+    def as_input(self) -> dict[str, str]:
+        """This stage as an entry of `inputs` of one that reads it."""
+        elsewhere = {"folder": self.folder} if self.folder is not None else {}
+        return {"stage": self.stage, "fingerprint": self.fingerprint, **elsewhere}
 
 
 def freeze(config: RunConfig) -> list[FrozenStage]:
@@ -57,8 +68,9 @@ def freeze(config: RunConfig) -> list[FrozenStage]:
         RecipeError: for a recipe that cannot be used.
     """
     frozen: dict[str, FrozenStage] = {}
-    for name, stage in config.stages.items():
-        if stage is None:
+    for name, stage in needed_stages(config.stages).items():
+        if stage.taken_from is not None:
+            frozen[name] = imported_stage(config, name, stage)
             continue
         settings, counting = _settings(name, stage)
         inputs: dict[str, dict[str, str]] = {}
@@ -68,7 +80,7 @@ def freeze(config: RunConfig) -> list[FrozenStage]:
                     f"stages.{name}.inputs.{role}={upstream}: no such stage before {name}, "
                     f"{nearest(upstream, frozen) if frozen else 'it is the first'}"
                 )
-            inputs[role] = {"stage": upstream, "fingerprint": frozen[upstream].fingerprint}
+            inputs[role] = frozen[upstream].as_input
         fingerprinted = {
             "kind": stage.kind,
             "version": stage_type(stage.kind, name).version,
@@ -108,11 +120,53 @@ def _settings(name: str, stage: StageConfig) -> tuple[dict[str, Any], dict[str, 
     return stage.config, counting
 
 
-def select(stages: list[FrozenStage], first: str | None, last: str | None) -> list[FrozenStage]:
-    """The stages from `first` to `last`, both included; None stands for the beginning and the end.
+def needed_stages(stages: Mapping[str, StageConfig | None]) -> dict[str, StageConfig]:
+    """The stages of a run, in order, without those that only serve what is taken from another run."""
+    needed = {name: stage for name, stage in stages.items() if stage is not None}
+    while True:
+        read_here = {each for stage in needed.values() if stage.taken_from is None for each in stage.inputs.values()}
+        read = {each for stage in needed.values() for each in stage.inputs.values()}
+        needless = (read - read_here) & needed.keys()
+        if not needless:
+            return needed
+        needed = {name: stage for name, stage in needed.items() if name not in needless}
+
+
+def imported_stage(config: RunConfig, name: str, stage: StageConfig) -> FrozenStage:
+    """A stage as another run has made it: its fingerprint is the artifact's, whatever the settings here say.
 
     Raises:
-        ConfigError: for a stage that does not exist, or an empty range.
+        ConfigError: if there is no finished stage, or one of a kind that cannot stand for this one.
+    """
+    key = f"stages.{name}.from={stage.taken_from}"
+    given = Path(str(stage.taken_from))
+    places = [given, given / name, Path(config.root) / given, Path(config.root) / given / name]
+    directory = next((place for place in places if (place / MANIFEST).is_file()), None)
+    manifest = read_manifest(directory) if directory is not None else None
+    if directory is None or manifest is None:
+        looked = ", ".join(str(place) for place in dict.fromkeys(places))
+        raise ConfigError(f"{key}: no finished stage there (looked for {MANIFEST} in {looked}), set the folder of one")
+    if manifest.kind != stage.kind and stage.kind not in stage_type(manifest.kind, name).stands_for:
+        raise ConfigError(f"{key}: {directory} is a {manifest.kind}, set the folder of a {stage.kind}")
+    there = read_frozen(directory)
+    if there.fingerprint != manifest.fingerprint:
+        raise ConfigError(f"{key}: {directory} is being made with other settings, wait until it is finished")
+    run, root = Path(config.root).absolute() / config.run, Path(config.root).absolute()
+    absolute = directory.absolute()
+    # With the folder of all runs, both may move.
+    folder = os.path.relpath(absolute, run) if absolute.is_relative_to(root) else str(absolute)
+    return dataclasses.replace(
+        there, run=config.run, stage=name, verify_hashes=config.verify_hashes, inputs={}, folder=folder
+    )
+
+
+def select(stages: list[FrozenStage], first: str | None, last: str | None) -> list[FrozenStage]:
+    """The stages to make from `first` to `last`, both included; None stands for the beginning and the end.
+
+    Those that are taken from another run are not among them.
+
+    Raises:
+        ConfigError: for a stage that does not exist, an empty range, or one in which nothing is made here.
     """
     names = [stage.stage for stage in stages]
     for key, name in (("from", first), ("to", last)):
@@ -122,7 +176,13 @@ def select(stages: list[FrozenStage], first: str | None, last: str | None) -> li
     end = names.index(last) if last else len(names) - 1
     if begin > end:
         raise ConfigError(f"from={first} to={last}: {first} comes after {last}, swap them")
-    return stages[begin : end + 1]
+    chosen = [stage for stage in stages[begin : end + 1] if stage.folder is None]
+    if not chosen:
+        raise ConfigError(
+            f"stages.{stages[begin].stage}.from: the stage is taken from another run, nothing to make here; work on "
+            "it in that run"
+        )
+    return chosen
 
 
 def dependents(stages: list[FrozenStage], name: str) -> list[FrozenStage]:

@@ -81,6 +81,8 @@ def check_ranks(stages: list[FrozenStage]) -> None:
         ConfigError: for a kind that has one rank and is given several, or a step that cannot be divided.
     """
     for stage in stages:
+        if stage.folder is not None:
+            continue
         ranks = stage.resources["nodes"] * stage.resources["processes_per_node"]
         kind = stage_type(stage.kind, stage.stage)
         if ranks > 1 and not kind.several_ranks:
@@ -121,11 +123,13 @@ def with_token_budget(stages: list[FrozenStage]) -> list[FrozenStage]:
     Raises:
         ConfigError: for what `plan_phases` rejects.
     """
-    demand: dict[str, dict[str, int]] = {stage.stage: {} for stage in stages if stage.kind == "tokenize"}
-    tokenized = {stage.stage: stage.config["domains"] for stage in stages if stage.kind == "tokenize"}
+    tokenizing = [stage for stage in stages if stage.kind == "tokenize" and stage.folder is None]
+    demand: dict[str, dict[str, int]] = {stage.stage: {} for stage in tokenizing}
+    tokenized = {stage.stage: stage.config["domains"] for stage in tokenizing}
     sources = {stage.stage: stage.inputs["tokens"]["stage"] for stage in stages if stage.kind == "pretrain"}
     for name, phase in plan_phases(stages).items():
-        needed = demand[sources[name]]
+        if (needed := demand.get(sources[name])) is None:
+            continue
         for domain, share in phase.config.domains.items():
             if domain not in tokenized[sources[name]]:
                 continue
@@ -163,6 +167,7 @@ def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[Froz
         [
             *text_table(rows, right=(2, 3, 4, 5, 7), rule=True),
             "",
+            *(f"{stage.stage}: from {stage.directory(config.root)}" for stage in stages if stage.folder is not None),
             *mixtures,
             *([""] if mixtures else []),
             *([f"cannot save midway, begin anew when ended: {', '.join(unsaved)}"] if unsaved else []),

@@ -66,7 +66,7 @@ def summary(stages: list[FrozenStage], root: str | Path) -> str:
         )
     lines = [*text_table(rows, right=(1, 2, 4, 5), rule=True), *damaged, ""]
     lines.append(f"{seconds:.0f} s in stages, peak memory of a rank with its processes {peak / 2**30:.1f} GiB")
-    lines.append(f"everything is in {stages[0].directory(root).parent}/")
+    lines.append(f"everything is in {Path(root) / stages[0].run}/")
     for sample in samples[:SAMPLES_SHOWN]:
         lines += ["", *(f"{key:>8}: {one_line(sample[key])}" for key in sorted(sample, key=_sample_position))]
     return "\n".join(lines)

@@ -8,7 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.control.frozen_stages import FROZEN, FrozenStage, differences, write_frozen
-from pipeline.core.artifact import MANIFEST, PUBLISHING, check_sizes, finish_publishing, is_tidy, read_manifest, remedy
+from pipeline.core.artifact import (
+    MANIFEST,
+    PUBLISHING,
+    check_sizes,
+    finish_publishing,
+    input_folder,
+    is_tidy,
+    read_manifest,
+    remedy,
+)
 from pipeline.core.errors import ArtifactError, BusyError
 from pipeline.core.files import read_json
 from pipeline.core.lock import readers, stage_lock
@@ -33,7 +42,7 @@ def is_done(stage: FrozenStage, directory: Path) -> bool:
         return False
     check_sizes(directory, stage.fingerprint)
     for read in manifest.inputs.values():
-        upstream = read_manifest(directory.parent / read["stage"])
+        upstream = read_manifest(input_folder(directory.parent, read))
         # Inputs may be gone, to free their space, or have been made anew for other stages of the run.
         if upstream is None or upstream.fingerprint != read["fingerprint"]:
             continue
@@ -177,7 +186,7 @@ def check_upstream(stages: list[FrozenStage], selected: list[FrozenStage], root:
             if name in inside:
                 continue
             directory = by_name[name].directory(root)
-            if (directory / PUBLISHING).exists():
+            if by_name[name].folder is None and (directory / PUBLISHING).exists():
                 with stage_lock(directory):
                     finish_publishing(directory)
             if not is_done(by_name[name], directory):

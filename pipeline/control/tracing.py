@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.control.frozen_stages import FrozenStage, read_frozen
-from pipeline.core.artifact import MANIFEST, check_sizes, read_manifest
+from pipeline.core.artifact import MANIFEST, check_sizes, input_folder, read_manifest
 from pipeline.core.config import build, nearest
 from pipeline.core.context import derive_seed
 from pipeline.core.errors import ConfigError
@@ -75,7 +75,7 @@ def _finished_phases(run: Path) -> dict[str, Trace]:
 def _trace(run: Path, stage: FrozenStage) -> Trace:
     phase = build(PhaseConfig, stage.config, f"stages.{stage.stage}.config")
     read = stage.inputs["tokens"]
-    tokens = check_sizes(run / read["stage"], read["fingerprint"]).directory / "tokens"
+    tokens = check_sizes(input_folder(run, read), read["fingerprint"]).directory / "tokens"
     seed = derive_seed(stage.seed, stage.stage, "data order")
     stream = TokenStream(tokens, phase.mixture, phase.context, seed)
     return Trace(tokens, stream, phase.context, phase.sequences_per_step, phase.steps)

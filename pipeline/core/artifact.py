@@ -7,9 +7,11 @@ model's lineage can be followed from folder to folder.
 import contextlib
 import dataclasses
 import importlib.metadata
+import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,7 +48,8 @@ class Manifest:
     fingerprint: str
     """Hash of the resolved configuration, the fingerprints of the inputs and the kind's version."""
     inputs: dict[str, dict[str, str]]
-    """Role to `{"stage", "fingerprint", "content"}` of the artifact read; `content` is its manifest's."""
+    """Role to `{"stage", "fingerprint", "content"}` of the artifact read; `content` is its manifest's. With `folder`,
+    the artifact is another run's: where it lies, from the run's folder."""
     files: dict[str, dict[str, Any]]
     """Path in the stage's folder to `{"size", "sha256", "xxh3"}`."""
     metrics: dict[str, float] = field(default_factory=dict)
@@ -141,6 +144,16 @@ def remedy(directory: Path) -> str:
         f"`fivephase remake {directory.name} run={directory.parent.name}`, with the other overrides of the run, sets "
         "it aside and makes it anew (with --dependents, also what was made from it)"
     )
+
+
+def input_folder(run: Path, read: Mapping[str, str]) -> Path:
+    """The folder of an artifact that a stage of a run reads, which may be another run's.
+
+    Args:
+        run: the run's folder.
+        read: an entry of `inputs` of a manifest or a frozen configuration.
+    """
+    return Path(os.path.normpath(run / read.get("folder", read["stage"])))
 
 
 def load(

@@ -53,6 +53,9 @@ class StageConfig:
     """Which implementation runs: a key of `pipeline.stages.STAGE_TYPES`."""
     inputs: dict[str, str] = dataclasses.field(default_factory=dict)
     """Role to the stage whose artifact plays it, e.g. `model: phase1`."""
+    taken_from: Annotated[str | None, pydantic.Field(alias="from")] = None
+    """Another run's folder, or that of a stage in it, whose artifact stands for this stage's (`from` in YAML); then
+    inputs, config and resources are those of the other run. null makes the stage here."""
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Settings of this kind, checked against its own dataclass."""
     resources: ResourcesConfig = dataclasses.field(default_factory=ResourcesConfig)

@@ -1,10 +1,11 @@
 """The stages that a model was made by, followed from manifest to manifest, and the data that they took in."""
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.artifact import Artifact, Manifest, read_manifest
+from pipeline.core.artifact import Artifact, input_folder, read_manifest
 from pipeline.core.errors import ArtifactError
 from pipeline.core.files import read_json
 
@@ -12,39 +13,48 @@ DISCLOSURE = "disclosure.json"
 """File in which a stage that takes data in describes them, in the fields of IBM's data disclosures."""
 
 
-def lineage(model: Artifact) -> list[Manifest]:
-    """The manifests of all stages that a model was made by, in their order; the model's own is last.
+def lineage(model: Artifact) -> list[Artifact]:
+    """The artifacts of all stages that a model was made by, in their order; the model's own is last.
 
-    A stage comes after those that it reads, and of two that do not read each other the one that finished first.
+    A stage comes after those that it reads, and of two that do not read each other the one that finished first. One
+    that was taken from another run is called `<run>/<stage>`.
 
     Raises:
         ArtifactError: if a stage's folder is missing, or was made anew after the model was made from it.
     """
-    found: dict[str, Manifest] = {}
-    _add_with_inputs(model.manifest, model.directory.parent, found)
-    ordered: list[Manifest] = []
-    while waiting := [each for name, each in found.items() if name not in {done.stage for done in ordered}]:
-        done = {each.stage for each in ordered}
-        ready = [each for each in waiting if all(source["stage"] in done for source in each.inputs.values())]
-        ordered.append(min(ready, key=lambda each: each.finished))
-    return ordered
+    found: dict[Path, Artifact] = {}
+    _add_with_inputs(model, model.directory.parent, found)
+    ordered: dict[Path, Artifact] = {}
+    while waiting := [each for folder, each in found.items() if folder not in ordered]:
+        ready = [each for each in waiting if all(folder in ordered for folder in _read_by(each))]
+        first = min(ready, key=lambda each: each.manifest.finished)
+        ordered[first.directory] = first
+    return list(ordered.values())
 
 
-def _add_with_inputs(manifest: Manifest, run: Path, found: dict[str, Manifest]) -> None:
-    """Adds a manifest to those found, after all that it was made from: a depth-first walk of the chain."""
-    for source in manifest.inputs.values():
-        name = source["stage"]
-        if name in found:
+def _read_by(made: Artifact) -> list[Path]:
+    """The folders of the artifacts that one was made from."""
+    return [input_folder(made.directory.parent, source) for source in made.manifest.inputs.values()]
+
+
+def _add_with_inputs(made: Artifact, run: Path, found: dict[Path, Artifact]) -> None:
+    """Adds an artifact to those found, after all that it was made from: a depth-first walk of the chain."""
+    for source, folder in zip(made.manifest.inputs.values(), _read_by(made), strict=True):
+        if folder in found:
             continue
-        upstream = read_manifest(run / name)
+        upstream = read_manifest(folder)
         if upstream is None or upstream.fingerprint != source["fingerprint"]:
             state = "missing" if upstream is None else "made anew since"
-            raise ArtifactError(f"{run / name}: {manifest.stage} was made from it, but it is {state}; run from={name}")
-        _add_with_inputs(upstream, run, found)
-    found[manifest.stage] = manifest
+            raise ArtifactError(
+                f"{folder}: {made.manifest.stage} was made from it, but it is {state}; run from={folder.name}"
+            )
+        _add_with_inputs(Artifact(folder, upstream), run, found)
+    other_run = made.directory.parent
+    name = made.manifest.stage if other_run == run else f"{other_run.name}/{made.manifest.stage}"
+    found[made.directory] = Artifact(made.directory, dataclasses.replace(made.manifest, stage=name))
 
 
-def disclosures(stages: Iterable[Manifest], run: Path) -> list[dict[str, Any]]:
+def disclosures(stages: Iterable[Artifact]) -> list[dict[str, Any]]:
     """The data sets that the stages of a lineage took in, in the fields of IBM's data disclosures."""
-    files = [run / each.stage / DISCLOSURE for each in stages if DISCLOSURE in each.files]
+    files = [each.directory / DISCLOSURE for each in stages if DISCLOSURE in each.manifest.files]
     return [dataset for file in files for dataset in read_json(file)]

@@ -1,7 +1,9 @@
 """The stage `release`: writes the folder, proves that it stands alone, adds model card and data disclosure."""
 
 import shutil
+from pathlib import Path
 
+from pipeline.core.artifact import Artifact, input_folder
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.files import write_json
 from pipeline.environments.registry import problems, verify
@@ -19,6 +21,11 @@ REFERENCE = "reference.json"
 """File of the folder with its loss and greedy completions, token by token, for whoever loads it elsewhere."""
 
 
+def measured_model(evaluation: Artifact) -> Path:
+    """The folder of the stage whose model an evaluation measured."""
+    return input_folder(evaluation.directory.parent, evaluation.manifest.inputs[MODEL])
+
+
 def run(context: StageContext[ReleaseConfig]) -> StageResult:
     """Writes `model/`, has it answer held-out prompts in a process without this package, and writes its model card.
 
@@ -31,7 +38,8 @@ def run(context: StageContext[ReleaseConfig]) -> StageResult:
     """
     config = context.config
     source = context.inputs[MODEL]
-    stages = lineage(source)
+    made_by = lineage(source)
+    stages = [each.manifest for each in made_by]
     chat = source.manifest.kind != PRETRAINING
     folder = context.output / "model"
     shutil.rmtree(folder, ignore_errors=True)
@@ -50,13 +58,14 @@ def run(context: StageContext[ReleaseConfig]) -> StageResult:
         {"prompt": problem.prompt, "answer": answer, "verdict": verify(problem, answer).reason}
         for problem, answer in zip(held_out, answers, strict=True)
     ]
-    places = {manifest.stage: place for place, manifest in enumerate(stages)}
+    names = {each.directory: each.manifest.stage for each in made_by}
+    places = {name: place for place, name in enumerate(names.values())}
     evaluations = {
-        artifact.manifest.inputs[MODEL]["stage"]: artifact.manifest
+        names[folder]: artifact.manifest
         for role, artifact in context.inputs.items()
-        if role != MODEL and artifact.manifest.inputs[MODEL]["stage"] in places
+        if role != MODEL and (folder := measured_model(artifact)) in names
     }
-    datasets = disclosures(stages, source.directory.parent)
+    datasets = disclosures(made_by)
     released = Released(
         name=config.name,
         shape=shape,

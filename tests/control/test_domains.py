@@ -72,9 +72,9 @@ def test_a_domain_that_no_recipe_makes_is_named(override: str, line: str) -> Non
     config = typed(compose(["scale=smoke", override]))
     stages = freeze(config)
     with pytest.raises(ConfigError, match=line):
-        check_domains(config.stages, stages, stages)
+        check_domains(config, stages, stages)
     # What does not tokenize needs no domain: a recipe can be tried alone.
-    check_domains(config.stages, stages, stages[:2])
+    check_domains(config, stages, stages[:2])
 
 
 def test_the_plan_shows_each_mixture_and_what_of_it_is_rearranged() -> None:

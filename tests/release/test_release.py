@@ -127,7 +127,7 @@ def test_the_stage_makes_a_folder_that_stands_alone(run: Path, tmp_path: Path) -
 
 def test_a_broken_lineage_is_named(run: Path) -> None:
     model = artifact(run, "phase2")
-    assert [each.stage for each in lineage(model)] == ["curate", "tokenize", "phase1", "phase2"]
+    assert [each.manifest.stage for each in lineage(model)] == ["curate", "tokenize", "phase1", "phase2"]
     other = dataclasses.replace(model.manifest, inputs={"model": {"stage": "phase1", "fingerprint": "old"}})
     with pytest.raises(ArtifactError, match="phase1: phase2 was made from it, but it is made anew"):
         lineage(Artifact(model.directory, other))
@@ -208,7 +208,7 @@ def test_stages_are_in_the_order_in_which_they_ran(tmp_path: Path) -> None:
     for name, inputs in names.items():
         made = manifest(name, "x", {each: each for each in inputs}, finished=finished[name])
         write_json(tmp_path / name / "manifest.json", dataclasses.asdict(made))
-    order = [each.stage for each in lineage(artifact(tmp_path, "late"))]
+    order = [each.manifest.stage for each in lineage(artifact(tmp_path, "late"))]
     assert order == ["base", "data", "sft", "reward", "other", "rl", "late"]
 
 
