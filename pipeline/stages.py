@@ -72,6 +72,12 @@ STAGE_TYPES = {
         lead_seconds=LONG,
         version=2,
     ),
+    "import_tokens": StageType(
+        "pipeline.tokenization.config:ImportTokensConfig",
+        "pipeline.tokenization.import_tokens:run",
+        lead_seconds=LONG,
+        stands_for=("tokenize", "tokenizer"),
+    ),
     "pretrain": StageType(
         "pipeline.pretraining.config:PhaseConfig",
         "pipeline.pretraining.phase:run",

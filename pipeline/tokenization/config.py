@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from pipeline.core.domains import check_name
+from pipeline.core.errors import DataError
+from pipeline.core.files import identities, sha256_of
 from pipeline.tokenization.special_tokens import BLOCK_SIZE
 
 BYTES = 256
@@ -33,6 +37,66 @@ class TokenizerConfig:
     """UTF-8 bytes of text taken from each domain, at most: one limit for all, so that none drowns the rest."""
     maximum_files_per_domain: PositiveInt
     """Files the sample is drawn from, chosen by hash: what bounds the reading of a corpus of terabytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportTokensConfig:
+    """Token shards that datatrove has written elsewhere, and the tokenizer that they were made with."""
+
+    domains: Annotated[dict[str, str], Field(min_length=1)]
+    """By domain, a file `*.ds` or the folder of several, each with its `.ds.index` beside it."""
+    tokenizer: str
+    """Hugging Face folder of the tokenizer: with tokenizer.json and an end-of-text token (`eos_token`)."""
+    vocab_size: PositiveInt
+    """Ids of the model, at least as many as the tokenizer's."""
+    validation_share: Annotated[float, Field(gt=0, le=0.5)]
+    """Share of documents held out, by hash of their tokens; a domain of two documents or more holds out one at
+    least."""
+
+    def __post_init__(self) -> None:
+        for domain in self.domains:
+            check_name(domain)
+
+    def shards(self, domain: str) -> list[Path]:
+        """The files with a domain's tokens, in the order of their names.
+
+        Raises:
+            DataError: if there are none, or one has no index.
+        """
+        place = Path(self.domains[domain])
+        found = sorted(place.rglob("*.ds")) if place.is_dir() else [place] if place.is_file() else []
+        if not found:
+            raise DataError(f"domains.{domain}={place}: no file *.ds there, set the folder of datatrove's token shards")
+        for path in found:
+            if not index_of(path).is_file():
+                raise DataError(
+                    f"{path}: no {index_of(path).name} beside it, which says where documents end; copy it too"
+                )
+        return found
+
+    def data_fingerprint(self) -> dict[str, Any]:
+        """What identifies the shards and the tokenizer: a part of the stage's fingerprint.
+
+        Raises:
+            DataError: for shards or a tokenizer that are not there.
+        """
+        tokenizer = Path(self.tokenizer) / "tokenizer.json"
+        if not tokenizer.is_file():
+            raise DataError(
+                f"tokenizer={self.tokenizer}: no {tokenizer} there, set the folder of the shards' tokenizer"
+            )
+        return {
+            "tokenizer_found": sha256_of(tokenizer),
+            "shards_found": {
+                domain: identities([each for path in self.shards(domain) for each in (path, index_of(path))])
+                for domain in self.domains
+            },
+        }
+
+
+def index_of(shard: Path) -> Path:
+    """The file beside a shard that says where documents end."""
+    return shard.with_name(f"{shard.name}.index")
 
 
 @dataclass(frozen=True, kw_only=True)

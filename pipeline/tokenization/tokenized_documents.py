@@ -4,7 +4,7 @@ A folder appears whole or not at all, so that an interrupted stage goes on with 
 """
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,19 @@ class TokenizedDocuments:
     """Names of datasets."""
 
 
+@dataclass(frozen=True)
+class EncodedDocument:
+    """The tokens of one document, with its end."""
+
+    tokens: numpy.ndarray
+    id: str
+    """SHA-256 in hexadecimal."""
+    source: str
+    """Name of the dataset that it comes from."""
+    text_bytes: int = 0
+    """UTF-8 bytes of its text, if that is known."""
+
+
 def write_tokenized(
     directory: Path,
     documents: Iterable[Document],
@@ -60,6 +73,26 @@ def write_tokenized(
         dtype: of token ids, a key of `TOKEN_TYPES`.
         batch_documents: documents encoded in one call, which the tokenizer spreads over the processor's cores.
     """
+
+    def encoded() -> Iterator[EncodedDocument]:
+        for batch in batched(documents, batch_documents):
+            encodings = tokenizer.encode_batch_fast([each.text for each in batch], add_special_tokens=False)
+            for document, encoding in zip(batch, encodings, strict=True):
+                tokens = numpy.array([*encoding.ids, end_of_text], dtype=TOKEN_TYPES[dtype])
+                source = document.metadata.get("source", "")
+                yield EncodedDocument(tokens, document.id, source, len(document.text.encode()))
+
+    write_encoded(directory, encoded(), dtype)
+
+
+def write_encoded(directory: Path, documents: Iterable[EncodedDocument], dtype: str) -> None:
+    """Writes the tokens of documents into a folder; returns at once, without taking one, if the folder is there.
+
+    Args:
+        directory: that is written.
+        documents: whose ids are hashed for their place and split.
+        dtype: of token ids, a key of `TOKEN_TYPES`.
+    """
     if directory.exists():
         return
     temporary = directory.with_name(f".{directory.name}")
@@ -72,17 +105,14 @@ def write_tokenized(
     source_numbers: list[int] = []
     position = text_bytes = 0
     with (temporary / "tokens").open("wb") as file:
-        for batch in batched(documents, batch_documents):
-            encoded = tokenizer.encode_batch_fast([each.text for each in batch], add_special_tokens=False)
-            for document, encoding in zip(batch, encoded, strict=True):
-                tokens = numpy.array([*encoding.ids, end_of_text], dtype=TOKEN_TYPES[dtype])
-                file.write(tokens.tobytes())
-                position += len(tokens)
-                ends.append(position)
-                keys.append((keyed_hash64("order", document.id), keyed_hash64("validation", document.id)))
-                text_bytes += len(document.text.encode())
-                document_ids += bytes.fromhex(document.id)
-                source_numbers.append(sources.setdefault(document.metadata.get("source", ""), len(sources)))
+        for document in documents:
+            file.write(document.tokens.astype(TOKEN_TYPES[dtype]).tobytes())
+            position += len(document.tokens)
+            ends.append(position)
+            keys.append((keyed_hash64("order", document.id), keyed_hash64("validation", document.id)))
+            text_bytes += document.text_bytes
+            document_ids += bytes.fromhex(document.id)
+            source_numbers.append(sources.setdefault(document.source, len(sources)))
     numpy.save(temporary / "ends.npy", numpy.array(ends, dtype=END_TYPE))
     numpy.save(temporary / "keys.npy", numpy.array(keys, dtype=END_TYPE).reshape(-1, 2))
     numpy.save(temporary / "identities.npy", numpy.frombuffer(document_ids, dtype=numpy.uint8).reshape(-1, 32))

@@ -11,14 +11,12 @@ from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.core.config import nearest
 from pipeline.core.errors import RecipeError
-from pipeline.core.files import xxh3_of
+from pipeline.core.files import identities
 from pipeline.curation.readers.embedded.packages import STANDARD_LIBRARY, package_folder, version_of
 from pipeline.curation.readers.sources import EmbeddedSource, FileSource, Source, TextSource
 
 CORPUS_VERSION = 1
 """Version of the embedded corpus, a part of the fingerprint: raise it when a generator gives other texts."""
-HASHED_BYTES = 1 << 30
-"""Largest size of all local files of a source together at which they are read to identify them: a second or so."""
 
 
 def files_of(source: FileSource) -> list[str]:
@@ -105,16 +103,8 @@ def describe(source: Source) -> dict[str, Any]:
 
 
 def _identities(system: AbstractFileSystem, paths: list[str]) -> list[list[Any]]:
-    """Of each file its name and what changes when its content does, without reading terabytes.
-
-    That is its size, and with it: the hash of a local file, which is the same for every copy; if the source is large,
-    the time of its last change, so that a copy counts as another file; what a remote file system has for the purpose,
-    such as an ETag.
-    """
-    names = [path.rpartition("/")[2] for path in paths]
-    if not isinstance(system, LocalFileSystem):
-        return [[name, system.size(path), system.ukey(path)] for name, path in zip(names, paths, strict=True)]
-    found = [Path(path).stat() for path in paths]
-    if sum(each.st_size for each in found) > HASHED_BYTES:
-        return [[name, each.st_size, each.st_mtime_ns] for name, each in zip(names, found, strict=True)]
-    return [[name, each.st_size, xxh3_of(Path(path))] for name, each, path in zip(names, found, paths, strict=True)]
+    """Of each file its name, size, and what changes when its content does: `identities` of local files, elsewhere what
+    the file system has for the purpose, such as an ETag."""
+    if isinstance(system, LocalFileSystem):
+        return identities([Path(path) for path in paths])
+    return [[path.rpartition("/")[2], system.size(path), system.ukey(path)] for path in paths]
