@@ -8,8 +8,8 @@ from typing import Any
 from pipeline.core.artifact import Manifest
 from pipeline.release.folder import ModelShape
 
-DATA_KIND = "tokenize"
-"""Kind of the stages whose metrics count the tokens of each domain."""
+DATA_KINDS = ("tokenize", "import_tokens")
+"""Kinds of the stages whose metrics count the tokens of each domain."""
 CONVERSATIONS_KIND = "sft_data"
 """Kind of the stages whose metrics count conversations and preference pairs."""
 
@@ -146,7 +146,7 @@ def _dataset_row(dataset: Mapping[str, Any]) -> tuple[str, ...]:
 def _token_rows(stages: Sequence[Manifest]) -> list[tuple[str, ...]]:
     rows = []
     for manifest in stages:
-        if manifest.kind != DATA_KIND:
+        if manifest.kind not in DATA_KINDS:
             continue
         for metric, value in manifest.metrics.items():
             part, _, domain = metric.partition("/")
