@@ -23,7 +23,11 @@ CHOICES: tuple[tuple[str, ...], ...] = (
     ("language_model=endpoint", "stages.synthesize.config.language_model.model=any"),
     ("executor=slurm", "executor.partition=any"),
     ("executor=ray",),
-    ("+stage=import_tokens", "stages.import_tokens.config.tokenizer=any", "stages.import_tokens.config.domains={any: any}"),
+    (
+        "+stage=import_tokens",
+        "stages.import_tokens.config.tokenizer=any",
+        "stages.import_tokens.config.domains={any: any}",
+    ),
 )
 LEFT_OUT = {
     "curate": {
