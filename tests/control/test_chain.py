@@ -15,6 +15,7 @@ seed: 7
 chain: [tokenize, curate, evaluate_sft]
 stages:
   curate: {config: {domains: [code]}}
+  tokenize: {config: {domains: [code]}}
   evaluate_sft: {inputs: {tokens: null}}
 """
 
