@@ -191,11 +191,10 @@ def _set(config: DictConfig, override: Override) -> None:
         OmegaConf.update(config, reference, OmegaConf.select(config, reference), merge=False, force_add=True)
     added = override.is_add() or override.is_force_add()
     # Settings may get keys that they have not: the dataclass of the stage's kind says which it takes.
-    parent = override.key_or_group.rpartition(".")[0]
+    parent, _, name = override.key_or_group.rpartition(".")
     added = added or (SETTINGS in f"{parent}." and isinstance(OmegaConf.select(config, parent), DictConfig))
     added = added or isinstance(OmegaConf.select(config, override.key_or_group), DictConfig)
-    stage, _, name = override.key_or_group.rpartition(".")
-    added = added or (name == "from" and stage.count(".") == 1 and OmegaConf.select(config, stage) is not None)
+    added = added or (name == "from" and parent.count(".") == 1 and OmegaConf.select(config, parent) is not None)
     merge = not override.key_or_group.endswith(f".config.{MIXTURE}")
     OmegaConf.update(config, override.key_or_group, override.value(), merge=merge, force_add=added)
 

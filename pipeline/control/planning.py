@@ -122,6 +122,8 @@ def check_data(stages: list[FrozenStage]) -> None:
         UserError: of that `check_data`, for rows that cannot be used or are too few.
     """
     for stage in stages:
+        if stage.folder is not None:
+            continue
         config = build(
             load_symbol(stage_type(stage.kind, stage.stage).config), stage.config, f"stages.{stage.stage}.config"
         )

@@ -15,11 +15,7 @@ from tests.runs import write_tokenizer
 
 TEXT = (ROOT / "docs" / "how_to" / "own_corpus.md").read_text()
 YAML = re.findall(r"```yaml\n(# @package _global_\n.*?)```", TEXT, re.DOTALL)
-COMMANDS = [
-    shlex.split(line)[2:]
-    for line in re.findall(r"^fivephase run (.*)$", TEXT, re.MULTILINE)
-    for line in [f"x x {line}"]
-]
+COMMANDS = [shlex.split(line) for line in re.findall(r"^fivephase run (.*)$", TEXT, re.MULTILINE)]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from typing import Any
 
 import fsspec
 import pyarrow
+import pyarrow.parquet
 import pytest
 import yaml
 
