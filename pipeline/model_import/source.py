@@ -115,8 +115,8 @@ def fetch(path: str, revision: str | None) -> Path:
         from huggingface_hub import snapshot_download
 
         try:
-            patterns = {"allow_patterns": list(DOWNLOADED), "ignore_patterns": list(NOT_DOWNLOADED)}
-            folder = Path(snapshot_download(path, revision=revision, **patterns))
+            kept, left = list(DOWNLOADED), list(NOT_DOWNLOADED)
+            folder = Path(snapshot_download(path, revision=revision, allow_patterns=kept, ignore_patterns=left))
         # No network, no such repository or commit, no access: each its own class, below different bases.
         except Exception as error:
             raise DataError(
