@@ -35,7 +35,7 @@ MARKED = (
 """A chat template as a stranger's, with marks for training."""
 
 
-def foreign_tokenizer(special: tuple[str, ...] = (BEGIN, END, PADDING), **named: Any) -> PreTrainedTokenizerFast:
+def foreign_tokenizer(special: tuple[str, ...] = (BEGIN, END, PADDING), **named: Any) -> Any:
     """A byte-level tokenizer of 400 ids that begins each text with `<s>`, as Llama's does.
 
     Args:
@@ -84,7 +84,8 @@ def foreign_model(architecture: str, tied: bool = True, vocab_size: int = IDS, *
         **changes,
     )
     torch.manual_seed(0)
-    return MODEL_FOR_CAUSAL_LM_MAPPING[type(config)](config)
+    model: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    return model(config)
 
 
 def write_foreign(folder: Path, architecture: str = "llama", tokenizer: Any = None, **changes: Any) -> Path:

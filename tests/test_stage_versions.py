@@ -26,7 +26,7 @@ IN_NO_STAGE = {
     "core/memory.py", "core/send_metrics.py",
     # What shows a finished stage, and what a person calls.
     "curation/audit/funnel.py", "pretraining/data/trace.py",
-    "curation/quality/train.py", "curation/recipes/steps/table.py",
+    "curation/quality/train.py", "curation/recipes/steps/table.py", "model_import/template_report.py",
 }  # fmt: skip
 """Patterns of the package's files that no stage's result is made by."""
 GRAPH = grimp.build_graph("pipeline", cache_dir=None)

@@ -19,6 +19,8 @@ BUILT_IN_TEMPLATES = {
 }
 DOWNLOADED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "tokenizer.model")
 """Patterns of files that are taken from the hub: no pickles, no code."""
+NOT_DOWNLOADED = ("*/*", "consolidated*")
+"""Of these, other formats of the same weights: folders, and Mistral's own."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SAMPLED_BYTES = 4096
 """Bytes that are read from the middle of each tensor for the fingerprint."""
@@ -113,7 +115,8 @@ def fetch(path: str, revision: str | None) -> Path:
         from huggingface_hub import snapshot_download
 
         try:
-            folder = Path(snapshot_download(path, revision=revision, allow_patterns=list(DOWNLOADED)))
+            kept, left = list(DOWNLOADED), list(NOT_DOWNLOADED)
+            folder = Path(snapshot_download(path, revision=revision, allow_patterns=kept, ignore_patterns=left))
         # No network, no such repository or commit, no access: each its own class, below different bases.
         except Exception as error:
             raise DataError(

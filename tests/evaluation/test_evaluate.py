@@ -64,6 +64,15 @@ def test_the_stage_measures_writes_and_repeats_itself(
     assert set(first.samples[0]) == {"domain", "prompt", "answer", "score"}
 
 
+def test_what_is_measured_on_tokens_needs_some_and_nothing_else_does(tmp_path: Path, model_artifact: Artifact) -> None:
+    context = StageContext.for_test("evaluate", settings(), {"model": model_artifact}, tmp_path / "a")
+    with pytest.raises(ConfigError, match=r"stages\.evaluate\.inputs\.tokens: missing, and loss or long_context"):
+        evaluate.run(context)
+    accuracy = settings(loss=None, long_context=None, headline="accuracy/mean")
+    context = StageContext.for_test("evaluate", accuracy, {"model": model_artifact}, tmp_path / "b")
+    assert evaluate.run(context).tokens == 0
+
+
 def test_a_headline_that_is_not_measured_is_rejected(
     tmp_path: Path, model_artifact: Artifact, tokens_artifact: Artifact
 ) -> None:

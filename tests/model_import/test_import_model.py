@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from datatrove.data import Document
 from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
+from pipeline.core.artifact import Artifact, Manifest
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import CheckpointError, ConfigError, DataError
 from pipeline.core.files import read_json
@@ -17,6 +19,9 @@ from pipeline.model_import import import_model, model_checks
 from pipeline.model_import.config import ImportModelConfig
 from pipeline.model_import.tokens import complete_tokenizer
 from pipeline.pretraining.engine.logits_check import reference_tokens
+from pipeline.tokenization.token_budget import check_token_budget, estimated_tokens
+from pipeline.tokenization.tokenized_documents import read_tokenized, write_tokenized
+from pipeline.tokenization.tokenizer import Vocabulary, document_tokenizer, vocabulary_of
 from tests.foreign import IDS, foreign_model, foreign_tokenizer, write_foreign
 
 
@@ -248,3 +253,23 @@ def test_a_revision_of_the_hub_is_read_from_its_cache(tmp_path: Path, monkeypatc
     assert (facts["source"], facts["revision"]) == ("somebody/tiny", commit)
     with pytest.raises(DataError, match=r"path=somebody/other at 0123456789ab: cannot be downloaded"):
         imported(Path("somebody/other"), tmp_path / "other", revision=commit)
+
+
+def test_documents_begin_and_end_as_the_imported_tokenizer_says(tmp_path: Path) -> None:
+    foreign_tokenizer().save_pretrained(tmp_path / "tokenizer")
+    vocabulary = vocabulary_of(tmp_path / "tokenizer", None)
+    assert vocabulary == Vocabulary(size=IDS, end_of_text=1, beginning=(0,))
+    document = Document(text="It is 5. </s>", id="ab" * 32)
+    tokenizer = document_tokenizer(tmp_path / "tokenizer")
+    write_tokenized(tmp_path / "tokens", [document], tokenizer, vocabulary, "uint16", 8)
+    tokens = read_tokenized(tmp_path / "tokens", "uint16").tokens.tolist()
+    assert (tokens[0], tokens[-1]) == (0, 1)
+    assert not {0, 1, 2} & set(tokens[1:-1]), "special tokens come from no text"
+    assert tokenizer.decode(tokens[1:-1], skip_special_tokens=False) == document.text
+
+
+def test_an_imported_tokenizer_has_no_estimate_to_hold_a_corpus_against(tmp_path: Path) -> None:
+    manifest = Manifest(stage="import_model", kind="import_model", fingerprint="", inputs={}, files={})
+    tokenizer = Artifact(tmp_path, manifest)
+    assert estimated_tokens("code", [], tokenizer) is None
+    check_token_budget({"code": 10**12}, [], tokenizer, 0.01)
