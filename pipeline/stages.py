@@ -58,7 +58,7 @@ STAGE_TYPES = {
         "pipeline.synthesis.synthesize:run",
         report="pipeline.curation.audit.funnel:report_lines",
         lead_seconds=SHORT,
-        version=4,
+        version=5,
     ),
     "tokenizer": StageType(
         "pipeline.tokenization.config:TokenizerConfig",
@@ -92,14 +92,14 @@ STAGE_TYPES = {
     "sft_data": StageType(
         "pipeline.posttraining.data.config:SftDataConfig",
         "pipeline.posttraining.data.sft_data:run",
-        version=2,
+        version=3,
     ),
     "sft": StageType(
         "pipeline.posttraining.sft.config:SftConfig",
         "pipeline.posttraining.sft.train:run",
         lead_seconds=LONG,
         several_ranks=True,
-        version=2,
+        version=3,
     ),
     "reward_model": StageType(
         "pipeline.posttraining.reward.config:RewardModelConfig",
@@ -113,9 +113,13 @@ STAGE_TYPES = {
         "pipeline.posttraining.rl.train:run",
         lead_seconds=LONG,
         several_ranks=True,
-        version=3,
+        version=4,
     ),
-    "evaluate": StageType("pipeline.evaluation.config:EvaluateConfig", "pipeline.evaluation.evaluate:run"),
+    "evaluate": StageType(
+        "pipeline.evaluation.config:EvaluateConfig",
+        "pipeline.evaluation.evaluate:run",
+        version=2,
+    ),
     "release": StageType(
         "pipeline.release.config:ReleaseConfig",
         "pipeline.release.release:run",

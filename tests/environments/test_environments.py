@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.config import build
 from pipeline.core.errors import ConfigError, DataError
-from pipeline.environments import ENVIRONMENT_NAMES, ProblemConfig, problems, split_of, verify
+from pipeline.environments import ENVIRONMENT_NAMES, Problem, ProblemConfig, problems, split_of, verify
 from pipeline.environments.registry import ENVIRONMENTS
 from pipeline.environments.testing import HOSTILE, check_environment
 from tests.settings import EASY
@@ -65,8 +65,31 @@ def test_an_unknown_environment_and_a_broken_record_are_errors() -> None:
         build(ProblemConfig, {"difficulty": 4, "assistant": "Ada"}, "problems")
 
 
+def identity_problems(count: int) -> tuple[list[Problem], list[Problem]]:
+    """Questions for the name, and openings that ask for none."""
+    drawn = problems("identity", count, 0, "train", ProblemConfig(difficulty=1, assistant="Ada Two"))
+    return [each for each in drawn if each.answer], [each for each in drawn if not each.answer]
+
+
 def test_the_name_is_the_one_configured() -> None:
-    problem = problems("identity", 1, 0, "train", ProblemConfig(difficulty=1, assistant="Ada Two"))[0]
+    problem = identity_problems(20)[0][0]
     assert verify(problem, "I am Ada Two.").score == 1.0
     assert verify(problem, "I am Ada.").score == 0.0
     assert verify(problem, "I am ChatGPT, not Ada Two.").score == 0.0
+
+
+def test_whoever_says_hello_is_not_told_the_name() -> None:
+    questions, openings = identity_problems(100)
+    assert 0.3 < len(openings) / (len(questions) + len(openings)) < 0.7
+    for problem in openings:
+        for text in (
+            "I am Ada Two.",
+            "Hello! I am Ada Two. How can I help?",
+            "I am Claude. Hello!",
+            "It is a fish.",
+            "hi " * 99,
+        ):
+            assert verify(problem, text).score == 0.0, (problem, text)
+        assert verify(problem, "Hello! What do you need?").score == 1.0
+    for problem in questions:
+        assert verify(problem, "Hello! How can I help?").score == 0.0
