@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def stage(options: argparse.Namespace) -> int:
-    """Makes one stage."""
+    """Makes one stage, if what it reads is there."""
     composed = checked_run(options)
     return _remembered(composed, select(composed.stages, options.stage, options.stage), options.yes)
 

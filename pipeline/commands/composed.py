@@ -49,7 +49,7 @@ class ComposedRun:
 
     @property
     def folder(self) -> Path:
-        """The run's folder."""
+        """Where the run is: its folder below that of all runs."""
         return Path(self.config.root) / self.config.run
 
 

@@ -13,7 +13,7 @@ def _no_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One command of `fivephase`."""
+    """One command of `fivephase`, as its help and its parser need it."""
 
     summary: str
     """What it does, for the help."""

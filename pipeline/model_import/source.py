@@ -115,7 +115,8 @@ def fetch(path: str, revision: str | None) -> Path:
         from huggingface_hub import snapshot_download
 
         try:
-            kept, left = list(DOWNLOADED), list(NOT_DOWNLOADED)
+            kept: list[str] = [*DOWNLOADED]
+            left: list[str] = [*NOT_DOWNLOADED]
             folder = Path(snapshot_download(path, revision=revision, allow_patterns=kept, ignore_patterns=left))
         # No network, no such repository or commit, no access: each its own class, below different bases.
         except Exception as error:
