@@ -76,7 +76,7 @@ def modules_of(stage: StageType) -> set[str]:
             ".".join(path.relative_to(ROOT).with_suffix("").parts)
             for module in more
             for path in named_beside(file_of(module))
-            if path.suffix == ".py"
+            if path.suffix == ".py" and path.name != "__init__.py"
         }
         # Importing a module runs its packages first; `pipeline` itself holds the version of the release alone.
         more |= {package for module in more if (package := module.rpartition(".")[0]) not in ("pipeline", "")}

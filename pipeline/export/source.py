@@ -88,8 +88,9 @@ def of_folder(folder: Path) -> Source:
         return Source(folder, folder.name, [], datasets, None, folder.parent)
     stages = lineage(Artifact(stage, manifest))
     run = stage.parent
-    tokens = [run / each.stage / "tokens" for each in stages if (run / each.stage / "tokens" / "index.json").is_file()]
-    return Source(folder, stage.name, stages, disclosures(stages, run), tokens[0] if tokens else None, run / "exports")
+    tokens = [each.directory / "tokens" for each in stages if (each.directory / "tokens" / "index.json").is_file()]
+    manifests = [each.manifest for each in stages]
+    return Source(folder, stage.name, manifests, disclosures(stages), tokens[0] if tokens else None, run / "exports")
 
 
 def pre_tokenizer_patterns(folder: Path) -> list[str]:

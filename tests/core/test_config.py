@@ -19,7 +19,7 @@ PHASE = stage_settings("phase1", mixture={"code": 1.0}, learning_rate={"law": "l
 
 def test_a_mapping_becomes_nested_dataclasses() -> None:
     phase = build(PhaseConfig, PHASE, "stages.phase1.config")
-    assert phase.model.hidden_size == 128
+    assert phase.shape.hidden_size == 128
     assert phase.learning_rate.start == 1e-3
     assert dataclasses.is_dataclass(phase.optimizer)
 

@@ -66,10 +66,10 @@ def trainer(
     context = StageContext.for_test("phase", settings, {}, directory)
     context.rank, context.local_rank = int(os.environ.get("RANK", 0)), int(os.environ.get("LOCAL_RANK", 0))
     context.world_size = int(os.environ.get("WORLD_SIZE", 1))
-    config = granite_config(settings.model, settings.context, 10_000.0)
+    config = granite_config(settings.shape, settings.context, 10_000.0)
     config._attn_implementation = settings.attention
     model = build_model(config)
-    initialize(model, settings.model, seed=1)
+    initialize(model, settings.shape, seed=1)
     prepare_process_group()
     join_process_group()
     resumable = StepCheckpoints(directory / "state" / "steps", settings, context.local_rank)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.core import files
 from pipeline.core.domains import PUBLISHED
 from pipeline.core.errors import RecipeError
-from pipeline.curation.readers import source_files
 from pipeline.curation.recipes.recipe import load_recipe, load_recipes
 from pipeline.curation.text.vocabulary import word_tokenizer
 from tests import ROOT
@@ -95,12 +95,12 @@ def test_a_changed_source_changes_the_fingerprint(lines: Path, tmp_path: Path) -
     assert config.data_fingerprint() != before
 
 
-@pytest.mark.parametrize("hashed_bytes", [source_files.HASHED_BYTES, 0])
+@pytest.mark.parametrize("hashed_bytes", [files.HASHED_BYTES, 0])
 def test_an_edit_that_keeps_the_size_changes_the_fingerprint(
     lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hashed_bytes: int
 ) -> None:
     """A small file is known by its content, so that a copy is the same; a large one by the time of its last change."""
-    monkeypatch.setattr(source_files, "HASHED_BYTES", hashed_bytes)
+    monkeypatch.setattr(files, "HASHED_BYTES", hashed_bytes)
     write_recipe(tmp_path / "recipes", recipe(lines, EXACT))
     config = stage_config("curate", recipes=str(tmp_path / "recipes"))
     write_lines(lines, ["a text"])
