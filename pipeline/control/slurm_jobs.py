@@ -68,6 +68,17 @@ def sbatch_options(options: Sequence[str]) -> argparse.Namespace:
 
 
 def stage_job(stage: FrozenStage, root: str, common: argparse.Namespace, gpus: bool) -> Job:
+    """The batch job of a stage, told to save as long before its end as the stage's attempts measured.
+
+    Args:
+        stage: to run.
+        root: folder of all runs.
+        common: options of the user, as `sbatch_options` gives them.
+        gpus: ask for one GPU per rank.
+
+    Raises:
+        ConfigError: for a time that is none, or too short to save in.
+    """
     directory = stage.directory(root).resolve()
     resources = stage.resources
     try:

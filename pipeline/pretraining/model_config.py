@@ -115,16 +115,20 @@ class CheckpointShape(ModelConfig):
 
     @property
     def head_size(self) -> int:
+        """Width of one attention head, as the checkpoint has it."""
         return self.head_width
 
     @property
     def width_multiplier(self) -> float:
+        """µP's width multiplier, as the checkpoint has it."""
         return self.multiplier
 
     @property
     def parameters(self) -> int:
+        """Parameters of the checkpoint, tied ones counted once."""
         return self.counted
 
     @property
     def active_parameters(self) -> int:
+        """Parameters of the checkpoint that a token passes."""
         return self.counted_active
