@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import TemplateError
 
 from pipeline.core.errors import CheckpointError
-from pipeline.inference.chat import Message
+from pipeline.inference.conversation_ids import Message
 
 EXAMPLE: tuple[Message, ...] = (
     {"role": "user", "content": "What is 2 + 3?"},

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from pipeline.environments import Problem, Verdict, verify
-from pipeline.inference.chat import Message, encode, problem_messages, to_messages
+from pipeline.inference.conversation_ids import Message, encode, problem_messages, to_messages
 from pipeline.inference.loading import LoadedModel
 from pipeline.pretraining.engine.distributed import gather_objects, rank, world_size
 

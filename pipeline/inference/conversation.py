@@ -14,7 +14,7 @@ from transformers import StoppingCriteriaList, TextStreamer
 
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.terminal import one_line
-from pipeline.inference.chat import Message, conversation_ids
+from pipeline.inference.conversation_ids import Message, conversation_ids
 from pipeline.inference.loading import LoadedModel
 
 Ending = Literal["ended", "stopped", "limit"]

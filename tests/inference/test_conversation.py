@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.terminal import visible
-from pipeline.inference.chat import to_messages
 from pipeline.inference.conversation import Conversation, Sampling
+from pipeline.inference.conversation_ids import to_messages
 from pipeline.inference.loading import LoadedModel, load_model
 from tests.posttraining.tiny import write_model
 

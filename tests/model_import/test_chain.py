@@ -11,7 +11,7 @@ from pipeline.core.artifact import load
 from pipeline.core.context import StageContext
 from pipeline.core.errors import EXIT_DONE, CheckpointError
 from pipeline.evaluation import evaluate
-from pipeline.inference.chat import to_messages
+from pipeline.inference.conversation_ids import to_messages
 from pipeline.model_import import import_model
 from pipeline.model_import.config import ImportModelConfig
 from pipeline.posttraining.reward.scoring import load_reward_model, raw_scores

@@ -8,8 +8,8 @@ from trl import chat_template_utils
 
 from pipeline.cli import main
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR, CheckpointError
-from pipeline.inference.chat import conversation_ids
 from pipeline.inference.chat_template import EXAMPLE, check_assistant_mask, segments
+from pipeline.inference.conversation_ids import conversation_ids
 from pipeline.model_import.template_report import shown
 from pipeline.model_import.templates import set_template
 from pipeline.tokenization.special_tokens import END_OF_ROLE, END_OF_TEXT, PAD, START_OF_ROLE

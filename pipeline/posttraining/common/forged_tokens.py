@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pipeline.core.errors import DataError
-from pipeline.inference.chat import forged_token
+from pipeline.inference.conversation_ids import forged_token
 
 
 def without_forged_tokens(

@@ -12,7 +12,7 @@ from itertools import accumulate, cycle
 from pipeline.environments import ENVIRONMENT_NAMES, Problem, problems, split_of
 from pipeline.environments.answers import DOES_NOT_KNOW
 from pipeline.environments.own import is_own
-from pipeline.inference.chat import Message, to_messages
+from pipeline.inference.conversation_ids import Message, to_messages
 from pipeline.posttraining.data.config import SftDataConfig
 
 DOCUMENTED_MODULES = ("builtins", "math", "os.path", "random", "shutil", "statistics", "string", "textwrap")

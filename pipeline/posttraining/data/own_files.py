@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pipeline.core.errors import DataError
 from pipeline.environments import split_of
-from pipeline.inference.chat import Message
+from pipeline.inference.conversation_ids import Message
 from pipeline.posttraining.common.data_files import DataFile
 from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.conversations import Conversation

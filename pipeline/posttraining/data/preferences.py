@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pipeline.environments import ENVIRONMENT_NAMES, Problem, ProblemConfig, problems
 from pipeline.environments.chat import RUDE
 from pipeline.environments.registry import Split
-from pipeline.inference.chat import Message, to_messages
+from pipeline.inference.conversation_ids import Message, to_messages
 from pipeline.posttraining.data.conversations import short_chat_response
 
 PreferencePair = dict[str, list[Message]]

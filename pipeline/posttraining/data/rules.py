@@ -13,7 +13,7 @@ from functools import partial
 from pipeline.curation.decontamination.prompts import PromptIndex
 from pipeline.environments import split_of, verify
 from pipeline.environments.answers import DOES_NOT_KNOW
-from pipeline.inference.chat import TRUSTED_ROLES, Message
+from pipeline.inference.conversation_ids import TRUSTED_ROLES, Message
 from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.conversations import Conversation
 from pipeline.tokenization.special_tokens import SPECIAL_TOKENS, is_control

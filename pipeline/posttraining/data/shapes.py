@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.inference.chat import Message
+from pipeline.inference.conversation_ids import Message
 
 ROLES = {
     "system": "system", "developer": "system",

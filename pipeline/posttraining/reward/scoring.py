@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from pipeline.core.errors import CheckpointError
 from pipeline.core.files import read_json, write_json
 from pipeline.environments import Problem
-from pipeline.inference.chat import Message, encode, problem_messages
+from pipeline.inference.conversation_ids import Message, encode, problem_messages
 from pipeline.pretraining.engine.distributed import device
 from pipeline.pretraining.model.architecture import register_reward_heads
 

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from pipeline.core.errors import DataError
 from pipeline.curation.decontamination.prompts import PromptIndex
 from pipeline.environments import Problem, problems
-from pipeline.inference.chat import conversation_ids, forged_token, problem_messages
+from pipeline.inference.conversation_ids import conversation_ids, forged_token, problem_messages
 from pipeline.posttraining.common.eval_sampling import EVAL_SAMPLING_SEED, eval_problems
 from pipeline.posttraining.rl.config import RlConfig
 from pipeline.posttraining.rl.own_prompts import file_problems, user_turns

@@ -6,7 +6,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from pipeline.core.errors import DataError
-from pipeline.inference.chat import to_messages
+from pipeline.inference.conversation_ids import to_messages
 from pipeline.posttraining.common.forged_tokens import without_forged_tokens
 
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline.core.context import StageContext
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.environments import split_of, verify
-from pipeline.inference.chat import to_messages
+from pipeline.inference.conversation_ids import to_messages
 from pipeline.posttraining.data import conversations as raw
 from pipeline.posttraining.data.conversations import Conversation, documentation_questions, raw_conversations
 from pipeline.posttraining.data.jsonl import read_jsonl

@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from pipeline.core.errors import CheckpointError
 from pipeline.environments import problems
-from pipeline.inference.chat import to_messages
+from pipeline.inference.conversation_ids import to_messages
 from pipeline.posttraining.reward.scoring import RewardModel, load_reward_model, raw_scores, write_reward_scale
 from pipeline.pretraining.model.architecture import GraniteForSequenceClassification, register_reward_heads
 from tests.settings import EASY

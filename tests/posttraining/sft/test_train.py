@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from pipeline.core.artifact import load
 from pipeline.core.context import StageContext
 from pipeline.core.errors import EXIT_DONE, ConfigError
-from pipeline.inference.chat import to_messages
+from pipeline.inference.conversation_ids import to_messages
 from pipeline.inference.loading import load_model
 from pipeline.posttraining.sft.held_out_loss import assistant_loss
 from pipeline.posttraining.sft.train import _conversations

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from pipeline.inference.chat import conversation_ids, encode, forged_token, to_messages
+from pipeline.inference.conversation_ids import conversation_ids, encode, forged_token, to_messages
 from pipeline.tokenization.special_tokens import BLOCK_SIZE, SPECIAL_TOKENS
 from pipeline.tokenization.tokenizer import CHAT_TEMPLATE, save_tokenizer, train_tokenizer
 
