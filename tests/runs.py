@@ -148,6 +148,13 @@ def freeze(run: Path, stage: str, kind: str, config: dict[str, Any], inputs: dic
     return run / stage
 
 
+def frozen_stage(name: str, fingerprint: str, **changes: Any) -> FrozenStage:
+    """A stage of the run `abl` that only its folder and its settings matter of."""
+    given = {"kind": "tokenizer", "config": {"tokens": 5}, "inputs": {}, "resources": {}, "version": 1}
+    common = {"run": "abl", "seed": 0, "verify_hashes": True, "tracking": {}}
+    return FrozenStage(stage=name, fingerprint=fingerprint, **{**common, **given, **changes})
+
+
 def start_worker(directory: Path, **environment: str) -> subprocess.Popen[bytes]:
     """A worker process in a session of its own, so that killing its group leaves nothing behind."""
     return subprocess.Popen(

@@ -29,7 +29,6 @@ POSITIVE = {
         "accuracy.problems_per_environment", "accuracy.maximum_new_tokens", "accuracy.batch_prompts",
         "accuracy.problems.difficulty",
     ),
-    "sft_data": ("conversations", "preference_pairs", "preference_validation_pairs"),
     "sft": (
         "epochs", "sequences_per_step", "sequences_per_device", "max_length", "max_completion_length",
         "learning_rate", "max_grad_norm", "save_every_steps", "log_every_steps", "probe.prompts_per_domain",

@@ -60,11 +60,10 @@ def run(context: StageContext[ReleaseConfig]) -> StageResult:
     ]
     names = {each.directory: each.manifest.stage for each in made_by}
     places = {name: place for place, name in enumerate(names.values())}
-    evaluations = {
-        names[folder]: artifact.manifest
-        for role, artifact in context.inputs.items()
-        if role != MODEL and (folder := measured_model(artifact)) in names
+    measured_models = {
+        measured_model(artifact): artifact.manifest for role, artifact in context.inputs.items() if role != MODEL
     }
+    evaluations = {names[place]: manifest for place, manifest in measured_models.items() if place in names}
     datasets = disclosures(made_by)
     released = Released(
         name=config.name,

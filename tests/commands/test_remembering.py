@@ -26,17 +26,12 @@ from pipeline.core.artifact import PARTIAL, Manifest, publish
 from pipeline.core.config import RunConfig
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR, BusyError, ConfigError, DamagedFileError
 from pipeline.core.lock import stage_lock
+from tests.runs import frozen_stage
 
 
 @pytest.fixture(scope="module")
 def config() -> RunConfig:
     return typed(compose(["scale=smoke"]))
-
-
-def frozen(name: str, fingerprint: str, **changes: Any) -> FrozenStage:
-    given = {"kind": "tokenizer", "config": {"tokens": 5}, "inputs": {}, "resources": {}, "version": 1}
-    common = {"run": "abl", "seed": 0, "verify_hashes": True, "tracking": {}}
-    return FrozenStage(stage=name, fingerprint=fingerprint, **{**common, **given, **changes})
 
 
 def made(
@@ -66,7 +61,7 @@ def test_given_overrides_come_on_top_of_remembered_ones() -> None:
 
 def test_what_is_remembered_does_not_say_where_or_which_part(config: RunConfig, tmp_path: Path) -> None:
     overrides = ["scale=smoke", "run=abl", f"root={tmp_path}", "from=phase1", "to=phase2", "seed=1"]
-    settings = settings_of(config, [frozen("phase1", "a")], overrides, "../../conf")
+    settings = settings_of(config, [frozen_stage("phase1", "a")], overrides, "../../conf")
     assert settings.overrides == ["scale=smoke", "seed=1"]
     assert not {"run", "root", "first", "last"} & settings.configuration.keys()
     write_settings(tmp_path / "abl", settings)
@@ -84,8 +79,8 @@ def test_a_run_that_is_moved_finds_its_settings(config: RunConfig, tmp_path: Pat
 
 def test_a_setting_that_stages_share_is_listed_once(config: RunConfig, tmp_path: Path) -> None:
     names = ("phase1", "phase2", "phase3")
-    old = made(config, tmp_path, *(frozen(name, "a", config={"model": {"layers": 4}}) for name in names))
-    new = made(config, tmp_path, *(frozen(name, "b", config={"model": {"layers": 5}}) for name in names))
+    old = made(config, tmp_path, *(frozen_stage(name, "a", config={"model": {"layers": 4}}) for name in names))
+    new = made(config, tmp_path, *(frozen_stage(name, "b", config={"model": {"layers": 5}}) for name in names))
     (change,) = changed_settings(old.settings, new.settings)
     assert (change.stages, change.key, change.old, change.new) == (names, "model.layers", "4", "5")
     assert changed_settings(old.settings, old.settings) == []
@@ -93,18 +88,18 @@ def test_a_setting_that_stages_share_is_listed_once(config: RunConfig, tmp_path:
 
 @pytest.mark.parametrize(("after", "key"), [({"version": 2}, "(version of its kind)"), ({}, "(its files or defaults)")])
 def test_what_is_no_setting_is_named_too(config: RunConfig, tmp_path: Path, after: dict[str, Any], key: str) -> None:
-    old = made(config, tmp_path, frozen("curate", "a"), frozen("tokenize", "c"))
-    new = made(config, tmp_path, frozen("curate", "b", **after), frozen("tokenize", "c"))
+    old = made(config, tmp_path, frozen_stage("curate", "a"), frozen_stage("tokenize", "c"))
+    new = made(config, tmp_path, frozen_stage("curate", "b", **after), frozen_stage("tokenize", "c"))
     assert [(each.stages, each.key) for each in changed_settings(old.settings, new.settings)] == [(("curate",), key)]
 
 
 def test_finished_work_is_set_aside_only_when_told_to(
     config: RunConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    old = made(config, tmp_path, frozen("phase1", "a"), frozen("phase2", "a"))
+    old = made(config, tmp_path, frozen_stage("phase1", "a"), frozen_stage("phase2", "a"))
     with remembering(old, yes=False):
         finish(old.stages[0], tmp_path)
-    new = made(config, tmp_path, frozen("phase1", "b", config={"tokens": 6}), frozen("phase2", "b"))
+    new = made(config, tmp_path, frozen_stage("phase1", "b", config={"tokens": 6}), frozen_stage("phase2", "b"))
     assert new.before is not None
     say_changes(new.folder, new.stages, new.before, new.settings)
     said = capsys.readouterr().err
@@ -125,17 +120,17 @@ def test_finished_work_is_set_aside_only_when_told_to(
 
 
 def test_settings_change_freely_where_nothing_finished_is_lost(config: RunConfig, tmp_path: Path) -> None:
-    old = made(config, tmp_path, frozen("phase1", "a"), frozen("phase2", "a"))
+    old = made(config, tmp_path, frozen_stage("phase1", "a"), frozen_stage("phase2", "a"))
     with remembering(old, yes=False):
         finish(old.stages[0], tmp_path)
-    new = made(config, tmp_path, frozen("phase1", "a"), frozen("phase2", "b"))
+    new = made(config, tmp_path, frozen_stage("phase1", "a"), frozen_stage("phase2", "b"))
     with remembering(new, yes=False):
         assert read_settings(old.folder) == new.settings
 
 
 def test_a_command_keeps_others_from_changing_the_settings(config: RunConfig, tmp_path: Path) -> None:
     """Between two stages too, when no stage's lock is held."""
-    old, new = (made(config, tmp_path, frozen("phase1", fingerprint)) for fingerprint in "ab")
+    old, new = (made(config, tmp_path, frozen_stage("phase1", fingerprint)) for fingerprint in "ab")
     with remembering(old, yes=False):
         with remembering(old, yes=False):
             pass
@@ -156,9 +151,9 @@ def test_a_command_keeps_others_from_changing_the_settings(config: RunConfig, tm
 
 
 def test_a_run_made_before_is_read_from_its_stages_or_asks_for_its_scale(config: RunConfig, tmp_path: Path) -> None:
-    stage = frozen("phase1", "a")
+    stage = frozen_stage("phase1", "a")
     finish(stage, tmp_path)
-    same, other = (made(config, tmp_path, frozen("phase1", fingerprint), overrides=()) for fingerprint in "ab")
+    same, other = (made(config, tmp_path, frozen_stage("phase1", fingerprint), overrides=()) for fingerprint in "ab")
     assert same.before is not None
     assert same.before.scale is None
     assert same.before.configuration["stages"]["phase1"]["config"] == {"tokens": 5}

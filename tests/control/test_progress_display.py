@@ -13,7 +13,7 @@ from pipeline.control.progress_display import ProgressDisplay, clock
 from pipeline.control.run_time import RunTime
 from pipeline.core.artifact import PARTIAL, Manifest, publish
 from pipeline.core.progress import Progress, read_progress
-from tests.commands.test_remembering import frozen
+from tests.runs import frozen_stage
 
 
 class Terminal(io.StringIO):
@@ -118,7 +118,7 @@ def test_times(seconds: float, text: str) -> None:
 
 
 def test_the_time_of_a_run_comes_from_stages_alike_and_from_runs_beside_it(tmp_path: Path) -> None:
-    stages = [frozen(name, "a", kind=kind) for name, kind in (("one", "rl"), ("two", "rl"), ("last", "release"))]
+    stages = [frozen_stage(name, "a", kind=kind) for name, kind in (("one", "rl"), ("two", "rl"), ("last", "release"))]
     time = RunTime(stages, stages, tmp_path)
     assert time.after("one") == (0.0, False)
     made = Manifest(stage="one", kind="rl", fingerprint="a", inputs={}, files={}, seconds=30.0)

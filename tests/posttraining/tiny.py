@@ -13,6 +13,7 @@ from pipeline.posttraining.data.conversations import raw_conversations
 from pipeline.posttraining.data.jsonl import write_jsonl
 from pipeline.posttraining.data.preferences import preference_pairs
 from pipeline.posttraining.data.rules import apply_rules
+from pipeline.posttraining.rl.config import RlConfig
 from pipeline.tokenization.tokenizer import save_tokenizer, train_tokenizer
 from tests.settings import EASY, stage_config
 
@@ -103,3 +104,9 @@ def write_data(directory: Path) -> None:
     pairs = preference_pairs(320, "train", config.problems, 0, random.Random(0))
     write_jsonl(directory / "preference_train.jsonl", pairs[32:])
     write_jsonl(directory / "preference_validation.jsonl", pairs[:32])
+
+
+def rl_config(**changes: object) -> RlConfig:
+    """Settings of a stage of RL on easy math, for what needs no training."""
+    base = {**TRAINING, "domain_weights": {"math": 1}, "prompts": 32, "prompts_per_step": 64, "problems": PROBLEMS}
+    return stage_config("rl_math", **{**base, "max_prompt_length": 2048, **changes})

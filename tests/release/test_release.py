@@ -161,7 +161,7 @@ def test_a_checkpoint_without_chat_template_is_refused(run: Path, tmp_path: Path
 
 def test_a_chat_model_says_what_its_owner_set_and_what_was_measured_of_it(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run / "phase2", tmp_path / "run" / "sft")
-    for name in ("curate", "tokenize", "phase1", "phase2"):
+    for name in ("curate", "tokenize", "phase1", "phase2", "evaluate"):
         shutil.copytree(run / name, tmp_path / "run" / name)
     (tmp_path / "run" / "sft_data").mkdir()
     data = manifest("sft_data", "sft_data", {}, metrics={"conversations/train": 5000.0}, finished="2026-01-01T00:00:01")
@@ -170,8 +170,8 @@ def test_a_chat_model_says_what_its_owner_set_and_what_was_measured_of_it(run: P
     of_rl = manifest("evaluate_rl", "evaluate", {"model": "rl"}, metrics={"accuracy/mean": 0.75})
     inputs = {
         "model": chat,
-        "evaluate_rl": Artifact(tmp_path, of_rl),
-        "evaluate": artifact(run, "evaluate"),
+        "evaluate_rl": Artifact(tmp_path / "run" / "evaluate_rl", of_rl),
+        "evaluate": artifact(tmp_path / "run", "evaluate"),
     }
     config = dataclasses.replace(CONFIG, license="Apache-2.0", name="Chat")
     context = StageContext.for_test("release_sft", config, inputs, tmp_path / "release")

@@ -19,7 +19,7 @@ from pipeline.posttraining.rl.own_prompts import file_problems
 from pipeline.posttraining.rl.prompts import dataset_rows, held_out_problems, training_problems
 from pipeline.posttraining.rl.trl_adapter import reward_function
 from tests.curation.recipe_files import write_lines
-from tests.posttraining.rl.test_prompts import config as base_config
+from tests.posttraining.tiny import rl_config
 
 SCHEMA = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
 
@@ -34,7 +34,7 @@ def sums(count: int) -> list[dict[str, Any]]:
 
 
 def config(*files: Any, **changes: Any) -> RlConfig:
-    return base_config(prompt_files=list(files), prompts_per_step=8, **{"domain_weights": {"math": 0}, **changes})
+    return rl_config(prompt_files=list(files), prompts_per_step=8, **{"domain_weights": {"math": 0}, **changes})
 
 
 @pytest.mark.parametrize(
