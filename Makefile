@@ -23,7 +23,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(shell cd $(VENV) 2>/dev/null && pwd -
 endif
 
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) tools/install.py $(VENV)
+	@"$(PYTHON)" tools/install.py $(VENV)
 
 smoke: $(STAMP)  ## Run the whole chain at smoke scale: raw pages to a chat model
 	@$(BIN)/fivephase run scale=smoke $(ARGS)

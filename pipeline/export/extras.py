@@ -1,6 +1,10 @@
 """Packages that only exports need: extras of this one, named in one line where they are missing."""
 
 import importlib.util
+import re
+import shlex
+import sys
+from importlib.metadata import PackageNotFoundError, requires
 
 from pipeline.core.errors import UserError
 
@@ -26,5 +30,11 @@ def is_installed(module: str) -> bool:
 
 
 def install_command(extra: str) -> str:
-    """The command that installs an extra, as a message prints it."""
-    return f"pip install 'fivephase[{extra}]'"
+    """The command that installs the packages of an extra, as a message prints it: the registry has none of our name."""
+    try:
+        listed = requires("fivephase") or []
+    except PackageNotFoundError:
+        listed = []
+    of_extra = [each.partition(";")[0].strip() for each in listed if re.search(rf"extra == .{extra}\b", each)]
+    python = shlex.quote(sys.executable)
+    return f"{python} -m pip install {shlex.join(of_extra or ['-e', f'.[{extra}]'])}"

@@ -268,7 +268,7 @@ def test_onnx_gives_the_same_tokens(chat_model: Source, tmp_path: Path) -> None:
 
 def test_a_signature_is_verified_and_a_change_is_found(run: Path, tmp_path: Path) -> None:
     if not is_installed("model_signing") or not is_installed("OpenSSL"):
-        pytest.skip("fivephase[sign] is not installed")
+        pytest.skip("the extra sign is not installed")
     pytest.importorskip("compressed_tensors")
     private, public = tmp_path / "key.pem", tmp_path / "key.pub"
     for making in (

@@ -33,10 +33,10 @@ def check_bad_share(recipe: Recipe, audit_logs: list[Path], config: CurateConfig
     if len(bad) > config.maximum_bad_share * records:
         raise DataError(
             f"{recipe.domain}: {len(bad):,} of {records:,} records are no documents ({named}); correct them, or set "
-            f"maximum_bad_share above {len(bad) / records:.4g}"
+            f"stages.curate.config.maximum_bad_share above {len(bad) / records:.4g}"
         )
     if len(bad_files) > config.maximum_bad_files * files:
         raise DataError(
             f"{recipe.domain}: {len(bad_files):,} of {files:,} files cannot be read to their end ({named}); fetch them "
-            f"again, or set maximum_bad_files above {len(bad_files) / files:.4g}"
+            f"again, or set stages.curate.config.maximum_bad_files above {len(bad_files) / files:.4g}"
         )

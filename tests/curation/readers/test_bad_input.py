@@ -143,7 +143,8 @@ def test_too_many_bad_records_fail_with_their_number_and_a_larger_share_goes_on(
     path = tmp_path / "lines.jsonl"
     path.write_bytes(b"".join(map(line, GOOD[:15])) + BAD_LINES["not_json"] * 5)
     write_recipe(tmp_path / "recipes", recipe(path, STEPS))
-    with pytest.raises(DataError, match=r"5 of 20 records .*not_json.*maximum_bad_share above 0\.25"):
+    said = r"5 of 20 records .*not_json.*stages\.curate\.config\.maximum_bad_share above 0\.25"
+    with pytest.raises(DataError, match=said):
         run_curate(tmp_path / "recipes")
     output, _ = run_curate(tmp_path / "recipes", bad=0.25)
     assert texts(output) == set(GOOD[:15])

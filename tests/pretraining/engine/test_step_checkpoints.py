@@ -90,6 +90,7 @@ def test_another_number_of_ranks_goes_on_with_equal_losses(
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on CPU")
+@pytest.mark.skipif(" " in torch.__file__, reason="on CPU torch 2.13 hands its folder to the linker unquoted")
 def test_compiled_blocks_train_alike(tokens: Path, tmp_path: Path) -> None:
     losses = []
     for compiled in (False, True):
