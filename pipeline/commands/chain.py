@@ -69,6 +69,9 @@ def _make(composed: ComposedRun, selected: list[FrozenStage]) -> int:
             if stop.raised:
                 say(f"fivephase: stopped before {each.stage}; run again to continue")
                 return EXIT_REQUEUE
+            if made == 0 and composed.before is None:
+                # A mistyped name would begin another run in silence.
+                say(f"fivephase: {composed.folder} is a new run, of scale {composed.config.scale}")
             made += 1
             attempt = next_attempt(directory)
             after = functools.partial(run_time.after, each.stage)

@@ -124,9 +124,6 @@ def checked_run(options: argparse.Namespace) -> ComposedRun:
     remembered = [each for each in run.settings.overrides if each not in options.overrides]
     if remembered:
         say(f"fivephase: {run.folder} goes on with {shlex.join(remembered)}")
-    elif run.before is None:
-        # A mistyped name begins another run.
-        say(f"fivephase: {run.folder} is a new run, of scale {run.config.scale}")
     stage = getattr(options, "stage", None)
     check_domains(run.config, run.stages, select(run.stages, stage, stage) if stage else run.selected)
     check_ranks(run.stages)
