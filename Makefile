@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Processes of `make test`. Each imports torch and the like for itself, so that more than one pays on idle cores only.
-# test-all has one: its slow tests start ranks of their own.
+# test-all has one unless ARGS says otherwise: its slow tests start ranks of their own.
 WORKERS ?= 0
 
 export HF_HUB_OFFLINE = 1
