@@ -1,5 +1,8 @@
 """A bill of materials in CycloneDX's JSON: the model's files, the data it was made from, the packages that made it."""
 
+# The classes of cyclonedx are made by a decorator, behind which pyright does not see their parameters.
+# pyright: reportCallIssue=false, reportAttributeAccessIssue=false, reportArgumentType=false
+
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,13 +20,13 @@ def check_installed() -> None:
     require("sbom", "cyclonedx")
 
 
-def write_bom(source: Source, folder: Path, licence: str | None, versions: dict[str, str]) -> None:
+def write_bom(source: Source, folder: Path, license_name: str | None, versions: dict[str, str]) -> None:
     """Writes `sbom.cdx.json` (CycloneDX 1.6) from what the manifests of the model's stages say.
 
     Args:
         source: the model that was exported.
         folder: with all files but the bill and the signature.
-        licence: the model's, by its card; None if that says none.
+        license_name: the model's, by its card; None if that says none.
         versions: of the packages that converted it.
     """
     check_installed()
@@ -47,7 +50,7 @@ def write_bom(source: Source, folder: Path, licence: str | None, versions: dict[
         type=ComponentType.MACHINE_LEARNING_MODEL,
         name=folder.name,
         bom_ref="model",
-        licenses=_licences(licence),
+        licenses=_licenses(license_name),
         properties=[Property(name="fivephase:architecture", value=source.architecture), *made],
         components=files,
     )
@@ -57,7 +60,7 @@ def write_bom(source: Source, folder: Path, licence: str | None, versions: dict[
             name=each.get("name", f"data {number}"),
             bom_ref=f"data:{number}",
             description=each.get("description"),
-            licenses=_licences(each.get("licence")),
+            licenses=_licenses(each.get("licence")),
             properties=[
                 Property(name=f"fivephase:{key}", value=str(each[key]))
                 for key in ("domain", "source", "url", "synthetic", "documents")
@@ -90,8 +93,8 @@ def _package(name: str, version: str) -> Any:
     return Component(type=ComponentType.LIBRARY, name=name, version=version, purl=purl, bom_ref=f"{name}@{version}")
 
 
-def _licences(text: str | None) -> Iterable[Any]:
-    """A licence as an SPDX identifier where it is one, else by name."""
+def _licenses(text: str | None) -> Iterable[Any]:
+    """A license as an SPDX identifier where it is one, else by name."""
     from cyclonedx.contrib.license.factories import LicenseFactory  # pyright: ignore[reportMissingImports]
 
     return [LicenseFactory().make_from_string(text)] if text else []
