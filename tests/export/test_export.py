@@ -193,7 +193,8 @@ def test_the_bill_of_materials_names_files_data_and_packages(run: Path, tmp_path
 
 
 def test_a_missing_extra_is_named_with_its_command() -> None:
-    with pytest.raises(UserError, match=r"no_such_module: not installed; run `pip install 'fivephase\[gguf\]'`"):
+    # No registry has a package of this name: the command names what the extra needs, or the checkout.
+    with pytest.raises(UserError, match=r"no_such_module: not installed; run `.* -m pip install (?!.*fivephase).+`"):
         require("gguf", "json", "no_such_module")
 
 
