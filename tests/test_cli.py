@@ -257,7 +257,7 @@ def test_plan_for_a_batch_system(capsys: pytest.CaptureFixture[str], tmp_path: P
     assert (tmp_path / "x" / "tokenizer" / "config.json").exists()
 
 
-@pytest.mark.parametrize("command", ["status", "report", "trace"])
+@pytest.mark.parametrize("command", ["status", "report", "trace", "stages"])
 def test_a_run_that_does_not_exist_is_no_empty_table(
     command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -5,9 +5,9 @@ import datetime
 import textwrap
 from pathlib import Path
 
-from pipeline.commands.composed import composed_run, runs_in
+from pipeline.commands.composed import check_exists, composed_run, runs_in
 from pipeline.control.compose import compose, typed
-from pipeline.control.run_settings import read_settings
+from pipeline.control.run_settings import key_of, read_settings
 from pipeline.core.artifact import MANIFEST
 from pipeline.core.errors import EXIT_DONE, UserError
 from pipeline.core.terminal import one_line, text_table
@@ -49,9 +49,13 @@ def _row(folder: Path) -> tuple[str, ...]:
 
 
 def stages(options: argparse.Namespace) -> int:
-    """Prints the stages of the run that the options say, whether it exists or not, in their order."""
+    """Prints the stages in their order: of the run that is named, or of what `scale=` and the like would make."""
+    named = {key_of(each) for each in options.overrides} - {"root"}
+    found = composed_run(options)
+    if named == {"run"}:
+        check_exists(found.config)
     rows: list[tuple[str, ...]] = [("stage", "kind", "version", "reads")]
-    for stage in composed_run(options).stages:
+    for stage in found.stages:
         reads = ", ".join(sorted({each["stage"] for each in stage.inputs.values()}))
         first, *more = textwrap.wrap(reads, READS_WIDTH) or [""]
         rows.append((stage.stage, stage.kind, str(stage.version), first))
