@@ -73,8 +73,11 @@ def project(folder: Path) -> Path:
 
 
 def setup(folder: Path) -> "subprocess.Popen[str]":
+    # As from a terminal: a make that these tests run under would pass on its flags, and its words about folders.
+    from_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
     environment = {
-        **os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": (folder / "wheels").as_uri(),
+        **{name: value for name, value in os.environ.items() if name not in from_make},
+        "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": (folder / "wheels").as_uri(),
         "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1",
     }  # fmt: skip
     return subprocess.Popen(
