@@ -1,6 +1,7 @@
 """A lock that holds between machines: who holds it, and when it counts as left behind."""
 
 import dataclasses
+import errno
 import multiprocessing
 import os
 import signal
@@ -42,6 +43,19 @@ def test_one_process_at_a_time(stage: Path) -> None:
     with stage_lock(stage) as again:
         again.check()
     assert not lock_path(stage).exists()
+
+
+def test_one_process_at_a_time_where_files_have_no_links(stage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    # As FAT, exFAT and some network file systems answer; none can be mounted by a test.
+    monkeypatch.setattr(os, "link", refuse)
+    with stage_lock(stage) as held:
+        with pytest.raises(BusyError, match=rf"phase1: process {os.getpid()} on \S+ works on this stage"):
+            stage_lock(stage).__enter__()
+        held.check()
+    assert not list(lock_path(stage).parent.iterdir())
 
 
 def test_a_killed_process_of_this_machine_holds_nothing(stage: Path) -> None:

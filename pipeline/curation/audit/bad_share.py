@@ -11,6 +11,8 @@ from pipeline.curation.recipes.recipe import Recipe
 
 MAX_NAMED = 3
 """Bad records that the error names."""
+REMEDIES = {"other_encoding": "set the source's encoding to theirs, such as cp1252"}
+"""By reason, what to do where that is known; otherwise the records have to be corrected."""
 
 
 def check_bad_share(recipe: Recipe, audit_logs: list[Path], config: CurateConfig) -> None:
@@ -31,8 +33,9 @@ def check_bad_share(recipe: Recipe, audit_logs: list[Path], config: CurateConfig
     bad_files = {row["file"] for row in bad if row["reason"] in FILE_REASONS}
     named = ", ".join(f"{row['file']} at {row['unit']} {row['offset']}: {row['reason']}" for row in bad[:MAX_NAMED])
     if len(bad) > config.maximum_bad_share * records:
+        remedy = next((REMEDIES[row["reason"]] for row in bad if row["reason"] in REMEDIES), "correct them")
         raise DataError(
-            f"{recipe.domain}: {len(bad):,} of {records:,} records are no documents ({named}); correct them, or set "
+            f"{recipe.domain}: {len(bad):,} of {records:,} records are no documents ({named}); {remedy}, or set "
             f"stages.curate.config.maximum_bad_share above {len(bad) / records:.4g}"
         )
     if len(bad_files) > config.maximum_bad_files * files:

@@ -150,6 +150,21 @@ def test_too_many_bad_records_fail_with_their_number_and_a_larger_share_goes_on(
     assert texts(output) == set(GOOD[:15])
 
 
+def test_texts_of_another_encoding_are_refused_with_the_setting_that_reads_them(
+    tmp_path: Path, run_curate: Curate
+) -> None:
+    (tmp_path / "in").mkdir()
+    for number, text in enumerate(GOOD[:3]):
+        (tmp_path / "in" / f"{number}.txt").write_bytes(f"{text} Caf\u00e9".encode("cp1252"))
+    own = {"kind": "text", "path": str(tmp_path / "in"), "disclosure": DISCLOSURE}
+    write_recipe(tmp_path / "recipes", recipe(tmp_path, STEPS, sources=[own]))
+    with pytest.raises(DataError, match=r"3 of 3 records .*other_encoding\); set the source's encoding to theirs"):
+        run_curate(tmp_path / "recipes")
+    write_recipe(tmp_path / "recipes", recipe(tmp_path, STEPS, sources=[{**own, "encoding": "cp1252"}]))
+    output, _ = run_curate(tmp_path / "recipes", "read")
+    assert texts(output) == {f"{text} Caf\u00e9" for text in GOOD[:3]}
+
+
 def test_the_quarantine_does_not_depend_on_tasks(tmp_path: Path, run_curate: Curate) -> None:
     draw = random.Random(0)
     for number in range(5):
