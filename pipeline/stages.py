@@ -124,7 +124,7 @@ STAGE_TYPES = {
         "pipeline.release.config:ReleaseConfig",
         "pipeline.release.release:run",
         optional_inputs=("evaluate_*",),
-        version=3,
+        version=4,
     ),
 }
 

@@ -31,6 +31,8 @@ PUBLISHING = "publishing.json"
 """The complete manifest under another name, while outputs are moved into place."""
 TERABYTES = ("documents", "tokens")
 """Folders of outputs that grow with the training data. All others, such as checkpoints, are hashed whenever read."""
+IMPORTED = "imported.json"
+"""File of an imported model's artifact: where it came from, its context, and reference logits."""
 RECORDED_PACKAGES = (
     "torch", "deepspeed", "transformers", "trl", "accelerate", "datasets", "datatrove", "tokenizers",
     "hydra-core", "wandb", "numpy",

@@ -6,6 +6,7 @@ from typing import Any
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, GenerationConfig
 
+from pipeline.core.artifact import IMPORTED
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import CheckpointError
 from pipeline.core.files import write_json
@@ -14,7 +15,7 @@ from pipeline.model_import.model_checks import checked_logits
 from pipeline.model_import.source import fetch
 from pipeline.model_import.templates import set_template
 from pipeline.model_import.tokens import complete_tokenizer, load_tokenizer
-from pipeline.pretraining.engine.checkpoints import IMPORTED, token_ids
+from pipeline.pretraining.engine.checkpoints import token_ids
 
 
 def run(context: StageContext[ImportModelConfig]) -> StageResult:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from pipeline.core.artifact import IMPORTED
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.disk import reporting_full_disk
 from pipeline.core.errors import CheckpointError, ConfigError, Requeue
@@ -218,7 +219,7 @@ def _start(
     if model_config is None:
         check_shape(config_before, phase.shape, str(before))
     set_rotary_embedding(model, config_before)
-    if (before / checkpoints.IMPORTED).exists():
+    if (before / IMPORTED).exists():
         state, progress = checkpoints.load_imported(before)
     else:
         state, progress = checkpoints.load_training_state(before / "training_state")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.artifact import Artifact, input_folder, read_manifest
+from pipeline.core.artifact import IMPORTED, Artifact, input_folder, read_manifest
 from pipeline.core.errors import ArtifactError
 from pipeline.core.files import read_json
 
@@ -55,6 +55,27 @@ def _add_with_inputs(made: Artifact, run: Path, found: dict[Path, Artifact]) -> 
 
 
 def disclosures(stages: Iterable[Artifact]) -> list[dict[str, Any]]:
-    """The data sets that the stages of a lineage took in, in the fields of IBM's data disclosures."""
-    files = [each.directory / DISCLOSURE for each in stages if DISCLOSURE in each.manifest.files]
-    return [dataset for file in files for dataset in read_json(file)]
+    """The data sets that the stages of a lineage took in, in the fields of IBM's data disclosures.
+
+    Imported weights and tokens stand among them: what they were made from, only their makers can say.
+    """
+    found: list[dict[str, Any]] = []
+    for each in stages:
+        if DISCLOSURE in each.manifest.files:
+            found += read_json(each.directory / DISCLOSURE)
+        elif each.manifest.kind == "import_model":
+            imported = read_json(each.directory / IMPORTED)
+            revision = f" at {imported['revision']}" if imported["revision"] else ""
+            found.append(_imported(f"weights of {imported['source']}{revision}", "what they were trained on"))
+        elif each.manifest.kind == "import_tokens":
+            found.append(_imported("imported tokens", "what texts they are of"))
+    return found
+
+
+def _imported(what: str, unknown: str) -> dict[str, Any]:
+    return {
+        "name": what,
+        "description": f"{unknown} is not known here",
+        "source": "imported",
+        "licence": f"that of the {what}",
+    }

@@ -19,7 +19,7 @@ from pipeline.core.files import read_json, write_json
 from pipeline.release import release
 from pipeline.release.config import ReleaseConfig
 from pipeline.release.folder import measure_in_isolation, write_model_folder
-from pipeline.release.lineage import lineage
+from pipeline.release.lineage import disclosures, lineage
 from pipeline.release.portable import portable_config
 from pipeline.tokenization.tokenizer import save_tokenizer, train_tokenizer
 from tests.settings import stage_config
@@ -85,6 +85,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def artifact(run: Path, stage: str) -> Artifact:
     return Artifact(run / stage, Manifest(**json.loads((run / stage / "manifest.json").read_text())))
+
+
+def test_what_was_imported_is_disclosed_as_known_to_others(tmp_path: Path) -> None:
+    imports = [manifest("import_model", "import_model", {}), manifest("import_tokens", "import_tokens", {})]
+    for each in imports:
+        write_json(tmp_path / each.stage / "imported.json", {"source": "owner/model", "revision": "c0ffee"})
+    model, tokens = disclosures(Artifact(tmp_path / each.stage, each) for each in imports)
+    assert model["name"] == "weights of owner/model at c0ffee"
+    assert model["licence"] == "that of the weights of owner/model at c0ffee"
+    assert tokens["description"] == "what texts they are of is not known here"
 
 
 def test_the_stage_makes_a_folder_that_stands_alone(run: Path, tmp_path: Path) -> None:

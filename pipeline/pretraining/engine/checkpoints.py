@@ -14,12 +14,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from pipeline.core.artifact import IMPORTED
 from pipeline.core.errors import CheckpointError
 from pipeline.core.files import read_json, write_json
 from pipeline.pretraining.engine.optimizer_state import MASTER
 
-IMPORTED = "imported.json"
-"""Beside the checkpoint of an imported model: its reference logits, its context, and where it came from."""
 WRAPPER_PREFIX = "model."
 """What the names of parameters begin with inside `TrainingModel`, and not in the Hugging Face model."""
 
