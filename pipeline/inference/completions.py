@@ -5,16 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import torch
-
 from pipeline.environments import Problem, Verdict, verify
-from pipeline.inference.conversation_ids import Message, encode, problem_messages, to_messages
+from pipeline.inference.conversation_ids import Message, conversation_ids, problem_messages, to_messages
 from pipeline.inference.loading import LoadedModel
+from pipeline.inference.sampling import decode, reply_seed
 from pipeline.pretraining.engine.distributed import gather_objects, rank, world_size
-
-GREEDY: dict[str, Any] = {"do_sample": False}
-SAMPLED: dict[str, Any] = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
-"""Settings of transformers' generation that sample from the model's own distribution, nothing of it cut off."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +41,11 @@ def group_by_environment(completions: Iterable[Completion]) -> dict[str, list[Co
     return groups
 
 
-@torch.inference_mode()
 def generate(
-    loaded: LoadedModel, prompts: Sequence[str | list[Message]], max_new_tokens: int, do_sample: bool = False
+    loaded: LoadedModel,
+    prompts: Sequence[str | list[Message]],
+    max_new_tokens: int,
+    seeds: Sequence[int] | None = None,
 ) -> list[tuple[str, bool]]:
     """The model's completion of each prompt, all in one batch.
 
@@ -56,25 +53,18 @@ def generate(
         loaded: a chat model.
         prompts: each a conversation to go on with; a text becomes the user's only turn.
         max_new_tokens: tokens of a completion, at most.
-        do_sample: sample at temperature 1.0 with torch's global generator; otherwise decode greedily.
+        seeds: of each completion, which is sampled at temperature 1.0; None decodes greedily.
 
     Returns:
         The text of each completion without special tokens, and whether the model ended its turn within the limit.
     """
-    tokenizer, model = loaded.tokenizer, loaded.model
+    tokenizer: Any = loaded.tokenizer
     conversations = [to_messages(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
-    inputs: Any = encode(tokenizer, conversations, padding_side="left", add_generation_prompt=True).to(model.device)
-    generator: Any = model
-    outputs = generator.generate(
-        **inputs,
-        **(SAMPLED if do_sample else GREEDY),
-        max_new_tokens=max_new_tokens,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    completions = outputs[:, inputs["input_ids"].shape[1] :]
-    ended = (completions == tokenizer.eos_token_id).any(dim=1).tolist()
-    return list(zip(tokenizer.batch_decode(completions, skip_special_tokens=True), ended, strict=True))
+    ids = [conversation_ids(tokenizer, messages, add_generation_prompt=True) for messages in conversations]
+    end = tokenizer.eos_token_id
+    completions = decode(loaded.model, ids, seeds, max_new_tokens=max_new_tokens, end_tokens=[end])
+    texts = tokenizer.batch_decode(completions, skip_special_tokens=True)
+    return [(text, completion[-1] == end) for text, completion in zip(texts, completions, strict=True)]
 
 
 def complete_problems(
@@ -99,27 +89,26 @@ def complete_problems(
         batch_size: completions that a rank generates together.
         max_new_tokens: tokens of a completion, at most.
         samples_per_prompt: completions of each problem; they stand side by side in the result.
-        sampling_seed: None decodes greedily. Otherwise completions are sampled at temperature 1.0, the same for the
-            same seed, batch size and number of ranks; the caller's random state is left as it was.
+        sampling_seed: None decodes greedily. Otherwise completions are sampled at temperature 1.0, each with random
+            numbers that follow from this seed, the problem's place and the sample's number, so that neither batches nor
+            ranks matter but for rounding.
         report: is told the number of completions of this rank whenever a batch of them is done.
         between: called after each batch, by all ranks equally often, so that it may be a collective; it may raise.
     """
-    places = [place for place in range(rank(), len(problems), world_size()) for _ in range(samples_per_prompt)]
-    places.sort(key=lambda place: (len(problems[place].prompt), place))
+    places = range(rank(), len(problems), world_size())
+    asked = [(place, sample) for place in places for sample in range(samples_per_prompt)]
+    asked.sort(key=lambda each: (len(problems[each[0]].prompt), each))
     # Rank 0 has as many as any other.
     most = -(-len(problems) // world_size()) * samples_per_prompt
-    do_sample = sampling_seed is not None
-    own: list[tuple[int, Completion]] = []
-    with torch.random.fork_rng(devices=[loaded.model.device] if loaded.model.device.type == "cuda" else []):
-        if sampling_seed is not None:
-            torch.manual_seed(sampling_seed)
-        for start in range(0, most, batch_size):
-            if batch := places[start : start + batch_size]:
-                prompts = [problem_messages(problems[place]) for place in batch]
-                answers = generate(loaded, prompts, max_new_tokens, do_sample)
-                for place, (text, ended) in zip(batch, answers, strict=True):
-                    own.append((place, Completion(problems[place], text, ended)))
-                report(len(batch))
-            between()
+    own: list[tuple[tuple[int, int], Completion]] = []
+    for start in range(0, most, batch_size):
+        if batch := asked[start : start + batch_size]:
+            prompts = [problem_messages(problems[place]) for place, _ in batch]
+            seeds = None if sampling_seed is None else [reply_seed(sampling_seed, *each) for each in batch]
+            answers = generate(loaded, prompts, max_new_tokens, seeds)
+            for each, (text, ended) in zip(batch, answers, strict=True):
+                own.append((each, Completion(problems[each[0]], text, ended)))
+            report(len(batch))
+        between()
     completions = [each for of_rank in gather_objects(own) for each in of_rank]
     return [completion for _, completion in sorted(completions, key=lambda each: each[0])]

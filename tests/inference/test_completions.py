@@ -47,7 +47,7 @@ def test_samples_follow_the_seed_and_leave_the_random_state(loaded: LoadedModel)
     assert torch.equal(state, torch.get_rng_state())
     assert [completion.problem for completion in first] == [problem for problem in asked for _ in range(2)]
     torch.manual_seed(5)
-    assert complete_problems(loaded, asked, 4, 6, samples_per_prompt=2, sampling_seed=1) == first
+    assert complete_problems(loaded, asked, 1, 6, samples_per_prompt=2, sampling_seed=1) == first
     assert complete_problems(loaded, asked, 4, 6, samples_per_prompt=2, sampling_seed=2) != first
 
 
@@ -61,13 +61,17 @@ def test_a_right_answer_that_was_cut_off_is_accurate_but_not_well_formed() -> No
 def _on_a_rank(checkpoint: Path, result: Path) -> None:
     distributed.init_process_group("gloo")
     asked = problems("math", 5, 0, "held_out", EASY)
-    completions = complete_problems(load_model(checkpoint), asked, 2, 6)
+    loaded = load_model(checkpoint)
+    completions = complete_problems(loaded, asked, 2, 6)
     assert [completion.problem for completion in completions] == asked
+    completions += complete_problems(loaded, asked, 3, 6, samples_per_prompt=2, sampling_seed=1)
     save(result, [completion.text for completion in completions])
 
 
 @pytest.mark.slow
 def test_ranks_share_the_problems(checkpoint: Path, loaded: LoadedModel, tmp_path: Path) -> None:
     run_on_ranks(_on_a_rank, 2, checkpoint, tmp_path / "texts")
-    alone = complete_problems(loaded, problems("math", 5, 0, "held_out", EASY), 2, 6)
+    asked = problems("math", 5, 0, "held_out", EASY)
+    alone = complete_problems(loaded, asked, 2, 6)
+    alone += complete_problems(loaded, asked, 10, 6, samples_per_prompt=2, sampling_seed=1)
     assert torch.load(tmp_path / "texts") == [completion.text for completion in alone]
