@@ -7,7 +7,6 @@ import gc
 from datasets import Dataset
 from transformers import AutoTokenizer
 from trl.trainer.grpo_config import GRPOConfig
-from trl.trainer.grpo_trainer import GRPOTrainer
 
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import ConfigError
@@ -21,6 +20,8 @@ from pipeline.posttraining.reward.scoring import RewardModel
 from pipeline.posttraining.rl.config import RlConfig
 from pipeline.posttraining.rl.own_prompts import verifiers
 from pipeline.posttraining.rl.prompts import dataset_rows, environment_names, held_out_problems, training_problems
+from pipeline.posttraining.rl.rollouts import own_rollouts
+from pipeline.posttraining.rl.shared_prompts import SharedPromptTrainer
 from pipeline.posttraining.rl.trl_adapter import reward_function
 from pipeline.pretraining.engine.distributed import waiting_for_files
 
@@ -126,13 +127,15 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     problems = training_problems(config, context.derive_seed("problems"), tokenizer)
     callback = StageCallback(context)
     with waiting_for_files():
-        trainer = GRPOTrainer(
+        trainer = SharedPromptTrainer(
             model=str(start),
             args=arguments,
             train_dataset=Dataset.from_list(dataset_rows(problems)),
             processing_class=tokenizer,
             reward_funcs=[reward_function(name, tokenizer.eos_token_id, scorers.get(name)) for name in environments],
             callbacks=[callback],
+            # vLLM samples by itself.
+            rollout_func=None if config.vllm else own_rollouts(context.derive_seed("rollouts")),
         )
     train(trainer, callback, context.state)
     context.progress.doing("reward after training")
