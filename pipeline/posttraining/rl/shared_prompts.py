@@ -169,5 +169,10 @@ def spread(values: torch.Tensor, rows: Sequence[Sequence[Group]], shape: tuple[i
             sources += group.sources
             places += [(number, start + place - 1) for place in group.places]
             start += len(group.tokens)
-    taken = values[tuple(torch.tensor(places).T)]
-    return values.new_zeros(shape).index_put(tuple(torch.tensor(sources).T), taken)
+    taken = values[_index(places)]
+    return values.new_zeros(shape).index_put(_index(sources), taken)
+
+
+def _index(pairs: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, ...]:
+    """Rows and columns, also of no pair at all."""
+    return torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).unbind(1)
