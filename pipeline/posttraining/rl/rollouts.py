@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from trl.models.utils import unwrap_model_for_generation
-from trl.trainer.grpo_trainer import GRPOTrainer, RolloutFunc
 
 from pipeline.inference.conversation_ids import Message, conversation_ids
 from pipeline.inference.sampling import decode, reply_seed
 
 
-def own_rollouts(seed: int) -> RolloutFunc:
-    """Samples a completion of each prompt that TRL hands over; it is called by all ranks alike.
+def own_rollouts(seed: int) -> Callable[[Any, Any], dict[str, Any]]:
+    """Samples a completion of each prompt that TRL hands over; TRL calls it with itself, on all ranks alike.
 
     A completion's random numbers follow from the seed, the step and its place among all completions of the step: how
     these are divided among ranks and batches changes nothing.
@@ -22,7 +21,7 @@ def own_rollouts(seed: int) -> RolloutFunc:
     # TRL warns that functions like this are experimental; tests/posttraining/rl hold what is used of it.
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
-    def sample(prompts: Sequence[Sequence[Message]], trainer: GRPOTrainer) -> dict[str, Any]:
+    def sample(prompts: Sequence[Sequence[Message]], trainer: Any) -> dict[str, Any]:
         tokenizer: Any = trainer.processing_class
         ids = [conversation_ids(tokenizer, prompt, add_generation_prompt=True) for prompt in prompts]
         first = trainer.accelerator.process_index * len(prompts)

@@ -96,7 +96,8 @@ class SharedPromptTrainer(GRPOTrainer):
             group_completions(_kept(ids[:, :split], mask[:, :split]), _kept(ids[:, split:], mask[:, split:]))
             for ids, mask in batches
         ]
-        config = self.model.config
+        trained: Any = self.model
+        config = trained.config
         if (
             config._attn_implementation != "sdpa"
             or getattr(config, "sliding_window", None)
