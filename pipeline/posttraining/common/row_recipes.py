@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, PositiveInt
 
 from pipeline.core.config import IF_SET, Share, relevant
 from pipeline.core.domains import check_name
@@ -51,8 +51,6 @@ class RowSettings:
 
     licence: str | None = None
     """License of the data set, where it is not that of the whole recipe. A row with a column `license` has its own."""
-    weight: NonNegativeFloat = 1.0
-    """Prompts: share of the source in its domain, relative to the other sources."""
     verifier: str | None = None
     """Prompts: the verifier of rows that name none."""
     answer_after: str | None = None
@@ -130,10 +128,15 @@ def load_row_recipes(folder: str | None, rows: Rows) -> list[tuple[RowRecipe, li
         )
     if not (found / rows).is_dir():
         return []
-    return [_load(path) for path in recipe_files(found / rows).values()]
+    return [load_row_recipe(path) for path in recipe_files(found / rows).values()]
 
 
-def _load(path: Path) -> tuple[RowRecipe, list[RowSource]]:
+def load_row_recipe(path: Path) -> tuple[RowRecipe, list[RowSource]]:
+    """One recipe with its sources, checked.
+
+    Raises:
+        RecipeError: for one that cannot be used, or a file that is missing.
+    """
     recipe = build_part(RowRecipe, read_mapping(path), str(path))
     if recipe.domain != path.stem:
         raise RecipeError(f"{path}: domain={recipe.domain}, rename the file to {recipe.domain}.yaml")
@@ -167,13 +170,12 @@ def describe_recipes(folder: str | None, rows: Rows) -> dict[str, Any]:
     Raises:
         RecipeError: for a recipe that cannot be used.
     """
-    return {
-        recipe.domain: {
-            **recipe.as_json(),
-            "sources_found": [describe(each.reads) for each in sources],
-        }
-        for recipe, sources in load_row_recipes(folder, rows)
-    }
+    return {recipe.domain: describe_recipe(recipe, sources) for recipe, sources in load_row_recipes(folder, rows)}
+
+
+def describe_recipe(recipe: RowRecipe, sources: Iterable[RowSource]) -> dict[str, Any]:
+    """What a recipe says, and what identifies the files that it names."""
+    return {**recipe.as_json(), "sources_found": [describe(each.reads) for each in sources]}
 
 
 def missing_datasets(sources: Iterable[RowSource]) -> list[str]:

@@ -214,7 +214,7 @@ def test_the_stage_takes_own_rows_beside_and_instead_of_built_in_ones(tmp_path: 
     assert len(train) + len(validation) == 40  # of 40 and a call one copies the benchmark, two more are no use
     assert train[0]["messages"][1]["content"].endswith(("0.", "1.", "2.")), "invisible characters are removed"
     assert [row["step"] for row in rows_of("instead", "removed")] == ["decontamination", "schema", "exact_dedup"]
-    assert len(rows_of("instead", "repaired")) == 39
+    assert len(rows_of("instead", "repaired")) == 40, "the one that comes twice, twice"
     assert json.loads(next(row for row in train if "tools" in row)["tools"]) == [{"name": "weather"}]
     assert {row["step"] for row in rows_of("instead", "preference_removed")} == {
         "decontamination", "exact_dedup", "preference",
