@@ -81,12 +81,19 @@ def read_rows(source: RowSource, item: str) -> Iterator[Row]:
 
 
 def _with_nested(row: dict[str, Any], columns: Columns) -> dict[str, Any]:
-    """The row with the columns that `columns` names by a path, such as `{reward_model.ground_truth: answer}`."""
+    """The row with what `columns` says by paths: `{reward_model.ground_truth: answer}`, `{kwargs: spec.kwargs}`."""
     values = dict(row)
     for path, name in columns.columns.items():
-        found: Any = row
-        for key in path.split(".") if "." in path else ():
-            found = found.get(key) if isinstance(found, dict) else None
-        if "." in path and found is not None:
-            values[name] = found
+        found = row.get(name)
+        if "." in path:
+            found = row
+            for key in path.split("."):
+                found = found.get(key) if isinstance(found, dict) else None
+        if found is None or "." not in path + name:
+            continue
+        *above, last = name.split(".")
+        place = values
+        for key in above:
+            place = place.setdefault(key, {})
+        place[last] = found
     return values

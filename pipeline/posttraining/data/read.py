@@ -29,6 +29,11 @@ from pipeline.posttraining.data.rules import Value, Violation, conversation_rule
 from pipeline.posttraining.data.shapes import ShapeError, read_conversation, read_documents
 from pipeline.posttraining.data.workspace import READ, RULES, Part, Workspace, new_audit
 
+LANGUAGES = {
+    "eng": "en", "deu": "de", "spa": "es", "fra": "fr", "jpn": "ja", "por": "pt", "arb": "ar", "ara": "ar", "ces": "cs",
+    "ita": "it", "kor": "ko", "nld": "nl", "zho": "zh",
+}  # fmt: skip
+"""ISO 639-1 of the twelve languages by their codes of three letters."""
 ID_CHARACTERS = 32
 """Of an id, those that are compared: 128 bits."""
 
@@ -149,7 +154,7 @@ def row_conversation(row: Row, source: RowSource) -> Conversation | Row:
         own=True,
         documents=given,
         domain=source.domain,
-        language=language if isinstance(language, str) else source.language,
+        language=LANGUAGES.get(language, language) if isinstance(language, str) else source.language,
         licence=licence if isinstance(licence, str) else source.licence,
     )
 

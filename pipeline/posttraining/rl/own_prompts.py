@@ -84,6 +84,8 @@ def check_files(config: RlConfig) -> None:
 
 def _problem(row: Mapping[str, Any], verifier: str | None) -> Problem:
     """The problem of a row, before its verifier looks at it."""
+    if isinstance(row.get("choices"), Mapping) and row.get("answerKey") is not None:
+        row = _with_choices(row)
     asked = next((row[key] for key in ("prompt", "question", *CONVERSATIONS) if row.get(key) is not None), None)
     if asked is None:
         raise ShapeError(f"no prompt among {', '.join(row) or 'no keys'}; set prompt, answer and verifier")
@@ -103,6 +105,16 @@ def _problem(row: Mapping[str, Any], verifier: str | None) -> Problem:
         spec=_spec(row.get("spec")),
         before=tuple((each["role"], normalize_message(each["content"])) for each in messages[:-1]),
     )
+
+
+def _with_choices(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A question with `choices` of text and label (ARC): the choices are listed below it, a label is the answer."""
+    labels, texts = row["choices"].get("label"), row["choices"].get("text")
+    if not isinstance(labels, list) or not isinstance(texts, list) or len(labels) != len(texts):
+        raise ShapeError("choices are no lists of text and label of the same length, set such lists")
+    listed = [f"{label}. {text}" for label, text in zip(labels, texts, strict=True)]
+    question = "\n".join([str(row.get("question", "")), *listed, "Answer with the letter alone."])
+    return {**row, "question": question, "answer": row["answerKey"], "spec": {"candidates": labels}}
 
 
 def _answer(value: Any) -> str:
