@@ -66,7 +66,7 @@ def read_rows(source: RowSource, item: str) -> Iterator[Row]:
         number = location.number or (location.offset + 1 if location.unit == "record" else index)
         if document.bad is not None:
             excerpt = one_line(document.text[:EXCERPT_CHARACTERS], EXCERPT_CHARACTERS)
-            yield Row(location.file, number, {}, document.bad, excerpt)
+            yield Row(location.file, number, {}, bad=document.bad, excerpt=excerpt)
             continue
         if (column := unmet(document.metadata, source.reads.where)) is not None:
             yield Row(location.file, number, {}, left_out=column)
@@ -77,7 +77,8 @@ def read_rows(source: RowSource, item: str) -> Iterator[Row]:
             answer = str(values.get(ANSWER, ""))
             values[ANSWER] = answer.rpartition(mark)[2].strip()
             bad = None if mark in answer and values[ANSWER] else NO_ANSWER
-        yield Row(location.file, number, values, bad, one_line(str(values)[:EXCERPT_CHARACTERS], EXCERPT_CHARACTERS))
+        excerpt = one_line(str(values)[:EXCERPT_CHARACTERS], EXCERPT_CHARACTERS)
+        yield Row(location.file, number, values, bad=bad, excerpt=excerpt)
 
 
 def _with_nested(row: dict[str, Any], columns: Columns) -> dict[str, Any]:

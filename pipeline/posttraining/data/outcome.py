@@ -96,7 +96,7 @@ def write_report(
             NAME: {
                 "in": funnel[0]["in"],
                 "kept": funnel[-1]["kept"],
-                "bytes": funnel[-1]["characters_kept"],
+                "bytes": sum(count["bytes"] for count in written.datasets.values()),
                 "steps": funnel,
                 "quarantined": aside,
                 "domains": dict(sorted(written.domains.items())),
@@ -109,8 +109,9 @@ def write_report(
         },
     )
     write_json(output / "examples" / f"{NAME}.json", audit.examples.as_json())
-    sources = dict.fromkeys(part.source for part in parts if not isinstance(part.source, DataFile))
-    write_json(output / "disclosure.json", [_disclosed(source, written) for source in sources])
+    sources = [part.source for part in parts if not isinstance(part.source, DataFile)]
+    named = {(source.domain, source.name): source for source in sources}
+    write_json(output / "disclosure.json", [_disclosed(source, written) for source in named.values()])
 
 
 def _disclosed(source: RowSource, written: Written) -> dict[str, Any]:
