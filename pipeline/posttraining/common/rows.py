@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from loguru import logger
+
 from pipeline.core.terminal import one_line
 from pipeline.curation.readers import readers
 from pipeline.curation.readers.bad_records import EXCERPT_CHARACTERS, RecordLocation
@@ -61,6 +63,8 @@ def read_rows(source: RowSource, item: str) -> Iterator[Row]:
     Raises:
         DataError: for a data set of the hub that cannot be opened.
     """
+    # It says of each file that it is read, also where `fivephase plan` reads one.
+    logger.disable("datatrove.pipeline.readers")
     for index, document in enumerate(readers.read(source.reads, [item], lambda count: None), start=1):
         location = document.location or RecordLocation(item, index - 1, "record")
         number = location.number or (location.offset + 1 if location.unit == "record" else index)

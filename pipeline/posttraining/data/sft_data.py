@@ -48,8 +48,9 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
     kept = without_near_duplicates(workspace, parts, step, audit)
     kept = within_shares(kept, most_of_domains(context.config), workspace, audit)
     written = write_conversations(context, kept)
+    pairs = make_pairs(context, workspace)
     write_report(context, workspace, parts, audit, written)
-    return _result(audit, written, make_pairs(context, workspace))
+    return _result(audit, written, pairs)
 
 
 def read_and_check(context: StageContext[SftDataConfig], workspace: Workspace, parts: Sequence[Part]) -> None:
