@@ -182,7 +182,7 @@ def _run_here(
     executor = LocalPipelineExecutor(steps, tasks=tasks, logging_dir=str(folder))
     for rank in executor.get_incomplete_ranks():
         for step in steps:
-            step.run(rank=rank)
+            step.run(None, rank)
         executor.mark_rank_as_completed(rank)
         if stop_requested():
             raise Requeue("stopped between two parts of the work")

@@ -11,7 +11,7 @@ from pipeline.curation.recipes.steps.contamination import PromptDecontamination
 from pipeline.environments.problem import ProblemConfig
 from pipeline.posttraining.common.config import benchmark_fingerprint, check_domain_weights, environment_fingerprint
 from pipeline.posttraining.common.data_files import DataFiles, describe_files
-from pipeline.posttraining.common.row_recipes import describe_recipes
+from pipeline.posttraining.common.row_recipes import Rows, describe_recipes, load_row_recipes, missing_datasets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +105,16 @@ class SftDataConfig:
         parts = conversation_parts(self)
         if self.files or self.preference_files:
             check_files(self, alone=all(part.source in self.files for part in parts))
+
+    def datasets_to_fetch(self) -> list[str]:
+        """The data sets of the hub that the recipes name and the local cache has nothing of.
+
+        Raises:
+            RecipeError: for a recipe that cannot be used.
+        """
+        rows: tuple[Rows, ...] = ("conversations", "preferences")
+        recipes = [recipe for each in rows for recipe in load_row_recipes(self.recipes, each)]
+        return missing_datasets(source for _, sources in recipes for source in sources)
 
     def __post_init__(self) -> None:
         check_domain_weights(self.domain_weights, ("documentation",))

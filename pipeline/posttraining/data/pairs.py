@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.core.context import StageContext
 from pipeline.curation.executors.run_tasks import TaskProgress
 from pipeline.environments import split_of
+from pipeline.environments.registry import Split
 from pipeline.inference.conversation_ids import Message
 from pipeline.posttraining.common.data_files import DataFile
 from pipeline.posttraining.common.rows import Row, read_rows
@@ -99,7 +100,8 @@ def write_pairs(context: StageContext[SftDataConfig], workspace: Workspace, part
     config, output, removed = context.config, context.output, workspace.log("removed_pairs", "write")
     seed, draw = context.derive_seed("preferences"), context.random("preferences")
     counts: dict[str, int] = {}
-    for split, number in (("train", config.preference_pairs), ("held_out", config.preference_validation_pairs)):
+    numbers: dict[Split, int] = {"train": config.preference_pairs, "held_out": config.preference_validation_pairs}
+    for split, number in numbers.items():
         built_in = preference_pairs(number, split, config.problems, seed, draw)
         counts[split] = write_jsonl(output / f"{SPLITS[split]}.jsonl", built_in)
     removed.unlink(missing_ok=True)
