@@ -92,7 +92,9 @@ STAGE_TYPES = {
     "sft_data": StageType(
         "pipeline.posttraining.data.config:SftDataConfig",
         "pipeline.posttraining.data.sft_data:run",
-        version=3,
+        report="pipeline.curation.audit.funnel:report_lines",
+        lead_seconds=SHORT,
+        version=4,
     ),
     "sft": StageType(
         "pipeline.posttraining.sft.config:SftConfig",

@@ -6,10 +6,12 @@ A row is a JSON object. What its keys may be is said where the rows are used: `d
 from __future__ import annotations
 
 import gzip
+import itertools
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Annotated, Any
 
@@ -18,9 +20,19 @@ from pydantic import BeforeValidator, NonNegativeFloat
 
 from pipeline.core.errors import DataError
 from pipeline.core.files import files_below, sha256_of
+from pipeline.core.installation import locate
+from pipeline.posttraining.common.row_recipes import (
+    RowSource,
+    describe_recipe,
+    load_row_recipe,
+    missing_datasets,
+)
+from pipeline.posttraining.common.rows import items, read_rows
 
 FORMATS = (".jsonl", ".jsonl.gz", ".json", ".parquet")
 _BLANK = object()
+MAX_NAMED = 3
+"""Rows of a source that cannot be used and are named in the log, beside their number."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -135,14 +147,68 @@ class PromptFile(DataFile):
     """Share of the file in the mixture of prompts, relative to the weights of domains and other files."""
     verifier: str | None = None
     """Verifier of the rows that name none."""
+    recipe: str | None = field(default=None, metadata={"fingerprint": False})
+    """A recipe in place of path and dataset, such as `data_recipes/posttraining/granite/prompts/math.yaml`: the prompts
+    of all its sources together."""
+
+    def __post_init__(self) -> None:
+        if self.recipe is None:
+            super().__post_init__()
+        elif self.path is not None or self.dataset is not None:
+            raise ValueError("set one of recipe, path and dataset")
+
+    @property
+    def name(self) -> str:
+        """What logs and errors call it: the recipe, the path, or the dataset."""
+        return self.recipe or super().name
+
+    @cached_property
+    def sources(self) -> list[RowSource]:
+        """The sources of the recipe; none without one.
+
+        Raises:
+            RecipeError: for a recipe that cannot be used.
+        """
+        return load_row_recipe(locate(Path(self.recipe)))[1] if self.recipe is not None else []
+
+    @property
+    def missing(self) -> list[str]:
+        """The data sets of the hub that the recipe names and that are not on this machine."""
+        return missing_datasets(self.sources)
+
+    def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each row, with its place; of a recipe those that can be read, the others are counted in the log.
+
+        Raises:
+            DataError: for what cannot be read, with the row at which reading ended.
+            RecipeError: for a recipe that cannot be used.
+        """
+        if self.recipe is None:
+            yield from super().rows()
+        for source in self.sources:
+            aside = 0
+            for row in itertools.chain.from_iterable(read_rows(source, item) for item in items(source)):
+                if row.bad is not None:
+                    aside += 1
+                    if aside <= MAX_NAMED:
+                        print(f"put aside: {row.place}: {row.bad}")
+                elif row.left_out is None:
+                    yield row.place, {"verifier": source.settings.verifier, **row.values}
+            if aside:
+                print(f"{source.name}: {aside:,} rows that cannot be used were put aside")
 
     def describe(self) -> dict[str, Any]:
         """What identifies its rows and their share, for a fingerprint.
 
         Raises:
             DataError: for a file that is not there.
+            RecipeError: for a recipe that cannot be used.
         """
-        return {**super().describe(), "weight": self.weight, "verifier": self.verifier}
+        if self.recipe is None:
+            rows = super().describe()
+        else:
+            rows = {"recipe": describe_recipe(*load_row_recipe(locate(Path(self.recipe))))}
+        return {**rows, "weight": self.weight, "verifier": self.verifier}
 
 
 def _from_path(value: Any) -> Any:

@@ -5,41 +5,22 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from itertools import accumulate, cycle
 
 from pipeline.environments import ENVIRONMENT_NAMES, Problem, problems, split_of
 from pipeline.environments.answers import DOES_NOT_KNOW
 from pipeline.environments.own import is_own
-from pipeline.inference.conversation_ids import Message, to_messages
+from pipeline.inference.conversation_ids import to_messages
 from pipeline.posttraining.data.config import SftDataConfig
+from pipeline.posttraining.data.record import Conversation
 
 DOCUMENTED_MODULES = ("builtins", "math", "os.path", "random", "shutil", "statistics", "string", "textwrap")
 MAX_DOCSTRING_CHARACTERS = 80
 NEVER_ABSTAINS = ("general_chat", "identity", "calibration")
 """Environments whose raw responses never abstain without need: chat and identity are no matter of knowing, and
 calibration is about when to abstain."""
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """A conversation, and for each of its questions the problem whose verifier can check the response."""
-
-    messages: list[Message]
-    source: str
-    """The environment, `documentation`, or a file of one's own."""
-    problems: tuple[Problem, ...] = ()
-    """In the order of the user's turns; empty where no response can be verified."""
-    tools: str = ""
-    """JSON text of the tools that it may call; empty without."""
-    own: bool = False
-    """Whether it is from a file of one's own."""
-
-    @property
-    def question(self) -> str:
-        """The first turn of the user; empty if there is none."""
-        return next((message["content"] for message in self.messages if message["role"] == "user"), "")
 
 
 def short_chat_response(topic: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import unicodedata
@@ -13,9 +12,9 @@ from functools import partial
 from pipeline.curation.decontamination.prompts import PromptIndex
 from pipeline.environments import split_of, verify
 from pipeline.environments.answers import DOES_NOT_KNOW
-from pipeline.inference.conversation_ids import TRUSTED_ROLES, Message
+from pipeline.inference.conversation_ids import TRUSTED_ROLES
 from pipeline.posttraining.data.config import SftDataConfig
-from pipeline.posttraining.data.conversations import Conversation
+from pipeline.posttraining.data.record import Conversation, conversation_id
 from pipeline.tokenization.special_tokens import SPECIAL_TOKENS, is_control
 
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u2028-\u202e\u2060\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -48,11 +47,6 @@ class Violation:
 
 Rule = Callable[[Conversation], Violation | None]
 """A conversation of normalized text → what it violates, or None if it passes."""
-
-
-def conversation_id(messages: list[Message], tools: str = "") -> str:
-    """An id that depends on the content alone: 128 bits of the SHA-256 of messages and tools, in hexadecimal."""
-    return hashlib.sha256((json.dumps(messages, sort_keys=True) + tools).encode()).hexdigest()[:32]
 
 
 def normalize_message(text: str) -> str:
@@ -173,6 +167,12 @@ def conversation_rules(config: SftDataConfig) -> list[Rule]:
     ]
 
 
+def normalized(conversation: Conversation) -> Conversation:
+    """The conversation with the text of all its messages as `normalize_message` has it."""
+    messages = [{**message, "content": normalize_message(message["content"])} for message in conversation.messages]
+    return replace(conversation, messages=messages)
+
+
 def apply_rules(
     raw: list[Conversation], config: SftDataConfig
 ) -> tuple[list[Conversation], list[dict[str, Value]], list[dict[str, Value]]]:
@@ -192,9 +192,8 @@ def apply_rules(
     rules = conversation_rules(config)
     for conversation in raw:
         raw_id = conversation_id(conversation.messages, conversation.tools)
-        messages = [{**message, "content": normalize_message(message["content"])} for message in conversation.messages]
-        clean = replace(conversation, messages=messages)
-        clean_id = conversation_id(messages, conversation.tools)
+        clean = normalized(conversation)
+        clean_id = conversation_id(clean.messages, conversation.tools)
         violation = next(filter(None, (rule(clean) for rule in rules)), None)
         if violation is None and clean_id in seen:
             violation = Violation("exact_dedup", "duplicate", clean_id, "unique")

@@ -102,6 +102,14 @@ class RlConfig(TrainingConfig):
 
             check_files(self)
 
+    def datasets_to_fetch(self) -> list[str]:
+        """The data sets of the hub that recipes of prompts name and the local cache has nothing of.
+
+        Raises:
+            RecipeError: for a recipe that cannot be used.
+        """
+        return list(dict.fromkeys(name for file in self.prompt_files for name in file.missing))
+
     def __post_init__(self) -> None:
         check_domain_weights(self.domain_weights, others=sum(file.weight for file in self.prompt_files))
         for domain in self.reward_model_domains:

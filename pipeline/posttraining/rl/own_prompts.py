@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.core.errors import DataError
 from pipeline.environments import Problem, split_of
 from pipeline.environments.registry import Split, check_problem
-from pipeline.posttraining.common.data_files import PromptFile
+from pipeline.posttraining.common.data_files import MAX_NAMED, PromptFile
 from pipeline.posttraining.data.rules import normalize_message
 from pipeline.posttraining.data.shapes import CONVERSATIONS, ShapeError, read_prompt
 from pipeline.posttraining.rl.config import RlConfig
@@ -19,29 +20,46 @@ from pipeline.posttraining.rl.config import RlConfig
 def file_problems(file: PromptFile, split: Split | None = None) -> list[Problem]:
     """The different problems of a file in its order; those of one split, which the prompt's words decide, or all.
 
+    Rows of a recipe that cannot be used are left out, and counted in the log.
+
     Raises:
-        DataError: for a row that cannot be used, with its place.
+        DataError: for a row of another file that cannot be used, with its place.
     """
     found: dict[str, Problem] = {}
+    faults = Counter[str]()
     for place, row in file.rows():
         try:
             problem = _problem(row, file.verifier)
+            if fault := check_problem(problem):
+                raise ShapeError(fault)
         except ShapeError as error:
-            raise DataError(f"{place}: {error}") from None
-        if fault := check_problem(problem):
-            raise DataError(f"{place}: {fault}")
+            if file.recipe is None:
+                raise DataError(f"{place}: {error}") from None
+            # Of a public data set nobody corrects a row.
+            faults[str(error)] += 1
+            continue
         if split in (None, split_of(problem.prompt)):
             found.setdefault(json.dumps(problem.to_record(), sort_keys=True), problem)
+    for fault, count in faults.most_common(MAX_NAMED):
+        print(f"{file.name}: {count:,} rows were put aside: {fault}")
     return list(found.values())
 
 
 def verifiers(config: RlConfig) -> list[str]:
-    """The names of the verifiers of all files' rows, each once.
+    """The names of the verifiers of all files' rows, each once; of a recipe those that it names, unread.
 
     Raises:
-        DataError: for a row that cannot be used.
+        DataError: for a row that cannot be used, or a source of a recipe without a verifier.
     """
-    return list(dict.fromkeys(each.environment for file in config.prompt_files for each in file_problems(file)))
+    names: list[str] = []
+    for file in config.prompt_files:
+        for source in file.sources:
+            if (name := source.settings.verifier or file.verifier) is None:
+                raise DataError(f"{file.name}: {source.name} names no verifier, set verifier of the source")
+            names.append(name)
+        if file.recipe is None:
+            names += [each.environment for each in file_problems(file)]
+    return list(dict.fromkeys(names))
 
 
 def check_files(config: RlConfig) -> None:
@@ -52,6 +70,8 @@ def check_files(config: RlConfig) -> None:
     """
     total = sum(config.domain_weights.values()) + sum(file.weight for file in config.prompt_files)
     for file in config.prompt_files:
+        if file.missing:
+            continue  # The plan names it; the stage fetches it.
         splits = [split_of(problem.prompt) for problem in file_problems(file)]
         needed = math.ceil(file.weight / total * min(config.prompts_per_step, config.prompts))
         train, held_out = splits.count("train"), splits.count("held_out")
@@ -64,6 +84,8 @@ def check_files(config: RlConfig) -> None:
 
 def _problem(row: Mapping[str, Any], verifier: str | None) -> Problem:
     """The problem of a row, before its verifier looks at it."""
+    if isinstance(row.get("choices"), Mapping) and row.get("answerKey") is not None:
+        row = _with_choices(row)
     asked = next((row[key] for key in ("prompt", "question", *CONVERSATIONS) if row.get(key) is not None), None)
     if asked is None:
         raise ShapeError(f"no prompt among {', '.join(row) or 'no keys'}; set prompt, answer and verifier")
@@ -83,6 +105,16 @@ def _problem(row: Mapping[str, Any], verifier: str | None) -> Problem:
         spec=_spec(row.get("spec")),
         before=tuple((each["role"], normalize_message(each["content"])) for each in messages[:-1]),
     )
+
+
+def _with_choices(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A question with `choices` of text and label (ARC): the choices are listed below it, a label is the answer."""
+    labels, texts = row["choices"].get("label"), row["choices"].get("text")
+    if not isinstance(labels, list) or not isinstance(texts, list) or len(labels) != len(texts):
+        raise ShapeError("choices are no lists of text and label of the same length, set such lists")
+    listed = [f"{label}. {text}" for label, text in zip(labels, texts, strict=True)]
+    question = "\n".join([str(row.get("question", "")), *listed, "Answer with the letter alone."])
+    return {**row, "question": question, "answer": row["answerKey"], "spec": {"candidates": labels}}
 
 
 def _answer(value: Any) -> str:

@@ -8,12 +8,14 @@ import pytest
 
 from pipeline.core.context import StageContext
 from pipeline.core.errors import ConfigError, DataError
+from pipeline.core.files import files_below
 from pipeline.environments import split_of, verify
 from pipeline.inference.conversation_ids import to_messages
 from pipeline.posttraining.data import conversations as raw
-from pipeline.posttraining.data.conversations import Conversation, documentation_questions, raw_conversations
+from pipeline.posttraining.data.conversations import documentation_questions, raw_conversations
 from pipeline.posttraining.data.jsonl import read_jsonl
 from pipeline.posttraining.data.preferences import preference_pairs
+from pipeline.posttraining.data.record import Conversation
 from pipeline.posttraining.data.rules import apply_rules, normalize_message
 from pipeline.posttraining.data.sft_data import run
 from tests.curation.recipe_files import write_lines
@@ -117,8 +119,8 @@ def test_the_stage_accounts_for_every_conversation(tmp_path: Path) -> None:
     assert len(set(ids)) == len(ids)
     for row in train + validation:
         assert all(split_of(m["content"]) == "train" for m in row["messages"] if m["role"] == "user")
-    for path in sorted(folder.iterdir()):
-        again = tmp_path / "second" / "partial" / path.name
+    for path in files_below(folder):
+        again = tmp_path / "second" / "partial" / path.relative_to(folder)
         assert path.read_bytes() == again.read_bytes(), "the same configuration gave other bytes"
 
 
