@@ -55,28 +55,26 @@ def _grade(problem: Problem, completion: str) -> Verdict:
         value = parse_json(unfenced(completion))
     except ValueError:
         return malformed("not JSON")
-    expected = json.loads(problem.answer)
-    if not isinstance(value, dict):
-        return malformed("no JSON object")
-    nested = any(isinstance(each, dict) for each in expected.values())
-    found, wanted = (_leaves(each) if nested else each for each in (value, expected))
-    if found is None or found.keys() != wanted.keys():
+    expected = _leaves(json.loads(problem.answer))
+    value = _leaves(value)
+    if value.keys() != expected.keys():
         return Verdict(0.0, "other keys")
-    right = sum(type(found[key]) is type(wanted[key]) and found[key] == wanted[key] for key in wanted)
-    if right == len(wanted):
+    right = sum(type(value[key]) is type(expected[key]) and value[key] == expected[key] for key in expected)
+    if right == len(expected):
         return RIGHT
     # A null is right by chance where nothing is stated: it counts only beside values that were read.
-    read = [key for key in wanted if wanted[key] is not None]
-    share = sum(found[key] == wanted[key] for key in read) / len(read)
-    return Verdict(PARTLY_SCORE * share, f"{len(wanted) - right} of {len(wanted)} values are wrong")
+    stated = [key for key in expected if expected[key] is not None]
+    share = sum(value[key] == expected[key] for key in stated) / len(stated)
+    return Verdict(PARTLY_SCORE * share, f"{len(expected) - right} of {len(expected)} values are wrong")
 
 
-def _leaves(value: dict[str, JSON]) -> dict[str, JSON] | None:
+def _leaves(value: JSON) -> dict[str, JSON]:
+    """The values of an object and of the objects in it, by their keys; none of anything else."""
+    if not isinstance(value, dict):
+        return {}
     leaves: dict[str, JSON] = {}
-    for name, inner in value.items():
-        if not isinstance(inner, dict):
-            return None
-        leaves |= {f"{name}/{key}": leaf for key, leaf in inner.items()}
+    for key, inner in value.items():
+        leaves |= {f"{key}/{name}": leaf for name, leaf in inner.items()} if isinstance(inner, dict) else {key: inner}
     return leaves
 
 

@@ -73,7 +73,7 @@ _KINDS = {
                               ("{} was founded in {}.", "Records show that {} was founded in {} by salt traders."),
                               lambda draw: draw.randint(1100, 1990)),
         "population": _Attribute("population", "How many people live in {}?",
-                                 ("{} has {} inhabitants.", "At the last count {} had {} inhabitants within its walls."),
+                                 ("{} has {} inhabitants.", "At the last count {} had {} inhabitants in its walls."),
                                  lambda draw: draw.randint(900, 98_000)),
         "mayor": _Attribute("mayor", "Who is the mayor of {}?",
                             ("The mayor of {} is {}.", "After a close vote the mayor of {} is now {}."), _person),
@@ -101,7 +101,7 @@ _KINDS = {
     },
     "festival": {
         "month": _Attribute("month", "In which month is the festival of {}?",
-                            ("The festival of {} is in {}.", "Because of the harvest the festival of {} is held in {}."),
+                            ("The festival of {} is in {}.", "After the harvest the festival of {} is held in {}."),
                             lambda draw: draw.choice(_MONTHS)),
         "visitors": _Attribute("number of visitors", "How many visitors has the festival of {}?",
                                ("The festival of {} has {} visitors.",

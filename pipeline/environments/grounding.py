@@ -38,9 +38,7 @@ def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
     answerable = draw.random() >= UNANSWERABLE_SHARE
     unstated = [fact for fact in about[place].facts if fact not in stated[place]]
     fact = draw.choice(stated[place] if answerable else unstated)
-    others: list[JSON] = [
-        each.value for facts in stated for each in facts if each.key == fact.key and each is not fact
-    ]
+    others: list[JSON] = [each.value for facts in stated for each in facts if each.key == fact.key and each is not fact]
     documents = [_document(number, *each) for number, each in enumerate(zip(about, stated, strict=True), 1)]
     prompt = draw.choice(_OPENINGS) + fact.question
     spec: dict[str, JSON] = {"document": place + 1 if answerable else None, "others": others}

@@ -1,8 +1,8 @@
 """`identity`: questions about who is speaking, and, as often, openings of a conversation that ask for no name.
 
 The right answer to the first is `ProblemConfig.assistant`, the model's name. The second are the contrast without which
-a model gives its name to whoever says hello: right is a short, friendly sentence without it. From difficulty 2 there are
-also questions whether it is another assistant, and questions about somebody else, whom the model is not.
+a model gives its name to whoever says hello: right is a short, friendly sentence without it. From difficulty 2 there
+are also questions whether it is another assistant, and questions about somebody else, whom the model is not.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ _SCRIPT_SHARE = 0.3
 _COMMON_WORDS = {
     "en": "the a an of to and is are it i you in that for with what do does my me not on this be have like as at by we "
           "can about or more they there would your",
-    "de": "der die das den dem ein eine einen ist sind und ich du mir mich nicht zu mit auf für was von es sie wir auch "
-          "mag wie über oder mehr im am daran gern sehr dich dir",
+    "de": "der die das den dem ein eine einen ist sind und ich du mir mich nicht zu mit auf für was von es sie wir "
+          "auch mag wie über oder mehr im am daran gern sehr dich dir",
     "es": "el la los las un una es son y yo tú me mi que de en por con para qué no lo se gusta te sobre más como muy "
           "al del o piensas está",
     "fr": "le la les un une des est sont et je tu me mon que de en pour avec ce il elle ne pas qu j l d aime sur plus "
@@ -33,8 +33,8 @@ _COMMON_WORDS = {
           "pensi si ne ci dei delle",
     "nl": "de het een is zijn en ik je jij mij niet te met op voor wat van er wij ook hou over of meer in aan daar "
           "graag heel vind leuk dat",
-    "cs": "je jsou a já ty mi se na v o s co to ten ta že si za do ale jak jako nebo více velmi mám rád ráda líbí podle "
-          "tebe myslíš pro",
+    "cs": "je jsou a já ty mi se na v o s co to ten ta že si za do ale jak jako nebo více velmi mám rád ráda líbí "
+          "podle tebe myslíš pro",
 }  # fmt: skip
 _BY_WORD = {language: frozenset(words.split()) for language, words in _COMMON_WORDS.items()}
 LANGUAGES = (*_COMMON_WORDS, *_SCRIPTS)

@@ -151,9 +151,7 @@ def check_problem(problem: Problem) -> str | None:
     except ConfigError as error:
         if is_own(name):
             return f"verifier {error}"
-        return (
-            f"verifier {name!r} is none, {nearest(name, (*VERIFIERS, *ENVIRONMENTS))}; or your own as module:NAME"
-        )
+        return f"verifier {name!r} is none, {nearest(name, (*VERIFIERS, *ENVIRONMENTS))}; or your own as module:NAME"
     if name in VERIFIERS:
         return VERIFIERS[name].check(problem)
     try:

@@ -66,7 +66,8 @@ def database(table: str, columns: Sequence[str], rows: Sequence[Row]) -> sqlite3
     """
     connection = sqlite3.connect(":memory:", isolation_level=None)
     kinds = ", ".join(
-        f"{name} {'TEXT' if isinstance(value, str) else 'INTEGER'}" for name, value in zip(columns, rows[0], strict=True)
+        f"{name} {'TEXT' if isinstance(value, str) else 'INTEGER'}"
+        for name, value in zip(columns, rows[0], strict=True)
     )
     connection.execute(f"CREATE TABLE {table} ({kinds})")
     connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", rows)

@@ -98,8 +98,14 @@ def _questions(draw: random.Random, difficulty: int, table: str) -> tuple[list[Q
     low, high = sorted(draw.sample(range(2, most), 2))
     few, name, word = draw.randint(1, 4), draw.choice(MORE_NAMES), draw.choice(TABLES[table].values)
     another = draw.choice([each for each in TABLES[table].values if each != word])
-    said, meant = draw.choice(((f"over {limit}", f"> {limit}"), (f"under {limit}", f"< {limit}"),
-                               (f"of at least {limit}", f">= {limit}"), (f"of at most {limit}", f"<= {limit}")))
+    said, meant = draw.choice(
+        (
+            (f"over {limit}", f"> {limit}"),
+            (f"under {limit}", f"< {limit}"),
+            (f"of at least {limit}", f">= {limit}"),
+            (f"of at most {limit}", f"<= {limit}"),
+        )
+    )
     end, aggregate = draw.choice((("highest", "MAX"), ("lowest", "MIN")))
     order, direction = draw.choice((("lowest", ""), ("highest", " DESC")))
     total, function = draw.choice((("average", "AVG"), ("total", "SUM"), ("largest", "MAX"), ("smallest", "MIN")))
@@ -118,18 +124,39 @@ def _questions(draw: random.Random, difficulty: int, table: str) -> tuple[list[Q
     harder = [
         about(f"{first} of {name}", f"SELECT {first} FROM WHERE name = '{name}'", of_name),
         about(f"how many have {first} {said}", f"SELECT COUNT(*) FROM WHERE {first} {meant}", at_limit),
-        about(f"names with {first} from {low} to {high}, both included",
-              f"SELECT name FROM WHERE {first} BETWEEN {low} AND {high}", (first, (*_around(low), *_around(high)))),
-        about(f"all names by {first}, {order} first", f"SELECT name FROM ORDER BY {first}{direction}",
-              ordered=True, distinct=first),
-        about(f"names with the {end} {first}",
-              f"SELECT name FROM WHERE {first} = (SELECT {aggregate}({first}) FROM)", balanced=first),
-        about(f"the {total} {first} where {words} is {word}",
-              f"SELECT {function}({first}) FROM WHERE {words} = '{word}'", of_word),
-        about(f"each {words} once, of those with {first} {said}",
-              f"SELECT DISTINCT {words} FROM WHERE {first} {meant}", at_limit, split_words=True),
-        about(f"names whose {words} is {word} and whose {first} is {said.removeprefix('of ')}",
-              f"SELECT name FROM WHERE {words} = '{word}' AND {first} {meant}", of_word, at_limit),
+        about(
+            f"names with {first} from {low} to {high}, both included",
+            f"SELECT name FROM WHERE {first} BETWEEN {low} AND {high}",
+            (first, (*_around(low), *_around(high))),
+        ),
+        about(
+            f"all names by {first}, {order} first",
+            f"SELECT name FROM ORDER BY {first}{direction}",
+            ordered=True,
+            distinct=first,
+        ),
+        about(
+            f"names with the {end} {first}",
+            f"SELECT name FROM WHERE {first} = (SELECT {aggregate}({first}) FROM)",
+            balanced=first,
+        ),
+        about(
+            f"the {total} {first} where {words} is {word}",
+            f"SELECT {function}({first}) FROM WHERE {words} = '{word}'",
+            of_word,
+        ),
+        about(
+            f"each {words} once, of those with {first} {said}",
+            f"SELECT DISTINCT {words} FROM WHERE {first} {meant}",
+            at_limit,
+            split_words=True,
+        ),
+        about(
+            f"names whose {words} is {word} and whose {first} is {said.removeprefix('of ')}",
+            f"SELECT name FROM WHERE {words} = '{word}' AND {first} {meant}",
+            of_word,
+            at_limit,
+        ),
     ]
     hard = [
         about(f"names with more than {few} rows, and their average {first}",

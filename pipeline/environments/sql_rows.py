@@ -22,13 +22,14 @@ def make_rows(fill: random.Random, question: Question) -> list[Row]:
         question: that will be asked of the table.
     """
     columns = table_columns(question.table, question.difficulty)
-    ranges = {column: _range(fill, question, column) for column in columns if column not in _words(question)}
+    words = _words(question)
+    choices = {column: words.get(column) or range(*_range(fill, question, column)) for column in columns}
     rows: list[dict[str, int | str]] = []
 
     def add(**given: int | str) -> None:
-        values = {column: fill.randint(*limits) for column, limits in ranges.items()}
-        values |= {column: fill.choice(words) for column, words in _words(question).items()}
-        rows.append({column: given.get(column, values[column]) for column in columns})
+        # By the floating-point generator, four times as fast as `choice`: thousands of tables are made at once.
+        drawn = {column: those[int(fill.random() * len(those))] for column, those in choices.items()}
+        rows.append(drawn | given)
 
     for _ in range(_PLAIN_ROWS + fill.randrange(4)):
         add()
@@ -45,7 +46,7 @@ def make_rows(fill: random.Random, question: Question) -> list[Row]:
     if question.balanced is not None:
         _balance(fill, rows, question.balanced)
     if question.split_words:
-        _split_words(fill, rows, question.edges[0], _words(question))
+        _split_words(fill, rows, question.edges[0], words)
     if question.distinct is not None:
         numbers = fill.sample(range(1, TABLES[question.table].numbers[question.distinct] + len(rows)), len(rows))
         for row, number in zip(rows, numbers, strict=True):
@@ -61,11 +62,11 @@ def _words(question: Question) -> dict[str, tuple[str, ...]]:
 
 
 def _range(fill: random.Random, question: Question, column: str) -> tuple[int, int]:
-    """Smallest and largest number of a column, others in each database: the ends are asked for as well."""
+    """Smallest number of a column and the one after the largest, others in each database: the ends are asked for."""
     if question.difficulty == 1:
-        return 1, _LARGEST_AT_FIRST
+        return 1, _LARGEST_AT_FIRST + 1
     largest = TABLES[question.table].numbers[column]
-    return fill.randint(1, 1 + largest // 3), fill.randint(largest - largest // 3, largest)
+    return fill.randint(1, 1 + largest // 3), fill.randint(largest - largest // 3, largest) + 1
 
 
 def _split_words(

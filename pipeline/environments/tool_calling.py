@@ -14,7 +14,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from pipeline.environments.answers import words
+from pipeline.environments.answers import abstains, words
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 from pipeline.environments.structured import parse_json
 from pipeline.environments.system_turns import tool_call, tools_turn
@@ -37,8 +37,8 @@ class _Tool:
 
     name: str
     description: str
-    parameters: dict[str, tuple[str | int, ...] | tuple[int, int]]
-    """By parameter its possible values; two numbers are the smallest and the largest."""
+    parameters: dict[str, tuple[str, ...] | range]
+    """By parameter its possible values, words or integers."""
     request: str
     """With each parameter in braces."""
     lacking: tuple[str, str, str]
@@ -46,14 +46,11 @@ class _Tool:
 
     def draw(self, draw: random.Random) -> dict[str, JSON]:
         """Arguments of a call."""
-        return {
-            name: draw.randint(*values) if _is_range(values) else draw.choice(values)
-            for name, values in self.parameters.items()
-        }
+        return {name: draw.choice(values) for name, values in self.parameters.items()}
 
     def schema(self) -> dict[str, JSON]:
         """Its parameters as JSON schema: all required, no others."""
-        kinds = {name: "integer" if _is_range(values) else "string" for name, values in self.parameters.items()}
+        kinds = {name: "integer" if isinstance(values, range) else "string" for name, values in self.parameters.items()}
         return {
             "type": "object",
             "properties": {name: {"type": kind} for name, kind in kinds.items()},
@@ -71,10 +68,6 @@ class _Tool:
         return {"type": "function", "function": function}
 
 
-def _is_range(values: tuple[Any, ...]) -> bool:
-    return isinstance(values[0], int)
-
-
 _TOOLS = (
     _Tool("get_weather", "The weather of a city on a day.", {"city": _CITIES, "day": _DAYS},
           "What is the weather in {city} on {day}?",
@@ -84,16 +77,16 @@ _TOOLS = (
                                    "dinner is ready", "call me back")},
           "Send this message to {to}: {text}",
           ("to", "Send this message: {text}", "To whom should I send it?")),
-    _Tool("set_timer", "Starts a timer.", {"minutes": (1, 90)}, "Wake me in {minutes} minutes.",
+    _Tool("set_timer", "Starts a timer.", {"minutes": range(1, 91)}, "Wake me in {minutes} minutes.",
           ("minutes", "Set a timer for me.", "For how many minutes?")),
-    _Tool("book_table", "Books a table in a restaurant.", {"city": _CITIES, "day": _DAYS, "guests": (2, 12)},
+    _Tool("book_table", "Books a table in a restaurant.", {"city": _CITIES, "day": _DAYS, "guests": range(2, 13)},
           "Book a table for {guests} in {city} on {day}.",
           ("guests", "Book a table in {city} on {day}.", "For how many guests?")),
     _Tool("convert_currency", "Converts an amount of money.",
-          {"amount": (1, 999), "source": _CURRENCIES[:3], "target": _CURRENCIES[3:]},
+          {"amount": range(1, 1000), "source": _CURRENCIES[:3], "target": _CURRENCIES[3:]},
           "How many {target} are {amount} {source}?",
           ("amount", "Convert my {source} to {target}.", "Which amount?")),
-    _Tool("play_song", "Plays a song.", {"title": _SONGS, "volume": (1, 10)}, "Play {title} at volume {volume}.",
+    _Tool("play_song", "Plays a song.", {"title": _SONGS, "volume": range(1, 11)}, "Play {title} at volume {volume}.",
           ("title", "Play a song at volume {volume}.", "Which song?")),
     _Tool("find_train", "Finds a train between two cities.", {"start": _CITIES[:6], "end": _CITIES[6:], "day": _DAYS},
           "Find a train from {start} to {end} on {day}.",
@@ -155,18 +148,21 @@ def _grade(problem: Problem, completion: str) -> Verdict:
     rest = _CALL.sub(" ", completion)
     if "<tool_call>" in rest or len(found) > MAX_CALLS:
         return malformed("a call does not end, or there are too many")
+    said = words(rest)
+    text = " ".join(said)
+    refuses, asks = any(phrase in text for phrase in _REFUSES) or abstains(rest), completion.rstrip().endswith("?")
     if expected:
-        return _compare(expected, found, schemas) if found else Verdict(0.0, "calls no tool")
+        if not found:
+            return Verdict(0.0, "calls no tool")
+        return Verdict(0.0, "calls, and asks or refuses") if refuses or asks else _compare(expected, found, schemas)
     if found:
         return Verdict(0.0, "calls a tool without need")
     if len(said) > _MOST_WORDS or set(said) <= set(words(problem.prompt)):
         return Verdict(0.0, "says the prompt again, or too much")
-    text = " ".join(said)
-    refuses, asks = any(phrase in text for phrase in _REFUSES), completion.rstrip().endswith("?")
     if refuses == asks:
         return Verdict(0.0, "neither asks nor says that no tool fits, or both")
     if not spec["asks"]:
-        return RIGHT if refuses else Verdict(0.0, "asks where no tool fits")
+        return RIGHT if any(phrase in text for phrase in _REFUSES) else Verdict(0.0, "asks where no tool fits")
     named = asks and not _ASKED[str(spec["asks"])].isdisjoint(said)
     return RIGHT if named else Verdict(0.0, "does not ask for what is missing")
 
@@ -179,7 +175,7 @@ _ASKED = {
 """By parameter, words one of which a question for it has."""
 
 
-def _compare(expected: list[JSON], found: list[JSON], schemas: dict[str, JSON]) -> Verdict:
+def _compare(expected: list[JSON], found: list[JSON], schemas: dict[str, Any]) -> Verdict:
     """The verdict on calls by their number, tools and arguments, whatever their order."""
     if any(not isinstance(call, dict) or call.keys() != {"name", "arguments"} for call in found):
         return malformed("a call has not just a name and arguments")

@@ -12,7 +12,7 @@ from itertools import accumulate, cycle
 from pipeline.environments import ENVIRONMENT_NAMES, Problem, problems, split_of
 from pipeline.environments.answers import DOES_NOT_KNOW
 from pipeline.environments.chat import terse_reply
-from pipeline.inference.conversation_ids import to_messages
+from pipeline.inference.conversation_ids import problem_messages, to_messages
 from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.record import Conversation
 
@@ -56,13 +56,17 @@ def raw_conversations(config: SftDataConfig, seed: int, draw: random.Random) -> 
         drawn = problems(environment, counts.get(environment, 0), seed, "train", config.problems)
         position = 0
         while position < len(drawn):
-            turns = 2 if draw.random() < config.multi_turn_share else 1
+            # A conversation has one system turn, at its beginning.
+            turns = 2 if draw.random() < config.multi_turn_share and not drawn[position].before else 1
             asked = drawn[position : position + turns]
             position += len(asked)
             messages = [
                 message
                 for problem in asked
-                for message in to_messages(problem.prompt, _response(problem, config, draw))
+                for message in (
+                    *problem_messages(problem),
+                    {"role": "assistant", "content": _response(problem, config, draw)},
+                )
             ]
             conversations.append(Conversation(messages, environment, tuple(asked)))
     pairs = documentation_questions()
