@@ -10,14 +10,13 @@ import re
 from collections import Counter
 
 _SCRIPTS = {
-    "ja": re.compile(r"[\u3040-\u30ff]"),
-    "ko": re.compile(r"[\uac00-\ud7af]"),
-    "ar": re.compile(r"[\u0620-\u064a]"),
-    "zh": re.compile(r"[\u4e00-\u9fff]"),
+    "ja": (re.compile(r"[\u3040-\u30ff]"), 0.3),
+    "ko": (re.compile(r"[\uac00-\ud7af]"), 0.5),
+    "ar": (re.compile(r"[\u0620-\u064a]"), 0.5),
+    "zh": (re.compile(r"[\u4e00-\u9fff]"), 0.5),
 }
-"""Characters of languages that have a writing of their own; Japanese, which has Chinese ones too, comes first."""
-_SCRIPT_SHARE = 0.3
-"""Share of a text's letters from which it is in the language of a writing."""
+"""Characters of languages that have a writing of their own, with the share of a text's letters from which it is in that
+language. Japanese, which has Chinese characters too, comes first."""
 _COMMON_WORDS = {
     "en": "the a an of to and is are it i you in that for with what do does my me not on this be have like as at by we "
           "can about or more they there would your",
@@ -46,8 +45,8 @@ _WORDS = re.compile(r"[^\W\d_]+")
 def language_of(text: str) -> str | None:
     """The code of a text's language, or None where nothing, or more than one, speaks for any."""
     letters = len(_LETTERS.findall(text))
-    for language, script in _SCRIPTS.items():
-        if letters and len(script.findall(text)) >= _SCRIPT_SHARE * letters:
+    for language, (script, share) in _SCRIPTS.items():
+        if letters and len(script.findall(text)) >= share * letters:
             return language
     said = Counter(_WORDS.findall(text.casefold()))
     found = {language: sum(said[word] for word in words) for language, words in _BY_WORD.items()}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
-import sqlite3
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from pipeline.environments.answers import unfenced
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
-from pipeline.environments.sql_database import MAX_QUERY_BYTES, Row, Value, database, run_query
+from pipeline.environments.sql_database import MAX_QUERY_BYTES, Row, database, run_query
 from pipeline.environments.sql_questions import Question, ask, table_columns
 from pipeline.environments.sql_rows import make_rows
 
@@ -24,76 +24,71 @@ MAX_FILLS = 20
 _FORMS = ("SQL: {}.", "Query: {}.", "Select {}.", "Find {}.", "List {}.", "Show {}.")
 
 
-@lru_cache(maxsize=4_096)
-def _databases(question: Question) -> str:
-    """JSON of the databases of a question.
+@lru_cache(maxsize=512)
+def _made(question: Question) -> list[list[Row]]:
+    """The rows of a question's databases, which follow from its words alone.
 
-    They follow from its words alone. Each has the neighbors of every limit, ties and copies; no two give the same
-    rows, so that no constant is right on all. There are fewer where that was not found.
+    Each has the neighbors of every limit, ties and copies; no two give the same rows, so that no constant is right on
+    all. They are made where they are needed: millions of problems need none.
     """
     fill = random.Random(f"{question.table}/{question.text}")
     columns = table_columns(question.table, question.difficulty)
     chosen: list[list[Row]] = []
-    results: list[list[Row]] = []
-    # The query is the environment's own and needs no bounds.
-    connection = sqlite3.connect(":memory:")
-    connection.execute(f"CREATE TABLE {question.table} ({', '.join(columns)})")
+    results: list[list[Row] | str] = []
     for _ in range(MAX_FILLS):
         rows = make_rows(fill, question)
-        connection.execute(f"DELETE FROM {question.table}")
-        connection.executemany(f"INSERT INTO {question.table} VALUES ({', '.join('?' * len(columns))})", rows)
-        found = connection.execute(question.query).fetchall()
+        found = _run(question.table, columns, rows, question.query)[0]
         if found and found not in results:
             chosen.append(rows)
             results.append(found)
             if len(chosen) == DATABASES:
                 break
-    connection.close()
-    return json.dumps(chosen)
+    return chosen
+
+
+def databases(spec: Mapping[str, Any]) -> list[list[Row]]:
+    """The rows of each of a problem's databases: those that its spec lists, or those of its question."""
+    if "databases" in spec:
+        return [[tuple(row) for row in rows] for rows in spec["databases"]]
+    return _made(Question.from_spec(spec["question"]))
+
+
+def _run(table: str, columns: Sequence[str], rows: list[Row], *queries: str) -> list[list[Row] | str]:
+    """What queries give on a table, each its rows or why it has none."""
+    connection = database(table, columns, rows)
+    try:
+        return [run_query(connection, query) for query in queries]
+    finally:
+        connection.close()
 
 
 def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
     question = ask(draw, problem_config.difficulty)
-    while len(databases := json.loads(_databases(question))) < DATABASES:
-        question = ask(draw, problem_config.difficulty)
     columns = table_columns(question.table, problem_config.difficulty)
     prompt = f"Table {question.table} ({', '.join(columns)}). " + draw.choice(_FORMS).format(question.text)
-    listed: list[JSON] = [*columns]
-    spec: dict[str, JSON] = {
-        "table": question.table,
-        "columns": listed,
-        "databases": databases,
-        "ordered": question.ordered,
-    }
+    spec: dict[str, JSON] = {"table": question.table, "columns": [*columns], "question": question.to_spec()}
     return Problem("text_to_sql", prompt, question.query, question.query, spec)
 
 
-def _plain(value: Value) -> Value:
-    """A value in which the last digits of a quotient, which depend on the order of additions, are left out."""
-    return float(f"{value:.9g}") if isinstance(value, float) else value
+def _plain(rows: list[Row] | str) -> list[Row]:
+    """Rows without the last digits of quotients, which depend on the order of additions."""
+    if isinstance(rows, str):
+        return []
+    return [tuple(float(f"{each:.9g}") if isinstance(each, float) else each for each in row) for row in rows]
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:
     query, spec = unfenced(completion), problem.spec
+    tables, columns = databases(spec), [*map(str, spec["columns"])]  # pyright: ignore
     if len(query) > MAX_QUERY_BYTES:
         return malformed("the query is too long")
-    columns, databases = spec["columns"], spec["databases"]
-    assert isinstance(columns, list)
-    assert isinstance(databases, list)
-    ordered = spec.get("ordered", "ORDER BY" in problem.answer)
-    same = True
-    for rows in databases:
-        assert isinstance(rows, list)
-        contents = [tuple(row) for row in rows if isinstance(row, list)]
-        connection = database(str(spec["table"]), list(map(str, columns)), contents)  # pyright: ignore
-        try:
-            found, expected = run_query(connection, query), run_query(connection, problem.answer)
-        finally:
-            connection.close()
+    ordered, same = "ORDER BY" in problem.answer, True
+    for rows in tables:
+        found, expected = _run(str(spec["table"]), columns, rows, query, problem.answer)
         if isinstance(found, str):
             # SQLite resolves names after it has parsed: such a query is SQL, of another table.
             return Verdict(0.0, f"the query does not run: {found}", in_format=found.startswith("no such "))
-        found, expected = ([tuple(map(_plain, row)) for row in each] for each in (found, expected))
+        found, expected = _plain(found), _plain(expected)
         same = same and (found == expected if ordered else Counter(found) == Counter(expected))
     return RIGHT if same else Verdict(EXECUTES_SCORE, "other rows")
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from pipeline.environments.problem import JSON
 
 NAMES = ("Tom", "Ann", "Bob", "Sue", "Max", "Eve", "Ben", "Kim")
 MORE_NAMES = (*NAMES, "Ida", "Leo", "Mia", "Noah", "Olga", "Paul", "Rosa", "Sven", "Tara", "Uwe", "Vera", "Yann")
@@ -47,7 +51,6 @@ class Question:
     query: str
     edges: tuple[tuple[str, tuple[int | str, ...]], ...] = ()
     """Columns with the values on both sides of what the query asks of them; all combinations become rows."""
-    ordered: bool = False
     distinct: str | None = None
     """A column without ties, as the question does not say how they are ordered."""
     balanced: str | None = None
@@ -58,6 +61,21 @@ class Question:
     """Rows that some names have, so that a limit on their number has names on both sides."""
     group_sums: tuple[str, str, int] | None = None
     """Columns of groups and of numbers, and the limit near which the groups' sums are."""
+
+    def to_spec(self) -> dict[str, JSON]:
+        """The question as JSON, as a problem's `spec` has it."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> Question:
+        """Reads what `to_spec` gave.
+
+        Raises:
+            TypeError, ValueError: for anything else.
+        """
+        edges = tuple((str(column), tuple(values)) for column, values in spec["edges"])
+        sums = spec["group_sums"] and tuple(spec["group_sums"])
+        return cls(**{**spec, "edges": edges, "group_sizes": tuple(spec["group_sizes"]), "group_sums": sums})
 
 
 def table_columns(table: str, difficulty: int) -> list[str]:
@@ -132,7 +150,6 @@ def _questions(draw: random.Random, difficulty: int, table: str) -> tuple[list[Q
         about(
             f"all names by {first}, {order} first",
             f"SELECT name FROM ORDER BY {first}{direction}",
-            ordered=True,
             distinct=first,
         ),
         about(
@@ -164,7 +181,7 @@ def _questions(draw: random.Random, difficulty: int, table: str) -> tuple[list[Q
               group_sizes=(few, few + 1, few + 2)),
         about(f"names with {first} above the average {first}, in alphabetical order",
               f"SELECT name FROM WHERE {first} > (SELECT AVG({first}) FROM) ORDER BY name",
-              ordered=True, balanced=first),
+              balanced=first),
         about(f"each {words} with the number of its rows", f"SELECT {words}, COUNT(*) FROM GROUP BY {words}"),
         about(f"each {words} with its {total} {first}", f"SELECT {words}, {function}({first}) FROM GROUP BY {words}"),
         about(f"each {words} whose total {first} is over {most + limit}",
@@ -173,7 +190,7 @@ def _questions(draw: random.Random, difficulty: int, table: str) -> tuple[list[Q
         about(f"names with {first} {said} or {second} under {other}",
               f"SELECT name FROM WHERE {first} {meant} OR {second} < {other}", at_limit, at_other),
         about(f"the {few + 1} names with the {order} {first}, {order} first",
-              f"SELECT name FROM ORDER BY {first}{direction} LIMIT {few + 1}", ordered=True, distinct=first),
+              f"SELECT name FROM ORDER BY {first}{direction} LIMIT {few + 1}", distinct=first),
         about(f"names whose {words} is not {word} and whose {second} is at most {other}",
               f"SELECT name FROM WHERE {words} <> '{word}' AND {second} <= {other}", of_word, at_other),
         about(f"how many different names have {first} {said}",

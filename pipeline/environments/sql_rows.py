@@ -35,7 +35,9 @@ def make_rows(fill: random.Random, question: Question) -> list[Row]:
         add()
     for values in product(*(values for _, values in question.edges)):
         edge = dict(zip((column for column, _ in question.edges), values, strict=True))
-        add(**edge)
+        # Not as many in every table, so that their number differs.
+        for _ in range(fill.randint(1, 3)):
+            add(**edge)
         # A copy, so that what is asked of all rows differs from what is asked of different ones.
         rows.append(dict(rows[-1]))
     for name, size in zip(fill.sample(MORE_NAMES, len(question.group_sizes)), question.group_sizes, strict=True):

@@ -8,7 +8,6 @@ calls.
 from __future__ import annotations
 
 import random
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +125,6 @@ def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
     return Problem("tool_calling", prompt, answer if not calls else solution, solution, spec, before)
 
 
-_CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
 _REFUSES = ("none of the tools", "no tool", "not listed", "cannot", "can t", "unable", "no suitable", "not available",
             "not possible", "don t have", "do not have")  # fmt: skip
 _MOST_WORDS = 40
@@ -139,15 +137,19 @@ def _grade(problem: Problem, completion: str) -> Verdict:
     assert isinstance(schemas, dict)
     if not said:
         return malformed("no words")
+    rest, *parts = completion.split("<tool_call>")
+    if len(parts) > MAX_CALLS:
+        return malformed("too many calls")
     found: list[JSON] = []
-    for text in _CALL.findall(completion)[: MAX_CALLS + 1]:
+    for part in parts:
+        text, end, after = part.partition("</tool_call>")
+        if not end:
+            return malformed("a call does not end")
+        rest += f" {after}"
         try:
             found.append(parse_json(text))
         except ValueError:
             return malformed("a call is not JSON")
-    rest = _CALL.sub(" ", completion)
-    if "<tool_call>" in rest or len(found) > MAX_CALLS:
-        return malformed("a call does not end, or there are too many")
     said = words(rest)
     text = " ".join(said)
     refuses, asks = any(phrase in text for phrase in _REFUSES) or abstains(rest), completion.rstrip().endswith("?")
