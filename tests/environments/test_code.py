@@ -23,7 +23,7 @@ LIMITS = (1, 1 << 28)
     ("text", "score"),
     [
         ("def grow(values):\n    return [value + 1 for value in values]", 1.0),
-        ("It adds:\n```python\ndef grow(values):\n    return list(map(lambda each: each + 1, values))\n```\nDone.", 1.0),
+        ("Adds:\n```python\ndef grow(values):\n    return list(map(lambda each: each + 1, values))\n```\nDone.", 1.0),
         ("def one(x):\n    return x + 1\n\ndef grow(values):\n    return [one(value) for value in values]", 1.0),
         ("def grow(values):\n    return values", PARTLY_SCORE / 4),
         ("def grow(values):\n    return None", 0.0),
