@@ -68,7 +68,7 @@ class Question:
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Question:
-        """Reads what `to_spec` gave.
+        """The question of a problem, as `to_spec` wrote it.
 
         Raises:
             TypeError, ValueError: for anything else.

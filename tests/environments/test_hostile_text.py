@@ -92,8 +92,8 @@ print(written() - before[0], memory() - before[1])
 
 
 WORDS = (
-    "SELECT FROM WHERE WITH AS ( ) , * + || a b pets age name 1 'x' UNION ORDER BY GROUP HAVING COUNT(*) JOIN ON IN NOT "
-    "EXISTS LIMIT -- /* ; \" ` [ OVER CAST(1 AS BLOB) x'ff' 9e999 99999999999999999"
+    "SELECT FROM WHERE WITH AS ( ) , * + || a b pets age name 1 'x' UNION ORDER BY GROUP HAVING COUNT(*) JOIN ON IN "
+    "NOT EXISTS LIMIT -- /* ; \" ` [ OVER CAST(1 AS BLOB) x'ff' 9e999 99999999999999999"
 )
 SQL = st.lists(st.sampled_from(re.findall(r"\S+", WORDS)), max_size=60).map(" ".join)
 FRAGMENTS = st.sampled_from(
