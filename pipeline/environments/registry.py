@@ -16,6 +16,9 @@ from pipeline.core.errors import ConfigError, DataError
 from pipeline.environments import (
     calibration,
     chat,
+    code,
+    fact_extraction,
+    grounding,
     identity,
     in_context,
     instructions,
@@ -24,7 +27,9 @@ from pipeline.environments import (
     science,
     sql,
     structured,
+    summarization,
     temporal,
+    tool_calling,
 )
 from pipeline.environments.answers import abstains
 from pipeline.environments.own import is_own, load_own
@@ -62,9 +67,17 @@ ENVIRONMENTS: dict[str, Environment] = {
         in_context.ENVIRONMENT,
         identity.ENVIRONMENT,
         calibration.ENVIRONMENT,
+        tool_calling.ENVIRONMENT,
+        grounding.ENVIRONMENT,
+        fact_extraction.ENVIRONMENT,
+        summarization.ENVIRONMENT,
+        code.ENVIRONMENT,
     )
 }
-ENVIRONMENT_NAMES = tuple(ENVIRONMENTS)
+FURTHER_NAMES = ("tool_calling", "grounding", "extraction", "summarization", "code")
+"""Environments that are used where a setting names them. Their prompts are longer than the others'."""
+ENVIRONMENT_NAMES = tuple(name for name in ENVIRONMENTS if name not in FURTHER_NAMES)
+"""Those of the published recipe, with identity and calibration: the ones that are used where no setting names any."""
 
 
 def split_of(prompt: str) -> Split:
@@ -88,7 +101,7 @@ def check_names(names: Iterable[str], more: Iterable[str] = ()) -> None:
     Raises:
         ValueError: for one that is not, with the nearest that is, or why it cannot be loaded.
     """
-    known = (*ENVIRONMENT_NAMES, *more)
+    known = (*ENVIRONMENTS, *more)
     for name in names:
         if is_own(name):
             try:
@@ -112,7 +125,7 @@ def _environment(name: str) -> Environment:
         # Problems carry the reference, by which any process finds the verifier.
         return replace(environment, name=name)
     if name not in ENVIRONMENTS:
-        raise ConfigError(f"no environment {name!r}, the environments are {', '.join(ENVIRONMENT_NAMES)}")
+        raise ConfigError(f"no environment {name!r}, the environments are {', '.join(ENVIRONMENTS)}")
     return ENVIRONMENTS[name]
 
 
@@ -138,9 +151,7 @@ def check_problem(problem: Problem) -> str | None:
     except ConfigError as error:
         if is_own(name):
             return f"verifier {error}"
-        return (
-            f"verifier {name!r} is none, {nearest(name, (*VERIFIERS, *ENVIRONMENT_NAMES))}; or your own as module:NAME"
-        )
+        return f"verifier {name!r} is none, {nearest(name, (*VERIFIERS, *ENVIRONMENTS))}; or your own as module:NAME"
     if name in VERIFIERS:
         return VERIFIERS[name].check(problem)
     try:

@@ -175,7 +175,7 @@ def test_hostile_queries_are_refused_in_bounded_time(query: str) -> None:
     [
         ("green", "It is green.", 1),
         ("green", "It is red.", 0),
-        ("green", "I do not know.", 0.5),
+        ("green", "I do not know.", 0.3),
         ("", "I don't know.", 1),
         ("", "It is red.", 0),
         ("", "I do not know, it is red.", 0),

@@ -6,10 +6,9 @@ import random
 from collections.abc import Callable
 
 from pipeline.environments import ENVIRONMENT_NAMES, Problem, ProblemConfig, problems
-from pipeline.environments.chat import RUDE
+from pipeline.environments.chat import RUDE, terse_reply
 from pipeline.environments.registry import Split
 from pipeline.inference.conversation_ids import Message, to_messages
-from pipeline.posttraining.data.conversations import short_chat_response
 
 PreferencePair = dict[str, list[Message]]
 """TRL's form: `prompt`, `chosen` and `rejected`, each a list of messages."""
@@ -23,7 +22,7 @@ Rejection = Callable[[Problem, Problem, random.Random], str]
 
 
 def _terse(problem: Problem, other: Problem, draw: random.Random) -> str:
-    return short_chat_response(problem.answer) if problem.environment == "general_chat" else other.solution
+    return terse_reply(problem) if problem.environment == "general_chat" else other.solution
 
 
 def _off_topic(problem: Problem, other: Problem, draw: random.Random) -> str:

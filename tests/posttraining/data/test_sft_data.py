@@ -145,6 +145,21 @@ def test_raw_solutions_are_right() -> None:
         assert verify(conversation.problems[0], conversation.messages[1]["content"]).score == 1.0
 
 
+def test_tools_and_documents_stand_in_a_system_turn() -> None:
+    weights = dict.fromkeys(("tool_calling", "grounding", "extraction", "summarization"), 1)
+    problems = {"difficulty": 3, "assistant": "Ada"}
+    config = data_config(conversations=80, faulty_share=0.0, multi_turn_share=0.5, domain_weights=weights,
+                         abstaining_share=0.0, max_conversation_characters=8_000, problems=problems)  # fmt: skip
+    drawn = raw_conversations(config, 0, random.Random(0))
+    kept, removed, _ = apply_rules(drawn, config)
+    assert not removed
+    assert Counter(each.source for each in kept).keys() == set(weights)
+    for conversation in kept:
+        roles = [message["role"] for message in conversation.messages]
+        with_system = conversation.source in ("tool_calling", "grounding")
+        assert roles == ["system", "user", "assistant"] if with_system else roles[:2] == ["user", "assistant"]
+
+
 def test_unknown_sources_are_refused() -> None:
     with pytest.raises(ConfigError, match="poetry"):
         data_config(domain_weights={"poetry": 1})

@@ -1,6 +1,7 @@
 """Reward functions, without a trainer."""
 
-from pipeline.environments import ENVIRONMENT_NAMES, problems
+from pipeline.environments import problems
+from pipeline.environments.registry import ENVIRONMENTS
 from pipeline.posttraining.rl.prompts import dataset_rows
 from pipeline.posttraining.rl.trl_adapter import reward_function
 from tests.settings import EASY
@@ -9,12 +10,12 @@ END = 7
 
 
 def test_each_domain_is_rewarded_by_its_own_function() -> None:
-    drawn = [problem for domain in ENVIRONMENT_NAMES for problem in problems(domain, 2, 0, "train", EASY)]
+    drawn = [problem for domain in ENVIRONMENTS for problem in problems(domain, 2, 0, "train", EASY)]
     rows = dataset_rows(drawn)
     columns = {key: [row[key] for row in rows] for key in rows[0]}
     responses = [[{"role": "assistant", "content": problem.solution}] for problem in drawn]
     ended, cut = [[1, END]] * len(drawn), [[1, 2]] * len(drawn)
-    for domain in ENVIRONMENT_NAMES:
+    for domain in ENVIRONMENTS:
         reward = reward_function(domain, END)
         assert reward.__name__ == domain
         expected = [1.0 if problem.environment == domain else None for problem in drawn]
