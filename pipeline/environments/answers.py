@@ -1,4 +1,4 @@
-"""Verdicts on answers of the common kinds, a number or one of several candidates: extraction and comparison put together.
+"""Verdicts on a number or on one of several candidates: extraction and comparison put together.
 
 What environments need of the two halves has a name here as well.
 """

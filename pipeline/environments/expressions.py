@@ -37,9 +37,9 @@ def equivalent(reference: str, text: str) -> bool | None:
     if final is None:
         return False
     if workers.in_child:
-        return compare(reference, final, None)
+        return compare(reference, final)
     try:
-        return workers.workers().call("pipeline.environments.expressions:compare", reference, final)
+        return workers.workers().call("pipeline.environments.expressions:compare_limited", reference, final)
     except workers.CallError:
         return None
 
@@ -106,18 +106,21 @@ def _library() -> Any:
     return parse, verify
 
 
-def compare(reference: str, text: str, cpu_seconds: float | None) -> bool:
-    """In the child process: whether the expressions of two texts are equal.
+def compare_limited(reference: str, text: str) -> bool:
+    """In a child process: what `compare` gives, within the limits of a call."""
+    _library()
+    with workers.limited():
+        return compare(reference, text)
+
+
+def compare(reference: str, text: str) -> bool:
+    """Whether the expressions of two texts are equal, as math-verify reads them, without a limit of its own.
 
     Args:
         reference: an expression, or a text with one in signs of LaTeX.
         text: likewise.
-        cpu_seconds: limit; None where a limit is set already.
     """
     with workers.unlimited():
         parse, verify = _library()
-    if cpu_seconds is not None:
-        with workers.limited(cpu_seconds):
-            return compare(reference, text, None)
     gold = parse(reference) if _DELIMITED.search(reference) else parse(f"${reference}$")
     return verify(gold or parse(f"${reference}$"), parse(text))

@@ -52,7 +52,7 @@ def unfenced(text: str) -> str:
 
 
 def boxed(text: str) -> str | None:
-    """What stands in the last `\\boxed{}` whose braces are balanced, or in the innermost of several; None if none is."""
+    """What stands in the last `\\boxed{}` with balanced braces, in the innermost of nested ones; None if there is none."""
     opened: list[int | None] = []
     box: tuple[int, int] | None = None
     for token in _BRACES.finditer(text):

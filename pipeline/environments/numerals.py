@@ -32,8 +32,8 @@ _STYLED = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|operatorname)\
 _REPLACED = {
     r",\!": ",", "{,}": ",", r"\!": "", r"\left": "", r"\right": "", r"\displaystyle": "", r"\%": "%", r"\$": "",
     "$": "", r"\,": " ", r"\;": " ", r"\:": " ", "~": " ", r"\times": "*", r"\cdot": "*", r"\div": "/",
-    r"\approx": "≈", r"\simeq": "≈", "→": "=", "->": "=", r"\(": " ", r"\)": " ", r"\[": " ", r"\]": " ", r"^\circ": " ",
-    r"^{\circ}": " ", "−": "-", "–": "-", "€": "", "£": "", "¥": "", "*": "*",
+    r"\approx": "≈", r"\simeq": "≈", "→": "=", "->": "=", r"\(": " ", r"\)": " ", r"\[": " ", r"\]": " ",
+    r"^\circ": " ", r"^{\circ}": " ", "−": "-", "–": "-", "€": "", "£": "", "¥": "", "*": "*",
 }  # fmt: skip
 _REPLACE = re.compile("|".join(map(re.escape, sorted(_REPLACED, key=len, reverse=True))))
 _CLOSED_FORM = re.compile(r"\\(?:[dtc]?frac|sqrt|pi|log|ln|exp|sin|cos|tan|sum|prod|d?binom|pm)\b")

@@ -130,6 +130,15 @@ def _grader(name: str) -> Grade:
     return _environment(name).grade
 
 
+def prepare(name: str) -> None:
+    """Loads the verifier of a name, which may take longer than a verdict.
+
+    Raises:
+        ConfigError: for a name that has none.
+    """
+    _grader(name)
+
+
 def check_problem(problem: Problem) -> str | None:
     """What keeps a problem of one's own from being verified, with the remedy; None if nothing does."""
     name = problem.environment

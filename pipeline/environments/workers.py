@@ -1,9 +1,9 @@
 """Calls of this package's functions in child processes that can be killed, several at a time.
 
-What a verifier does with a text may have no end (`9**9**9**9` keeps a computer algebra system busy forever), and nothing
-inside a process stops it there. A child has limits of CPU time and memory; when it dies of one, the next call starts
-another. Children are fresh interpreters, never forks, so that threads and libraries of a trainer do not matter to them,
-and they end with the process that started them.
+What a verifier does with a text may have no end (`9**9**9**9` keeps a computer algebra system busy forever), and
+nothing inside a process stops it there. A child has limits of CPU time and memory; when it dies of one, the next call
+starts another. Children are fresh interpreters, never forks, so that threads and libraries of a trainer do not matter
+to them, and they end with the process that started them.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ OUT_OF_TIME: Final = "the verifier ran out of time or memory"
 """Why a child was killed."""
 
 in_child = False
+"""Whether this process is such a child, where a call that needs limits has them already."""
 
 
 class CallError(Exception):
@@ -53,7 +54,7 @@ class _Child:
     """A process that answers one call at a time; it starts with the first."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[str] | None = None
 
     def call(self, function: str, arguments: Sequence[Any]) -> Any:
         try:
@@ -66,12 +67,12 @@ class _Child:
             raise
 
     def _call(self, function: str, arguments: Sequence[Any]) -> Any:
-        if self._process is None:
-            self._process = _start()
-        assert self._process.stdin is not None
+        if self.process is None:
+            self.process = _start()
+        assert self.process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps([function, *arguments, CPU_SECONDS]) + "\n")
-            line = _read_line(self._process, DEADLINE_SECONDS)
+            self.process.stdin.write(json.dumps([CPU_SECONDS, function, *arguments]) + "\n")
+            line = _read_line(self.process, DEADLINE_SECONDS)
         except BrokenPipeError:
             line = ""
         if not line:
@@ -83,10 +84,10 @@ class _Child:
         return result
 
     def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+            self.process = None
 
 
 class Workers:
@@ -136,6 +137,10 @@ class Workers:
                 done.result()
         return results
 
+    def processes(self) -> list[int]:
+        """The ids of the processes that have started."""
+        return [each.process.pid for each in self.children if each.process]
+
     def stop(self) -> None:
         """Ends the children; a later call starts them again."""
         for child in self.children:
@@ -161,7 +166,8 @@ def _forget() -> None:
 
 
 @atexit.register
-def _stop() -> None:
+def stop_workers() -> None:
+    """Ends this process's children; a later call starts others."""
     if _workers is not None:
         _workers.stop()
 
@@ -196,13 +202,13 @@ def _start() -> subprocess.Popen[str]:
 
 
 @contextmanager
-def limited(cpu_seconds: float) -> Iterator[None]:
-    """In a child: the limits of what is done within; beyond them the system ends the process."""
+def limited() -> Iterator[None]:
+    """In a child: what is done within has the limits of a call; beyond them the system ends the process."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     soft = pages * resource.getpagesize() + MEMORY_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
-    signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+    signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
     try:
         yield
     finally:
@@ -225,7 +231,7 @@ def unlimited() -> Iterator[None]:
 
 def main() -> None:
     """The child process: answers each line, a function with its arguments, until its input ends."""
-    global in_child
+    global in_child, CPU_SECONDS
     in_child = True
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)
     # What a verifier prints or reads is none of the protocol's.
@@ -236,7 +242,7 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     print("ready", file=answers)
     for line in requests:
-        function, *arguments = json.loads(line)
+        CPU_SECONDS, function, *arguments = json.loads(line)
         name, _, attribute = function.partition(":")
         try:
             answer = [getattr(importlib.import_module(name), attribute)(*arguments), None]

@@ -1,0 +1,57 @@
+"""Many completions verified at once, in processes that share the work and can be killed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.environments import workers
+from pipeline.environments.mathematics import ENVIRONMENT as MATHEMATICS
+from pipeline.environments.numerals import as_number
+from pipeline.environments.own import is_own
+from pipeline.environments.problem import Problem, Verdict, malformed
+from pipeline.environments.registry import prepare, verify
+
+CHARACTERS_HERE = 300_000
+"""Completions of a batch that is verified in this process, in characters: some 0.1 s of work, less than handing it to
+others takes, and far less than starting them."""
+
+
+def verify_all(problems: Sequence[Problem], completions: Sequence[str]) -> list[Verdict]:
+    """The verdict on each completion of a problem, as `verify` gives it.
+
+    Built-in verifiers of a small batch answer in this process. A large batch, verifiers of one's own and what needs
+    algebra are divided over child processes, as many as there are processors for this rank. A completion whose verifier
+    takes more than `workers.CPU_SECONDS` or memory scores 0, with that as its reason, and holds up no other.
+
+    Raises:
+        RuntimeError: if a child process does not start.
+    """
+    large = sum(map(len, completions)) > CHARACTERS_HERE
+    elsewhere = [place for place, problem in enumerate(problems) if large or not _is_quick(problem)]
+    verdicts: dict[int, Verdict] = {}
+    if elsewhere:
+        asked = [[problems[place].to_record(), completions[place]] for place in elsewhere]
+        results = workers.workers().call_each("pipeline.environments.parallel:verify_record", asked)
+        for place, result in zip(elsewhere, results, strict=True):
+            failed = isinstance(result, workers.CallError)
+            verdicts[place] = malformed(str(result)) if failed else Verdict(*result)
+    return [
+        verdicts[place] if place in verdicts else verify(problem, completion)
+        for place, (problem, completion) in enumerate(zip(problems, completions, strict=True))
+    ]
+
+
+def verify_record(record: dict[str, str], completion: str) -> list[float | str | bool]:
+    """In a child process: the verdict on a completion of the problem of a record, as a list of its fields."""
+    problem = Problem.from_record(record)
+    prepare(problem.environment)
+    with workers.limited():
+        verdict = verify(problem, completion)
+    return [verdict.score, verdict.reason, verdict.in_format]
+
+
+def _is_quick(problem: Problem) -> bool:
+    """Whether the verifier's time is bounded by the length of what it reads, and short."""
+    if is_own(problem.environment):
+        return False
+    return problem.environment != MATHEMATICS.name or as_number(problem.answer) is not None
