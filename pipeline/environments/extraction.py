@@ -13,7 +13,7 @@ DOES_NOT_KNOW = "I do not know."
 """How the training data of this project say that an answer is not known."""
 
 MAX_FINAL_CHARACTERS = 400
-"""Longest stretch behind a cue that is looked at for the answer."""
+"""Longest stretch behind a cue or in a box that is looked at for a number or a word."""
 
 _WORD = re.compile(r"[^\W\d_]+")
 _BRACES = re.compile(r"\\[{}]|\\(?:boxed|fbox)\s*\{|[{}]")
@@ -54,22 +54,19 @@ def unfenced(text: str) -> str:
 def boxed(text: str) -> str | None:
     """What stands in the last `\\boxed{}` with balanced braces, in the innermost of nested ones; None if there is none."""
     opened: list[int | None] = []
-    box: tuple[int, int] | None = None
+    boxes: list[tuple[int, int]] = []
     for token in _BRACES.finditer(text):
         found = token.group()
         if found == "}":
             start = opened.pop() if opened else None
-            # The outer one of two is closed later.
             if start is not None:
-                box = (start, token.start())
+                boxes.append((start, token.start()))
         elif found not in (r"\{", r"\}"):
             opened.append(token.end() if len(found) > 1 else None)
-    if box is None:
+    if not boxes:
         bare = _UNBRACED_BOX.findall(text)
         return bare[-1] if bare else None
-    content = text[slice(*box)].strip()
-    inner = _BRACES.match(content)
-    return boxed(content) if inner and len(inner.group()) > 2 and content.endswith("}") else content
+    return text[slice(*max(boxes))].strip()
 
 
 def behind_cue(text: str) -> str | None:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pipeline.environments.extraction import behind_cue, bold, boxed, conclusion, sentences
+from pipeline.environments.extraction import MAX_FINAL_CHARACTERS, behind_cue, bold, boxed, conclusion, sentences
 
 MAX_DIGITS = 40
 MAX_EXPONENT = 99
@@ -21,7 +21,7 @@ APPROXIMATE_PLACES = 4
 _NUMERAL = re.compile(
     r"(?<![\w^.])(?P<sign>[-+]\s?)?(?<!\d)"
     r"(?:(?P<whole>\d+)[ ](?=\d+/\d))?"
-    r"(?P<digits>\d{1,3}(?:[ ,'\u00a0\u2009\u202f]\d{3})+(?!\d)(?:\.\d+)?|\d+,\d{1,2}(?![\d,])|0,\d+|\d*\.\d+|\d+)"
+    r"(?P<digits>\d{1,3}(?:[ ,'\u00a0\u2009\u202f]\d{3}){1,12}(?!\d)(?:\.\d+)?|\d+,\d{1,2}(?![\d,])|0,\d+|\d*\.\d+|\d+)"
     r"(?:/(?P<below>\d+))?"
     r"(?:[eE](?P<power>[-+]?\d{1,3})(?!\w)|\s*[*x×]\s*10\s*\^\s*\{?(?P<exponent>[-+]?\d{1,3})\}?)?"
     r"(?P<percent>\s*(?:%|percent\b|pct\b))?",
@@ -90,7 +90,7 @@ def final_numerals(text: str) -> list[Numeral]:
     what "is the ...", or the last number. Remarks in parentheses do not count beside a number.
     """
     if (box := boxed(text)) is not None:
-        match = _PLAIN_BOX.fullmatch(_without_remarks(plain(box)).strip())
+        match = _PLAIN_BOX.fullmatch(_without_remarks(plain(box[:MAX_FINAL_CHARACTERS])).strip())
         numeral = _NUMERAL.match(match["numeral"]) if match else None
         if match is None or numeral is None or not _UNIT.fullmatch(match["numeral"][numeral.end() :]):
             return []

@@ -67,6 +67,12 @@ ENVIRONMENTS: dict[str, Environment] = {
 ENVIRONMENT_NAMES = tuple(ENVIRONMENTS)
 
 
+ANSWER_IS_A_REPLY = frozenset(
+    module.ENVIRONMENT.name for module in (mathematics, science, logic, instructions, temporal, in_context)
+)
+"""Environments whose answers are replies that score 1.0, so that a record with another answer or spec is none."""
+
+
 def split_of(prompt: str) -> Split:
     """The split that a prompt belongs to, a function of the hash of its words.
 
@@ -153,10 +159,12 @@ def check_problem(problem: Problem) -> str | None:
     if name in VERIFIERS:
         return VERIFIERS[name].check(problem)
     try:
-        judge(grade, problem, problem.answer)
+        verdict = judge(grade, problem, problem.answer)
     except Exception as error:
         message = " ".join(str(error).split())
         return f"verifier {name} cannot use its answer and spec ({type(error).__name__}: {message:.100}), correct them"
+    if name in ANSWER_IS_A_REPLY and verdict.score < 1.0:
+        return f"verifier {name} says of its own answer: {verdict.reason}; correct answer or spec"
     return None
 
 
