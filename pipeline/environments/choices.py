@@ -9,7 +9,9 @@ from pipeline.environments.extraction import conclusion, final_texts, sentences,
 
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|[.,;:!?()\n=>—]|[^\s\w]")
 _NEGATORS = frozenset({"not", "no", "never", "neither", "nor", "cannot", "without", "unlike", "except", "instead"})
-_COMPARERS = frozenset({"than", "after", "before", "from", "follows", "following", "precedes", "preceding"})
+_COMPARERS = frozenset(
+    {"than", "ahead", "behind", "after", "before", "from", "follows", "following", "precedes", "preceding"}
+)
 """What stands behind them is what an answer is held against: "older than Tom", "the day after Monday"."""
 _BREAKS = frozenset(".,;:!?()\n=>—") | {"but"}
 _VERBS = frozenset({"is", "are", "was", "be", "becomes", "comes", "means", "equals", "gives", "would", "must", "="})

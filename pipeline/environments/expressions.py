@@ -51,7 +51,7 @@ def final_expression(text: str) -> str | None:
     the end or the beginning of the last sentence as far as it is made of numbers, signs and variables.
     """
     if _DELIMITED.search(text):
-        return _end(text)
+        return _end(text).translate(_ASCII)
     text = unfenced(text)
     line = behind_cue(text) or (sentences(text) or [""])[-1]
     line = _REMARK.sub("", line).strip(" *_`").removesuffix(".").strip(" *_`").translate(_ASCII)

@@ -52,7 +52,7 @@ def unfenced(text: str) -> str:
 
 
 def boxed(text: str) -> str | None:
-    """What stands in the last `\\boxed{}` with balanced braces, in the innermost of nested ones; None if there is none."""
+    """What stands in the last `\\boxed{}` with balanced braces, in the innermost of nested ones; None without one."""
     opened: list[int | None] = []
     boxes: list[tuple[int, int]] = []
     for token in _BRACES.finditer(text):
