@@ -26,13 +26,13 @@ _NEGATIVE = re.compile(r"^\s*-")
 _FRACTION_BAR = re.compile(r"(?<=[\d}])\s*/\s*(?=[\d{\\])")
 
 
-def grade_number(completion: str, answer: str) -> Verdict:
+def grade_number(completion: str, answer: str, prompt: str = "") -> Verdict:
     """Right if the number that the completion gives equals the answer: 10/12 is 5/6, 7.0 is 7, 50% is .5.
 
     In LaTeX it may be a closed form such as \\sqrt{16}, but no sum or product that is left to the reader.
     """
     gold = as_numeral(answer)
-    text = reply(completion)
+    text = reply(completion, prompt)
     found = final_numerals(text)
     if gold is not None and found:
         return RIGHT if all(same_number(gold, each) for each in found) else WRONG
@@ -53,7 +53,7 @@ def candidates(problem: Problem) -> set[str]:
 
 def grade_choice(problem: Problem, completion: str) -> Verdict:
     """Right if the answer is the only candidate that the completion settles on; one that names several is malformed."""
-    named = chosen(reply(completion), candidates(problem))
+    named = chosen(reply(completion, problem.prompt), candidates(problem))
     if len(named) != 1:
         return malformed("no candidate named" if not named else "several candidates named")
     return RIGHT if named == {problem.answer.casefold()} else WRONG

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pipeline.environments.extraction import conclusion, final_texts, sentences, words
+from pipeline.environments.extraction import conclusion, final_texts, statements, words
 
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|[.,;:!?()\n=>—]|[^\s\w]")
 _NEGATORS = frozenset({"not", "no", "never", "neither", "nor", "cannot", "without", "unlike", "except", "instead"})
@@ -45,10 +45,11 @@ def chosen(text: str, candidates: Iterable[str], exact: bool = False) -> set[str
 
 
 def _settled(text: str, given: set[str], exact: bool) -> set[str]:
-    named = _affirmed(text, given, exact)
+    stated = statements(text)
+    named = _affirmed("\n".join(stated), given, exact)
     if len(named) <= 1:
         return named
-    last = sentences(text)[-1]
+    last = stated[-1]
     if len(words(last)) >= MIN_SENTENCE_WORDS:
         for part in (last, conclusion(last), _behind_last_verb(conclusion(last))):
             within = _affirmed(part, given, exact)

@@ -224,7 +224,7 @@ def meets(kind: str, text: str, arguments: Arguments) -> bool:
 
 def fault_of(kind: Any, arguments: Any) -> str | None:
     """What keeps a constraint from being checked, with the remedy; None if nothing does."""
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         return f"constraint {json.dumps(kind):.80} is none of IFEval's, set one of {', '.join(KINDS)}"
     needed = KINDS[kind][0]
     if not isinstance(arguments, Mapping):

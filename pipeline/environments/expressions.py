@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from pipeline.environments import workers
-from pipeline.environments.extraction import behind_cue, boxed, sentences, unfenced
+from pipeline.environments.extraction import behind_cue, boxed, denied, sentences, unfenced
 
 MAX_EXPRESSION_CHARACTERS = 2_000
 """Longest reference, and the most of a completion's end that is read."""
@@ -51,11 +51,16 @@ def final_expression(text: str) -> str | None:
     the end or the beginning of the last sentence as far as it is made of numbers, signs and variables.
     """
     if _DELIMITED.search(text):
-        return _end(text).translate(_ASCII)
+        end = _end(text).translate(_ASCII)
+        start = max((found.start() for found in _FORMULA.finditer(end)), default=0)
+        return None if denied(end[max(0, start - 40) : start]) or not bare(end).strip() else end
     text = unfenced(text)
     line = behind_cue(text) or (sentences(text) or [""])[-1]
     line = _REMARK.sub("", line).strip(" *_`").removesuffix(".").strip(" *_`").translate(_ASCII)
     expression = line.rpartition("=")[2].strip() if "=" in line else _run(line)
+    start = line.rfind(expression) if expression else 0
+    if denied(line[max(0, start - 40) : start]):
+        return None
     return f"${expression}$" if expression and len(expression) <= MAX_EXPRESSION_CHARACTERS else None
 
 

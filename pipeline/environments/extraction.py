@@ -12,6 +12,8 @@ from collections.abc import Iterator
 DOES_NOT_KNOW = "I do not know."
 """How the training data of this project say that an answer is not known."""
 
+MIN_REPEATED_CHARACTERS = 8
+"""A shorter prompt may stand in an answer without being repeated."""
 MAX_FINAL_CHARACTERS = 400
 """Longest stretch behind a cue or in a box that is looked at for a number or a word."""
 
@@ -24,6 +26,7 @@ _CUE = re.compile(
 )
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:\n[ \t]*)?```", re.DOTALL)
 _SENTENCE_END = re.compile(r"(?<=[.!?])[*_`\"')\]]*\s+|\n+")
+_DENIAL = re.compile(r"(?:\b(?:not|never|no)|n['’]t)\s+(?:[^\W\d_]+\s+){0,2}(?:[$*(\\{]|boxed|fbox)*$")
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*|__([^_\n]{1,80})__")
 _CONCLUSION = re.compile(r"\b(?:so|therefore|thus|hence|consequently|conclusion)\b", re.IGNORECASE)
 
@@ -39,10 +42,20 @@ def abstains(text: str) -> bool:
     return any(phrase in said for phrase in ("not know", "don t know", "not sure"))
 
 
-def reply(text: str) -> str:
-    """What a model says after its thinking: all behind the last `</think>`, nothing if `<think>` has no end."""
-    _, closed, after = text.rpartition("</think>")
-    return "" if "<think>" in (after if closed else text) else after
+def reply(text: str, prompt: str = "") -> str:
+    """What a model says after its thinking, without the prompt if it repeats that word for word.
+
+    It is all behind the last `</think>`, and nothing if a `<think>` has no end.
+    """
+    _, _, after = text.rpartition("</think>")
+    if "<think>" in after:
+        return ""
+    return after.replace(prompt, " ") if len(prompt) >= MIN_REPEATED_CHARACTERS else after
+
+
+def denied(before: str) -> bool:
+    """Whether the few words before an answer deny it, as "it is not" does."""
+    return bool(_DENIAL.search(before))
 
 
 def unfenced(text: str) -> str:
@@ -52,14 +65,17 @@ def unfenced(text: str) -> str:
 
 
 def boxed(text: str) -> str | None:
-    """What stands in the last `\\boxed{}` with balanced braces, in the innermost of nested ones; None without one."""
+    """What stands in the last `\\boxed{}` with balanced braces, in the innermost of nested ones; None without one.
+
+    A box behind "not" is none.
+    """
     opened: list[int | None] = []
     boxes: list[tuple[int, int]] = []
     for token in _BRACES.finditer(text):
         found = token.group()
         if found == "}":
             start = opened.pop() if opened else None
-            if start is not None:
+            if start is not None and not denied(text[max(0, start - 50) : start]):
                 boxes.append((start, token.start()))
         elif found not in (r"\{", r"\}"):
             opened.append(token.end() if len(found) > 1 else None)
@@ -82,6 +98,11 @@ def behind_cue(text: str) -> str | None:
 def sentences(text: str) -> list[str]:
     """The sentences of a text, divided at line ends and behind full stops that a space follows."""
     return [each for each in map(str.strip, _SENTENCE_END.split(text)) if each]
+
+
+def statements(text: str) -> list[str]:
+    """The sentences of a text that are no questions: who asks has not answered."""
+    return [each for each in sentences(text) if not each.rstrip("*_`\"')").endswith("?")]
 
 
 def bold(text: str) -> list[str]:

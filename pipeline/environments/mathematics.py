@@ -73,8 +73,8 @@ def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
 def _grade(problem: Problem, completion: str) -> Verdict:
     # A number is compared as a number: exact, and thousands of times cheaper than a computer algebra system.
     if as_number(problem.answer) is not None:
-        return grade_number(completion, problem.answer)
-    text = reply(completion)
+        return grade_number(completion, problem.answer, problem.prompt)
+    text = reply(completion, problem.prompt)
     expression = final_expression(text)
     if expression is None:
         return malformed("no expression")

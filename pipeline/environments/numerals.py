@@ -10,9 +10,20 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pipeline.environments.extraction import MAX_FINAL_CHARACTERS, behind_cue, bold, boxed, conclusion, sentences
+from pipeline.environments.extraction import (
+    MAX_FINAL_CHARACTERS,
+    behind_cue,
+    bold,
+    boxed,
+    conclusion,
+    denied,
+    sentences,
+    statements,
+)
 
 MAX_DIGITS = 40
+MAX_SENTENCE_CHARACTERS = 2_000
+"""The most of a sentence's end that is looked at."""
 MAX_EXPONENT = 99
 """Largest power of ten of a number in scientific notation."""
 APPROXIMATE_PLACES = 4
@@ -101,7 +112,12 @@ def final_numerals(text: str) -> list[Numeral]:
             return []
         if found := _of_stretch(plain(line), behind_cue=True):
             return found
+    stated = set(statements(text))
     for sentence in reversed(sentences(text)):
+        # "12 -> ?" is none of the questions that do not count: what stands before the arrow is read.
+        if sentence not in stated and not any(sign in sentence for sign in ("=", "->", "→")):
+            continue
+        sentence = sentence[-MAX_SENTENCE_CHARACTERS:]
         if not _NUMERAL.search(stretch := plain(sentence)):
             continue
         if _CLOSED_FORM.search(stretch.rpartition("=")[2]):
@@ -169,7 +185,11 @@ def _of_stretch(stretch: str, behind_cue: bool) -> list[Numeral]:
         if turned is not None and _OPERATION.match(last[start.end() :]):
             return [turned]
         stretch, first = last, True
-    matches = [match for match in _NUMERAL.finditer(stretch) if _value(match)]
+    matches = [
+        match
+        for match in _NUMERAL.finditer(stretch)
+        if _value(match) and not denied(stretch[max(0, match.start() - 40) : match.start()])
+    ]
     if not matches:
         return []
     place = len(matches) - 1

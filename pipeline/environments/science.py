@@ -74,10 +74,10 @@ def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
 
 def _grade(problem: Problem, completion: str) -> Verdict:
     if problem.spec.get("numeric"):
-        return grade_number(completion, problem.answer)
+        return grade_number(completion, problem.answer, problem.prompt)
     if problem.spec.get("exact"):
         # Symbols differ by case: Co is not CO.
-        text = reply(completion)
+        text = reply(completion, problem.prompt)
         named = chosen(text, {*_SYMBOLS.values(), problem.answer}, exact=True)
         if len(named) != 1:
             like_one = re.search(r"\b[A-Z][a-z]?\W*$", text)

@@ -8,7 +8,7 @@ import re
 from functools import partial
 
 from pipeline.environments.answers import grade_choice
-from pipeline.environments.extraction import final_texts, reply
+from pipeline.environments.extraction import denied, final_texts, reply
 from pipeline.environments.problem import RIGHT, WRONG, Environment, Problem, ProblemConfig, Verdict, malformed
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -72,7 +72,12 @@ def _grade(problem: Problem, completion: str) -> Verdict:
         # "2021-03-12 is 30 days after 2021-02-10" says the date of the question as well.
         asked = set(_DATE.findall(problem.prompt))
         dates = [
-            [each for each in _DATE.findall(place) if each not in asked] for place in final_texts(reply(completion))
+            [
+                each.group()
+                for each in _DATE.finditer(place)
+                if each.group() not in asked and not denied(place[max(0, each.start() - 40) : each.start()])
+            ]
+            for place in final_texts(reply(completion, problem.prompt))
         ]
         found = next((each[-1] for each in dates if each), None)
         if found is None:

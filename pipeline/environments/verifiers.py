@@ -40,7 +40,7 @@ def _folded(text: str) -> str:
 
 
 def _grade_exact(problem: Problem, completion: str) -> Verdict:
-    text = reply(completion)
+    text = reply(completion, problem.prompt)
     if not text.strip():
         return malformed("empty")
     answer = _folded(problem.answer)
@@ -188,7 +188,9 @@ def _grade_reply(problem: Problem, completion: str) -> Verdict:
 
 
 VERIFIERS = {
-    "number": Verifier(lambda problem, completion: grade_number(completion, problem.answer), _check_number),
+    "number": Verifier(
+        lambda problem, completion: grade_number(completion, problem.answer, problem.prompt), _check_number
+    ),
     "exact_match": Verifier(_grade_exact, _check_exact),
     "choice": Verifier(grade_choice, _check_choice),
     "json": Verifier(_grade_json, _check_json),

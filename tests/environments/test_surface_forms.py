@@ -7,12 +7,10 @@ numbers.
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import pytest
 
 from pipeline.environments import Problem, ProblemConfig, problems, verify
-from tests.settings import EASY
 
 NUMBER_FORMS = (
     "{a}", "{a}.", "It is {a}.", "The answer is {a}.", "The answer is: {a}", "**{a}**", "The answer is **{a}**.",
@@ -20,7 +18,7 @@ NUMBER_FORMS = (
     "\\[ \\boxed{{{a}}} \\]", "The result is ${a}$.", "We get \\( {a} \\).", "So the answer is {a}!", "= {a}",
     "Sure! The answer is {a}.", "`{a}`", "<think>Is it 12? No.</think>{a}", "<think>12 + 5</think>\nIt is {a}.",
     "{a} is the answer.", "Therefore, {a}.", "Answer: {a} (found in 3 steps)", "\\boxed{{{a}}} (check: 2 + 2 = 4)",
-    "Step 1: I read it.\nStep 2: I work it out.\n\nThe answer is {a}.", "\\boxed{{x = {a}}}", "That makes {a}, I think.",
+    "Step 1: I read it.\nStep 2: I work it out.\n\nThe answer is {a}.", "\\boxed{{x = {a}}}", "That makes {a}.",
     "Let me see: it must be {a}.", "The final answer is \\boxed{{{a}}}. I hope it helps.", "Answer:\n\n{a}", "{a}\n",
 )  # fmt: skip
 WORD_FORMS = (
