@@ -100,7 +100,8 @@ def _first_word(text: str, arguments: Arguments) -> bool:
 
 def _postscript(text: str, arguments: Arguments) -> bool:
     marker = arguments["postscript_marker"].strip().casefold()
-    pattern = {"p.p.s": r"p\.\s?p\.\s?s", "p.s.": r"p\.\s?s\."}.get(marker, re.escape(marker))
+    patterns = {"p.p.s": r"p\.\s?p\.\s?s", "p.s.": r"p\.\s?s\."}
+    pattern = patterns.get(marker) or re.escape(marker)
     return bool(re.search(pattern, text.casefold()))
 
 

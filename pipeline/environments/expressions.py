@@ -39,7 +39,9 @@ def equivalent(reference: str, text: str) -> bool | None:
     if workers.in_child:
         return compare(reference, final)
     try:
-        return workers.workers().call("pipeline.environments.expressions:compare_limited", reference, final)
+        return workers.workers().call(
+            "pipeline.environments.expressions:compare_limited", reference, final, workers.CPU_SECONDS
+        )
     except workers.CallError:
         return None
 
@@ -102,7 +104,7 @@ def _library() -> Any:
     with_boxes_first = (math_verify.LatexExtractionConfig(boxed_match_priority=0), math_verify.ExprExtractionConfig())
 
     def parse(text: str) -> Any:
-        return math_verify.parse(text, with_boxes_first, parsing_timeout=None)
+        return math_verify.parse(text, with_boxes_first, parsing_timeout=0)
 
     def verify(gold: Any, answer: Any) -> bool:
         return bool(math_verify.verify(gold, answer, timeout_seconds=None))
@@ -111,10 +113,10 @@ def _library() -> Any:
     return parse, verify
 
 
-def compare_limited(reference: str, text: str) -> bool:
-    """In a child process: what `compare` gives, within the limits of a call."""
+def compare_limited(reference: str, text: str, cpu_seconds: float) -> bool:
+    """In a child process: what `compare` gives, within limits."""
     _library()
-    with workers.limited():
+    with workers.limited(cpu_seconds):
         return compare(reference, text)
 
 

@@ -10,10 +10,13 @@ from pipeline.environments.numerals import as_number
 from pipeline.environments.own import is_own
 from pipeline.environments.problem import Problem, Verdict, malformed
 from pipeline.environments.registry import prepare, verify
+from pipeline.environments.workers import CPU_SECONDS
 
 CHARACTERS_HERE = 300_000
 """Completions of a batch that is verified in this process, in characters: some 0.1 s of work, less than handing it to
 others takes, and far less than starting them."""
+OWN_CPU_SECONDS = 10.0
+"""CPU time of one call of a verifier of one's own, without that of processes that it starts."""
 
 
 def verify_all(problems: Sequence[Problem], completions: Sequence[str]) -> list[Verdict]:
@@ -21,7 +24,7 @@ def verify_all(problems: Sequence[Problem], completions: Sequence[str]) -> list[
 
     Built-in verifiers of a small batch answer in this process. A large batch, verifiers of one's own and what needs
     algebra are divided over child processes, as many as there are processors for this rank. A completion whose verifier
-    takes more than `workers.CPU_SECONDS` or memory scores 0, with that as its reason, and holds up no other.
+    takes more CPU time or memory than it may scores 0, with that as its reason, and holds up no other.
 
     Raises:
         RuntimeError: if a child process does not start.
@@ -30,7 +33,10 @@ def verify_all(problems: Sequence[Problem], completions: Sequence[str]) -> list[
     elsewhere = [place for place, problem in enumerate(problems) if large or not _is_quick(problem)]
     verdicts: dict[int, Verdict] = {}
     if elsewhere:
-        asked = [[problems[place].to_record(), completions[place]] for place in elsewhere]
+        asked = [
+            [problem.to_record(), completions[place], OWN_CPU_SECONDS if is_own(problem.environment) else CPU_SECONDS]
+            for place, problem in ((place, problems[place]) for place in elsewhere)
+        ]
         results = workers.workers().call_each("pipeline.environments.parallel:verify_record", asked)
         for place, result in zip(elsewhere, results, strict=True):
             failed = isinstance(result, workers.CallError)
@@ -41,11 +47,11 @@ def verify_all(problems: Sequence[Problem], completions: Sequence[str]) -> list[
     ]
 
 
-def verify_record(record: dict[str, str], completion: str) -> list[float | str | bool]:
+def verify_record(record: dict[str, str], completion: str, cpu_seconds: float) -> list[float | str | bool]:
     """In a child process: the verdict on a completion of the problem of a record, as a list of its fields."""
     problem = Problem.from_record(record)
     prepare(problem.environment)
-    with workers.limited():
+    with workers.limited(cpu_seconds):
         verdict = verify(problem, completion)
     return [verdict.score, verdict.reason, verdict.in_format]
 

@@ -9,6 +9,7 @@ to them, and they end with the process that started them.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib
 import json
 import logging
@@ -30,7 +31,8 @@ from pipeline.core.installation import python_path
 from pipeline.core.stop_signals import stop_signals_blocked
 
 CPU_SECONDS = 1.0
-"""CPU time of one call. A limit by the clock would make verdicts depend on what else the machine does."""
+"""CPU time of one call of what comes with this package. A limit by the clock would make verdicts depend on what else
+the machine does."""
 MEMORY_BYTES = 1 << 30
 """Memory of one call, beside what its libraries take."""
 DEADLINE_SECONDS = 300.0
@@ -71,7 +73,7 @@ class _Child:
             self.process = _start()
         assert self.process.stdin is not None
         try:
-            self.process.stdin.write(json.dumps([CPU_SECONDS, function, *arguments]) + "\n")
+            self.process.stdin.write(json.dumps([function, *arguments]) + "\n")
             line = _read_line(self.process, DEADLINE_SECONDS)
         except BrokenPipeError:
             line = ""
@@ -85,7 +87,9 @@ class _Child:
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.kill()
+            # With what a verifier of one's own has started.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.communicate()
             self.process = None
 
@@ -193,6 +197,7 @@ def _start() -> subprocess.Popen[str]:
             stdout=subprocess.PIPE,
             text=True,
             bufsize=1,
+            start_new_session=True,
         )
     if not _read_line(process, START_SECONDS):
         process.kill()
@@ -202,13 +207,13 @@ def _start() -> subprocess.Popen[str]:
 
 
 @contextmanager
-def limited() -> Iterator[None]:
-    """In a child: what is done within has the limits of a call; beyond them the system ends the process."""
+def limited(cpu_seconds: float) -> Iterator[None]:
+    """In a child: what is done within has this much CPU time and MEMORY_BYTES; beyond them the process ends."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     soft = pages * resource.getpagesize() + MEMORY_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
-    signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
     try:
         yield
     finally:
@@ -231,7 +236,7 @@ def unlimited() -> Iterator[None]:
 
 def main() -> None:
     """The child process: answers each line, a function with its arguments, until its input ends."""
-    global in_child, CPU_SECONDS
+    global in_child
     in_child = True
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)
     # What a verifier prints or reads is none of the protocol's.
@@ -242,7 +247,7 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     print("ready", file=answers)
     for line in requests:
-        CPU_SECONDS, function, *arguments = json.loads(line)
+        function, *arguments = json.loads(line)
         name, _, attribute = function.partition(":")
         try:
             answer = [getattr(importlib.import_module(name), attribute)(*arguments), None]
