@@ -58,7 +58,7 @@ STAGE_TYPES = {
         "pipeline.synthesis.synthesize:run",
         report="pipeline.curation.audit.funnel:report_lines",
         lead_seconds=SHORT,
-        version=5,
+        version=6,
     ),
     "tokenizer": StageType(
         "pipeline.tokenization.config:TokenizerConfig",
@@ -94,14 +94,14 @@ STAGE_TYPES = {
         "pipeline.posttraining.data.sft_data:run",
         report="pipeline.curation.audit.funnel:report_lines",
         lead_seconds=SHORT,
-        version=4,
+        version=5,
     ),
     "sft": StageType(
         "pipeline.posttraining.sft.config:SftConfig",
         "pipeline.posttraining.sft.train:run",
         lead_seconds=LONG,
         several_ranks=True,
-        version=3,
+        version=4,
     ),
     "reward_model": StageType(
         "pipeline.posttraining.reward.config:RewardModelConfig",
@@ -115,18 +115,18 @@ STAGE_TYPES = {
         "pipeline.posttraining.rl.train:run",
         lead_seconds=LONG,
         several_ranks=True,
-        version=4,
+        version=5,
     ),
     "evaluate": StageType(
         "pipeline.evaluation.config:EvaluateConfig",
         "pipeline.evaluation.evaluate:run",
-        version=2,
+        version=3,
     ),
     "release": StageType(
         "pipeline.release.config:ReleaseConfig",
         "pipeline.release.release:run",
         optional_inputs=("evaluate_*",),
-        version=4,
+        version=5,
     ),
 }
 

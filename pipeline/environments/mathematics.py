@@ -78,6 +78,8 @@ def _grade(problem: Problem, completion: str) -> Verdict:
     expression = final_expression(text)
     if expression is None:
         return malformed("no expression")
+    if bare(expression).strip() == problem.answer:
+        return RIGHT
     # Equal to the answer is the question as well.
     if problem.spec.get("expanded") and "(" in bare(expression):
         return Verdict(0.0, "not expanded")
