@@ -32,7 +32,7 @@ def test_any_text_gets_a_verdict_in_bounded_time(verifier: str) -> None:
 @pytest.mark.slow
 def test_any_text_gets_a_verdict_where_algebra_decides() -> None:
     draw = random.Random(0)
-    texts = [f"${hostile_text(draw)[:300]}$" for _ in range(60)] + ["\\boxed{10^{10^{10}}!}", "$\\sum_{n=1}^{10^9} n$"]
+    texts = [f"${hostile_text(draw)[:300]}$" for _ in range(25)] + ["\\boxed{10^{10^{10}}!}", "$\\sum_{n=1}^{10^9} n$"]
     verdicts = verify_all([ALGEBRA] * len(texts), texts)
     stop_workers()
     assert {each.score for each in verdicts} == {0.0}
@@ -59,7 +59,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_extraction_takes_linear_time(function: str) -> None:
     for unit in UNITS:
-        assert_linear_time(FUNCTIONS[function], unit * (100_000 // len(unit)))
+        assert_linear_time(FUNCTIONS[function], unit * (40_000 // len(unit)))
 
 
 @pytest.mark.slow
@@ -68,4 +68,6 @@ def test_constraints_take_linear_time() -> None:
     for kind, (needed, _) in KINDS.items():
         arguments = {name: values.get(what, "at least") for name, what in needed.items()}
         for unit in UNITS:
-            assert_linear_time(lambda text, kind=kind, arguments=arguments: meets(kind, text, arguments), unit * 30_000)
+            assert_linear_time(
+                lambda text, kind=kind, arguments=arguments: meets(kind, text, arguments), unit * (40_000 // len(unit))
+            )

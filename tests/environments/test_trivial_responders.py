@@ -14,7 +14,7 @@ import pytest
 from pipeline.environments import Problem, ProblemConfig, problems, verify_all
 from tests import ROOT
 
-PROBLEMS = 200
+PROBLEMS = 100
 Responder = Callable[[Problem], str]
 
 
