@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from pipeline.environments.choices import chosen
-from pipeline.environments.expressions import bare, equivalent, final_expression
+from pipeline.environments.expressions import bare, equivalent, final_expression, is_delimited
 from pipeline.environments.extraction import DOES_NOT_KNOW, abstains, reply, unfenced, words
 from pipeline.environments.numerals import as_number, as_numeral, final_numerals, same_number
 from pipeline.environments.problem import RIGHT, WRONG, Problem, Verdict, malformed
@@ -20,8 +20,10 @@ __all__ = [
 
 OUT_OF_TIME = malformed("the comparison ran out of time or memory")
 
-_UNEVALUATED = re.compile(r"[-+*/×÷]|\\(?:times|cdot|div)\b")
-"""Operations that a number may not leave undone: whoever copies the question into a box has not answered."""
+MAX_CLOSED_FORM_CHARACTERS = 100
+_UNEVALUATED = re.compile(r"[-+*/×÷!]|\\(?:times|cdot|div|sum|prod|int|d?binom|lim)\b|\^[^^]*\^")
+"""Operations that a number may not leave undone: whoever copies the question into a box has not answered. Sums without
+end and towers of powers are among them, which would keep the algebra system busy."""
 _NEGATIVE = re.compile(r"^\s*-")
 _FRACTION_BAR = re.compile(r"(?<=[\d}])\s*/\s*(?=[\d{\\])")
 
@@ -36,10 +38,11 @@ def grade_number(completion: str, answer: str, prompt: str = "") -> Verdict:
     found = final_numerals(text)
     if gold is not None and found:
         return RIGHT if all(same_number(gold, each) for each in found) else WRONG
-    expression = final_expression(text) if "\\" in text else None
+    expression = final_expression(text) if is_delimited(text) else None
     if expression is None:
         return malformed("no number")
-    if _UNEVALUATED.search(_FRACTION_BAR.sub("", _NEGATIVE.sub("", bare(expression)))):
+    form = _FRACTION_BAR.sub("", _NEGATIVE.sub("", bare(expression)))
+    if len(form) > MAX_CLOSED_FORM_CHARACTERS or _UNEVALUATED.search(form):
         return malformed("no number, but something to compute")
     same = equivalent(answer, text)
     return OUT_OF_TIME if same is None else RIGHT if same else WRONG

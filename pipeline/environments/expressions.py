@@ -46,13 +46,18 @@ def equivalent(reference: str, text: str) -> bool | None:
         return None
 
 
+def is_delimited(text: str) -> bool:
+    """Whether a text has expressions in signs of LaTeX."""
+    return bool(_DELIMITED.search(text))
+
+
 def final_expression(text: str) -> str | None:
     """The end of a text as math-verify reads expressions, in signs of LaTeX; None if it has none.
 
     It is the last line with such signs and what follows it, else what follows "the answer is", else the last "=", else
     the end or the beginning of the last sentence as far as it is made of numbers, signs and variables.
     """
-    if _DELIMITED.search(text):
+    if is_delimited(text):
         end = _end(text).translate(_ASCII)
         start = max((found.start() for found in _FORMULA.finditer(end)), default=0)
         return None if denied(end[max(0, start - 40) : start]) or not bare(end).strip() else end
@@ -129,5 +134,5 @@ def compare(reference: str, text: str) -> bool:
     """
     with workers.unlimited():
         parse, verify = _library()
-    gold = parse(reference) if _DELIMITED.search(reference) else parse(f"${reference}$")
+    gold = parse(reference) if is_delimited(reference) else parse(f"${reference}$")
     return verify(gold or parse(f"${reference}$"), parse(text))

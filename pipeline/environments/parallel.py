@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.environments import workers
+from pipeline.environments.expressions import is_delimited
 from pipeline.environments.in_context import ENVIRONMENT as IN_CONTEXT
 from pipeline.environments.mathematics import ENVIRONMENT as MATHEMATICS
 from pipeline.environments.numerals import as_number
@@ -69,4 +70,4 @@ def _is_quick(problem: Problem, completion: str) -> bool:
     if problem.environment == MATHEMATICS.name and as_number(problem.answer) is None:
         return False
     # A number may be given in LaTeX that has to be computed.
-    return problem.environment not in NUMERIC or "\\" not in completion
+    return problem.environment not in NUMERIC or not is_delimited(completion)
