@@ -101,7 +101,7 @@ STAGE_TYPES = {
         "pipeline.posttraining.sft.train:run",
         lead_seconds=LONG,
         several_ranks=True,
-        version=3,
+        version=4,
     ),
     "reward_model": StageType(
         "pipeline.posttraining.reward.config:RewardModelConfig",
@@ -126,7 +126,7 @@ STAGE_TYPES = {
         "pipeline.release.config:ReleaseConfig",
         "pipeline.release.release:run",
         optional_inputs=("evaluate_*",),
-        version=4,
+        version=5,
     ),
 }
 

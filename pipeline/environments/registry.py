@@ -80,6 +80,12 @@ ENVIRONMENT_NAMES = tuple(name for name in ENVIRONMENTS if name not in FURTHER_N
 """Those of the published recipe, with identity and calibration: the ones that are used where no setting names any."""
 
 
+ANSWER_IS_A_REPLY = frozenset(
+    module.ENVIRONMENT.name for module in (mathematics, science, logic, instructions, temporal, in_context)
+)
+"""Environments whose answers are replies that score 1.0, so that a record with another answer or spec is none."""
+
+
 def split_of(prompt: str) -> Split:
     """The split that a prompt belongs to, a function of the hash of its words.
 
@@ -143,6 +149,15 @@ def _grader(name: str) -> Grade:
     return _environment(name).grade
 
 
+def prepare(name: str) -> None:
+    """Loads the verifier of a name, which may take longer than a verdict.
+
+    Raises:
+        ConfigError: for a name that has none.
+    """
+    _grader(name)
+
+
 def check_problem(problem: Problem) -> str | None:
     """What keeps a problem of one's own from being verified, with the remedy; None if nothing does."""
     name = problem.environment
@@ -155,10 +170,12 @@ def check_problem(problem: Problem) -> str | None:
     if name in VERIFIERS:
         return VERIFIERS[name].check(problem)
     try:
-        judge(grade, problem, problem.answer)
+        verdict = judge(grade, problem, problem.answer)
     except Exception as error:
         message = " ".join(str(error).split())
         return f"verifier {name} cannot use its answer and spec ({type(error).__name__}: {message:.100}), correct them"
+    if name in ANSWER_IS_A_REPLY and verdict.score < 1.0:
+        return f"verifier {name} says of its own answer: {verdict.reason}; correct answer or spec"
     return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pipeline.environments import Problem
-from pipeline.inference.completions import Completion
+from pipeline.inference.completions import Completion, verified
 
 Scorer = Callable[[Sequence[Problem], Sequence[str]], list[float]]
 """Problems and as many completions → a score from 0 to 1 for each: what may stand in for an environment's verifier."""
@@ -24,6 +24,7 @@ def rewards_of(completions: Sequence[Completion], scorer: Scorer | None = None) 
         scorer: what stands in for the environment's verifier.
     """
     if scorer is None:
+        verified([each for each in completions if each.ended])
         return [each.verdict.score if each.ended else 0.0 for each in completions]
     scores = scorer([each.problem for each in completions], [each.text for each in completions])
     return [score if each.ended else 0.0 for score, each in zip(scores, completions, strict=True)]
