@@ -1,12 +1,15 @@
 """Many questions side by side: datatrove's inference runner calls a rollout with each document."""
 
+import tempfile
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from datatrove.data import Document
 from datatrove.pipeline.inference.run_inference import InferenceConfig
 from datatrove.pipeline.inference.types import GenerateFunction, InferenceError
+from datatrove.pipeline.writers import JsonlWriter
 from datatrove.pipeline.writers.disk_base import DiskWriter
+from loguru import logger
 
 from pipeline.core.errors import Requeue, as_user_error
 from pipeline.language_model.config import EndpointConfig
@@ -57,3 +60,34 @@ def _root_cause(error: BaseException, where: str) -> BaseException:
             return cause
         cause = cause.__cause__
     return as_user_error(error, where) or error
+
+
+def collect(settings: EndpointConfig, rollout: Rollout, documents: Iterable[Document]) -> None:
+    """Calls the rollout with each document, for rollouts that keep by themselves what they find.
+
+    It prints nothing: neither datatrove's log, nor that an error which ends it has met many requests at a time.
+
+    Raises:
+        Requeue: if the rollout raised it, after a stop signal.
+        UserError: if no request can succeed, or too many failed.
+    """
+    errors: list[Exception] = []
+
+    async def quiet(document: Document, generate: GenerateFunction) -> Any:
+        try:
+            return await rollout(document, generate)
+        except Exception as error:
+            errors.append(error)
+            if len(errors) == 1:
+                raise
+            # The first one ends the runner, which cancels what still waits.
+            return None
+
+    logger.disable("datatrove")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            # The runner has to write its documents somewhere.
+            writer = JsonlWriter(folder, "${rank}.jsonl", compression=None)
+            run_rollouts(settings, quiet, documents, writer, "rollouts")
+    finally:
+        logger.enable("datatrove")

@@ -12,6 +12,7 @@ from pipeline.environments.problem import ProblemConfig
 from pipeline.posttraining.common.config import benchmark_fingerprint, check_domain_weights, environment_fingerprint
 from pipeline.posttraining.common.data_files import DataFiles, describe_files
 from pipeline.posttraining.common.row_recipes import Rows, describe_recipes, load_row_recipes, missing_datasets
+from pipeline.posttraining.data.judge.config import JudgeConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,8 @@ class SftDataConfig:
     """Difficulty of the environments' problems, and the assistant's name in them."""
     decontamination: PromptDecontamination
     """Benchmarks whose items no question may copy."""
+    judge: JudgeConfig | None
+    """A language model that judges what passed the rules; null leaves it at the rules."""
 
     def data_fingerprint(self) -> dict[str, Any]:
         """What recipes say, and what the files of the benchmarks and one's own hold: a part of the fingerprint.
@@ -89,6 +92,7 @@ class SftDataConfig:
             **environment_fingerprint(self.domain_weights),
             **({"recipes": found} if (found := describe_recipes(self.recipes, "conversations")) else {}),
             **({"preference_recipes": found} if (found := describe_recipes(self.recipes, "preferences")) else {}),
+            **({"judge": self.judge.data_fingerprint()} if self.judge else {}),
             **describe_files(self.files, "files"),
             **describe_files(self.preference_files, "preference_files"),
         }
