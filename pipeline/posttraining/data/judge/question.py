@@ -49,7 +49,7 @@ def types_of(conversation: Conversation) -> tuple[str, ...]:
 def _is_foreign(language: str, said: str) -> bool:
     if language:
         return language != "en"
-    identified, probability = identify(said)
+    identified, probability = identify(said.encode("utf-8", "replace").decode())
     return identified not in ("en", "") and probability >= CERTAIN
 
 
@@ -73,11 +73,11 @@ def ask(conversation: Conversation, rubric: Rubric) -> Question:
     }
     # JSON may write a character by its number: a judge reads it the same, and no server takes it for a special token.
     text = _FORGES.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(shown, ensure_ascii=False, indent=1))
-    identity = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:ID_CHARACTERS]
+    # Half of a surrogate pair cannot be sent.
+    text = text.encode("utf-8", "replace").decode()
+    identity = hashlib.sha256(text.encode()).hexdigest()[:ID_CHARACTERS]
     types = types_of(conversation)
     content = f"=== conversation {identity} ===\n{text}\n=== end of {identity} ==="
-    # A lone surrogate cannot be sent.
-    content = content.encode("utf-8", "replace").decode()
     messages = ({"role": "system", "content": _instructions(rubric, types)}, {"role": "user", "content": content})
     return Question(identity, types, messages)
 
