@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.environments import ENVIRONMENT_NAMES, ProblemConfig, problems, verify
+from pipeline.environments import ENVIRONMENT_NAMES, problems, verify
 from pipeline.posttraining.calibration.answers import right_answers, wrong_answers
 from pipeline.posttraining.calibration.verifiers import MINIMUM_AUC, auc, calibrate_verifiers, source_hash
 from tests.settings import EASY
@@ -55,8 +55,5 @@ def test_a_verifier_that_accepts_everything_may_not_gate(tmp_path: Path, monkeyp
     assert found[names[0]]["wrong_accepted"] == found[names[0]]["wrong"]
     assert found["structured_output"]["auc"] >= MINIMUM_AUC
     assert found["structured_output"]["right_forms"]["fenced"] == 1.0
-    # Another source is another verifier.
-    assert len({source_hash(name) for name in ("math", "structured_output")}) == 1
-    before = source_hash(names[0])
-    (tmp_path / "own_verifiers.py").write_text(LENIENT + "\n# changed\n")
-    assert source_hash(names[0]) != before
+    # What a verifier is made of is what its report is bound to.
+    assert found["structured_output"]["binding"] == source_hash("math") != source_hash(names[0])
