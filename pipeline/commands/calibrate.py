@@ -43,20 +43,15 @@ def _judge(config: Any, options: argparse.Namespace) -> tuple[dict[str, Any], li
     # These load a client and language identification, which take a second.
     from pipeline.posttraining.calibration.judge import calibrate_judge, table
     from pipeline.posttraining.common.data_files import DataFile
-    from pipeline.posttraining.data.conversations import Conversation
-    from pipeline.posttraining.data.own_files import read_rows
-    from pipeline.posttraining.data.shapes import read_conversation
+    from pipeline.posttraining.data.own_files import own_conversations
 
     if config.judge is None:
         raise ConfigError(f"stages.{STAGE}.config.judge is null, add judge=endpoint and the name of the judge's model")
     files = [build(DataFile, {"path": each}, "--conversations") for each in options.conversations]
-    more = [
-        Conversation(messages, file.name, tools=tools, own=True)
-        for file, (messages, tools) in read_rows(files, read_conversation)
-    ]
-    found = calibrate_judge(config.judge, more)
-    print(f"{found['model']}: {found['good']['rejected']} of {found['good']['judged']} good conversations rejected, ")
-    print(f"{found['unparsed']} verdicts could not be read, {found['unanswered']} requests got none")
+    found = calibrate_judge(config.judge, list(own_conversations(files)))
+    good = found["good"]
+    print(f"{found['model']}: rejects {good['rejected']} of {good['judged']} good conversations")
+    print(f"verdicts that could not be read: {found['unparsed']}, requests without one: {found['unanswered']}")
     below = "; ".join(found["below_floor"])
     print(f"below the floor, so it may not remove anything: {below}" if below else "it may remove what it rejects")
     return found, table(found)

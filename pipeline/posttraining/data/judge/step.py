@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -88,8 +89,7 @@ class _JudgedPart:
         outcomes: Counter[str] = Counter()
 
         def passed() -> Iterator[Document]:
-            for document, decision in self._decisions():
-                append_jsonl(verdicts, [decision.log_row()])
+            for document, decision in self._decisions(verdicts):
                 outcomes[decision.outcome] += 1
                 stay.append(not decision.removed)
                 if not decision.removed:
@@ -97,7 +97,7 @@ class _JudgedPart:
                     yield document
                     continue
                 violation = violation_of(decision, self.config)
-                audit.remove(JUDGE, document, Removal(violation.reason, decision.score, _limit(violation)))
+                audit.remove(JUDGE, document, _removal(violation))
                 source = {"source": document.metadata["source"]}
                 removed.append({**audit.rows.pop(), **violation.log_row(str(document.id)), **source})
 
@@ -107,9 +107,12 @@ class _JudgedPart:
         write_json(workspace.counts(task), audit.as_json())
         return outcomes
 
-    def _decisions(self) -> Iterator[tuple[Document, Decision]]:
-        for batch in itertools.batched(documents.read_documents(self.workspace.checked(self.number)), BATCH):
-            yield from zip(batch, self.judge.decide([_conversation(each) for each in batch]), strict=True)
+    def _decisions(self, verdicts: Path) -> Iterator[tuple[Document, Decision]]:
+        checked = documents.read_documents(self.workspace.checked(self.number))
+        while batch := list(itertools.islice(checked, BATCH)):
+            decisions = self.judge.decide([_conversation(each) for each in batch])
+            append_jsonl(verdicts, (each.log_row() for each in decisions))
+            yield from zip(batch, decisions, strict=True)
 
 
 def _conversation(document: Document) -> Conversation:
@@ -129,5 +132,9 @@ def violation_of(decision: Decision, config: JudgeConfig) -> Violation:
     return Violation(JUDGE, decision.outcome, decision.score, limit)
 
 
-def _limit(violation: Violation) -> float | None:
-    return violation.threshold if isinstance(violation.threshold, float) else None
+def _removal(violation: Violation) -> Removal:
+    """A violation as the audit counts it, with the score and its limit where these decided."""
+    value, threshold = violation.value, violation.threshold
+    if isinstance(value, float) and isinstance(threshold, float):
+        return Removal(reason=violation.reason, value=value, threshold=threshold)
+    return Removal(reason=violation.reason)

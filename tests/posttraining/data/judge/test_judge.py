@@ -9,12 +9,12 @@ import pytest
 
 from pipeline.core.errors import ConfigError, DataError, RecipeError, Requeue
 from pipeline.inference.conversation_ids import to_messages
-from pipeline.posttraining.data.conversations import Conversation
 from pipeline.posttraining.data.judge.config import DIMENSIONS, JudgeConfig
 from pipeline.posttraining.data.judge.judge import Judge
 from pipeline.posttraining.data.judge.question import ask, types_of
 from pipeline.posttraining.data.judge.rubric import load_rubric
 from pipeline.posttraining.data.judge.verdict import Decision
+from pipeline.posttraining.data.record import Conversation
 from tests.posttraining.data.judge.scripted import Script, identity, judge_config, scripted_judge, verdict
 from tests.posttraining.tiny import WITH_TOOLS
 from tests.synthesis.language_model.server import ChatServer
