@@ -67,6 +67,8 @@ class SftDataConfig:
     """Characters that an assistant's turn must have; a conversation with a shorter one is removed."""
     max_conversation_characters: PositiveInt
     """Characters that a conversation may have; longer ones are removed."""
+    max_repetitions: PositiveInt
+    """Times in a row that a reply may say a phrase of up to 16 words, or as many lines; with more it is removed."""
     preference_pairs: NonNegativeInt
     """Built-in preference pairs for training the reward model; 0 takes those of `preference_files` alone."""
     preference_validation_pairs: NonNegativeInt
