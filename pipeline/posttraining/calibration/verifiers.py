@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy
 
-import pipeline.environments
 from pipeline.environments import ENVIRONMENT_NAMES, ProblemConfig, problems, verify
-from pipeline.environments.own import is_own, own_sources
 from pipeline.posttraining.calibration.answers import right_answers, wrong_answers
+from pipeline.posttraining.common.verifier_gate import MINIMUM_AUC, source_hash
 
 KIND = "verifiers"
 """What the report says it is of."""
-MINIMUM_AUC = 0.99
-"""Floor below which a verifier may not decide what is kept or rewarded."""
 PROBLEMS = 12
 """Problems of each difficulty that a verifier is tried on."""
 OTHERS = 4
@@ -86,17 +80,6 @@ def auc(right: Iterable[float], wrong: Iterable[float]) -> float:
     lower = numpy.searchsorted(below, above, side="left")
     equal = numpy.searchsorted(below, above, side="right") - lower
     return float((lower + equal / 2).sum() / (len(above) * len(below)))
-
-
-def source_hash(name: str) -> str:
-    """SHA-256 of the sources that a verifier is made of: its own file, or all of `pipeline.environments`."""
-    digest = hashlib.sha256()
-    if is_own(name):
-        digest.update(repr(sorted(own_sources([name]).items())).encode())
-    folder = Path(inspect.getfile(pipeline.environments)).parent
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def table(found: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -46,6 +46,8 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
     judged = context.config.judge is not None
     workspace, audit = Workspace(context.state / "work", judged), new_audit()
     parts = conversation_parts(context.config)
+    if closed := context.config.closed_verifiers():
+        print("verifiers that remove nothing:", ", ".join(f"{name} ({why})" for name, why in sorted(closed.items())))
     read_and_check(context, workspace, parts)
     judge = judge_parts(context, workspace, parts)
     step = drop_copies(context, workspace, parts)

@@ -1,13 +1,22 @@
 """Calibration of verifiers: the numbers are right, the floor is held, and what decides is what was calibrated."""
 
+import dataclasses
 import random
 from pathlib import Path
 
 import pytest
 
+from pipeline.core.context import StageContext
+from pipeline.core.errors import DataError
+from pipeline.core.files import write_json
 from pipeline.environments import ENVIRONMENT_NAMES, problems, verify
 from pipeline.posttraining.calibration.answers import right_answers, wrong_answers
-from pipeline.posttraining.calibration.verifiers import MINIMUM_AUC, auc, calibrate_verifiers, source_hash
+from pipeline.posttraining.calibration.verifiers import auc, calibrate_verifiers
+from pipeline.posttraining.common.verifier_gate import MINIMUM_AUC, closed_gates, source_hash
+from pipeline.posttraining.data import conversations as raw
+from pipeline.posttraining.data import sft_data
+from pipeline.posttraining.data.rules import apply_rules
+from tests.posttraining.tiny import data_config
 from tests.settings import EASY
 
 LENIENT = """
@@ -57,3 +66,43 @@ def test_a_verifier_that_accepts_everything_may_not_gate(tmp_path: Path, monkeyp
     assert found["structured_output"]["right_forms"]["fenced"] == 1.0
     # What a verifier is made of is what its report is bound to.
     assert found["structured_output"]["binding"] == source_hash("math") != source_hash(names[0])
+
+
+def test_a_verifier_below_the_floor_or_changed_since_removes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def verdicts(**changes: float | str) -> str:
+        found = {
+            name: {"binding": source_hash(name), "auc": 1.0, **(changes if name == "math" else {})}
+            for name in ("math", "general_chat")
+        }
+        path = tmp_path / "verifiers.json"
+        write_json(path, {"verifiers": found})
+        return str(path)
+
+    wrong = raw.wrong_answer
+    config = data_config(conversations=60, faulty_share=0.0, multi_turn_share=0.0)
+    held_out = problems("temporal_reasoning", 8, 0, "held_out", EASY)
+    draw = random.Random(0)
+    faulty = [wrong(each, draw, held_out) for each in raw.raw_conversations(config, 0, draw)]
+    removed = {}
+    for name, changes in {"good": {}, "low": {"auc": 0.98}, "other": {"binding": "x"}}.items():
+        gated = dataclasses.replace(config, verifier_calibration=verdicts(**changes))
+        rows = apply_rules(faulty, gated)[1]
+        removed[name] = sum(row["step"] == "verification" for row in rows)
+        closed = closed_gates(gated.verifier_calibration, ["math", "general_chat", "identity"])
+        assert ("math" in closed, "general_chat" in closed) == (name != "good", False)
+        assert closed["identity"] == "not calibrated"
+        content = gated.data_fingerprint()
+        assert ("math" in content["verifiers_that_do_not_gate"]) == (name != "good")
+    assert sum(row["step"] == "verification" for row in apply_rules(faulty, config)[1]) >= removed["good"]
+    assert removed["good"] > removed["low"] == removed["other"] > 0
+    sft_data.run(StageContext.for_test("sft_data", gated, {}, tmp_path / "stage"))
+    said = capsys.readouterr().out
+    assert "verifiers that remove nothing: identity (not calibrated), math (changed since it was calibrated)" in said
+    for content in ("{}", "[]", '{"verifiers": {"math": {}}}'):
+        (tmp_path / "verifiers.json").write_text(content)
+        with pytest.raises(DataError, match=r"no report of verifiers, set verifier_calibration"):
+            closed_gates(str(tmp_path / "verifiers.json"), ["math"])
+    with pytest.raises(DataError, match="no file"):
+        closed_gates(str(tmp_path / "none.json"), ["math"])

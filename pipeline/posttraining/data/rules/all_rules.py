@@ -53,7 +53,7 @@ def conversation_rules(config: SftDataConfig) -> list[Rule]:
     """All rules in the order in which they are applied, those that read little first.
 
     Raises:
-        DataError: for a benchmark that cannot be read.
+        DataError: for a benchmark or a calibration that cannot be read.
     """
     schema, special_tokens, length, *leakage = form_rules(config)
     return [
@@ -68,7 +68,7 @@ def conversation_rules(config: SftDataConfig) -> list[Rule]:
         check_code,
         check_arithmetic,
         check_language,
-        check_answers,
+        partial(check_answers, closed=config.closed_verifiers()),
     ]
 
 
