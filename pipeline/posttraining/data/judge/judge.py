@@ -65,7 +65,7 @@ class Judge:
         self._cache.__exit__(kind, error, trace)
 
     def decide(self, conversations: Sequence[Conversation]) -> list[Decision]:
-        """A decision on each conversation, in their order.
+        """A decision on each conversation, in their order; equal ones are asked about once.
 
         Raises:
             Requeue: after a stop signal; the verdicts so far are in the cache.
@@ -76,15 +76,18 @@ class Judge:
 
         async def rollout(document: Document, generate: GenerateFunction) -> int:
             number = int(document.id)
-            found[number] = await self._decide(ids[number], questions[number], generate)
+            found[questions[number].identity] = await self._decide(ids[number], questions[number], generate)
             self._done()
             return number
 
-        found: dict[int, Decision] = {}
+        found: dict[str, Decision] = {}
+        distinct = {question.identity: number for number, question in reversed(list(enumerate(questions)))}
         # An empty text: the runner writes its documents, which nobody reads.
-        documents = [Document(text="", id=str(number)) for number in range(len(questions))]
+        documents = [Document(text="", id=str(number)) for number in sorted(distinct.values())]
         collect(self._config.endpoint, rollout, documents)
-        return [found[number] for number in range(len(questions))]
+        for _ in range(len(questions) - len(distinct)):
+            self._done()
+        return [replace(found[question.identity], conversation=ids[at]) for at, question in enumerate(questions)]
 
     async def _decide(self, conversation: str, question: Question, generate: GenerateFunction) -> Decision:
         """Asks, and a second time if the first reply cannot be read."""

@@ -91,6 +91,9 @@ def test_the_second_reply_counts_and_fences_and_thoughts_do_not(tmp_path: Path) 
     with scripted_judge(script) as server, Judge(judge_config(server, tmp_path)) as judge:
         assert [each.outcome for each in judge.decide(about("one", "two"))] == ["accept", "accept"]
         assert server.answered == 3
+        # Equal conversations are asked about once.
+        assert {each.score for each in judge.decide(about(*["three"] * 9))} == {4.0}
+        assert server.answered == 5
 
 
 def test_a_conversation_cannot_speak_to_the_judge(tmp_path: Path) -> None:
