@@ -94,7 +94,7 @@ STAGE_TYPES = {
         "pipeline.posttraining.data.sft_data:run",
         report="pipeline.curation.audit.funnel:report_lines",
         lead_seconds=SHORT,
-        version=4,
+        version=5,
     ),
     "sft": StageType(
         "pipeline.posttraining.sft.config:SftConfig",
