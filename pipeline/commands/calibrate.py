@@ -20,10 +20,10 @@ def calibrate(options: argparse.Namespace) -> int:
     """Plants defects, asks the judge or the verifiers about them, prints a table and writes the report."""
     if options.conversations and options.topic != "judge":
         raise ConfigError("--conversations is for the judge, leave it out")
-    config = _settings(options)
     report = Path(options.report or f"calibration_{options.topic}.json")
     if report.is_dir():
         raise ConfigError(f"--report={report}: a folder, name a file")
+    config = _settings(options)
     found, rows = _judge(config, options) if options.topic == "judge" else _verifiers(config)
     report.parent.mkdir(parents=True, exist_ok=True)
     write_json(report, found)
@@ -35,7 +35,7 @@ def calibrate(options: argparse.Namespace) -> int:
 def _settings(options: argparse.Namespace) -> Any:
     stage = typed(composed(options)[0]).stages.get(STAGE)
     if stage is None:
-        raise ConfigError(f"stages.{STAGE} is null in this run, calibrate with a run or scale that has it")
+        raise ConfigError(f"this run has no stage {STAGE}, name a run, a scale or a chain that has it")
     return build(load_symbol(stage_type(stage.kind, STAGE).config), stage.config, f"stages.{STAGE}.config")
 
 

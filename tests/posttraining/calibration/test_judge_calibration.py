@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from pipeline.posttraining.data.judge.question import ask
 from pipeline.posttraining.data.judge.rubric import load_rubric
 from pipeline.posttraining.data.judge.verdict import Decision
 from pipeline.posttraining.data.record import Conversation
+from tests.curation.recipe_files import hashes
 from tests.posttraining.data.judge.scripted import Script, identity, judge_config, scripted_judge, verdict
 from tests.posttraining.tiny import data_config
 from tests.settings import judge_settings
@@ -193,7 +195,11 @@ def test_the_stage_records_every_verdict_and_removes_only_when_calibrated(
             config = data_config(conversations=60, judge=judge)
             folder = tmp_path / name
             result = sft_data.run(StageContext.for_test("sft_data", config, {}, folder))
-        assert result.counts is not None
+        # What was judged stays judged: the second attempt needs neither the server nor its replies.
+        shutil.rmtree(folder / "replies")
+        before = hashes(folder / "partial")
+        assert sft_data.run(StageContext.for_test("sft_data", config, {}, folder)) == result
+        assert hashes(folder / "partial") == before
         results[name] = (result, config, folder / "partial")
     result, config, folder = results["recorded"]
     judged = read_jsonl(folder / "judged.jsonl")

@@ -33,8 +33,8 @@ BATCH = 4_096
 def judge_parts(context: StageContext[SftDataConfig], workspace: Workspace, parts: Sequence[Part]) -> dict[str, float]:
     """Judges the records that passed the rules, and says in one line what the judge may do.
 
-    Every verdict is a row. An attempt after this one judges all again, from the cache of replies: the budget of tokens
-    is then spent as it was.
+    Every verdict is a row. A part that an attempt before this one has judged stays as it is, also where the server did
+    not answer then.
 
     Returns:
         conversations by decision, requests and tokens, and whether the judge gates, for the manifest.
@@ -59,14 +59,12 @@ def judge_parts(context: StageContext[SftDataConfig], workspace: Workspace, part
         total = sum(read_json(workspace.counts(f"read-{part.number:05d}"))["counts"][RULES]["kept"] for part in parts)
         progress.start(total, "conversations", "judge")
         for part in parts:
-            outcomes += _JudgedPart(part.number, workspace, config, judge).write()
+            outcomes.update(_JudgedPart(part.number, workspace, config, judge).done())
         judge.client.check_failures()
-        counts = judge.client.counts()
     return {
         "judge/judged": float(total),
         "judge/gates": float(judge.gate.open),
-        **{f"judge/{outcome}": float(count) for outcome, count in sorted(outcomes.items())},
-        **{f"judge/{name}": float(value) for name, value in counts.items()},
+        **{f"judge/{name}": float(count) for name, count in sorted(outcomes.items())},
     }
 
 
@@ -79,7 +77,22 @@ class _JudgedPart:
     config: JudgeConfig
     judge: Judge
 
-    def write(self) -> Counter[str]:
+    def done(self) -> Counter[str]:
+        """Judges the part if no attempt has; returns its conversations by outcome, its requests and its tokens."""
+        path, client = self.workspace.counts(f"{JUDGE}-{self.number:05d}.outcomes"), self.judge.client
+        if path.exists():
+            found = Counter(read_json(path))
+            # What an attempt before this one spent counts against the budget.
+            client.tokens += found["tokens"]
+            return found
+        before = Counter(client.counts())
+        outcomes = self._write()
+        outcomes.update({name: count - before[name] for name, count in client.counts().items()})
+        # Last: it says that the part is done.
+        write_json(path, outcomes)
+        return outcomes
+
+    def _write(self) -> Counter[str]:
         """Writes the records that stay, their ids, the rows of verdicts and removals, and counts; returns outcomes."""
         task, workspace, audit = f"{JUDGE}-{self.number:05d}", self.workspace, new_audit()
         verdicts = workspace.log("judged", task)
