@@ -143,8 +143,15 @@ def good_conversations(seed: int = 0) -> list[GoodConversation]:
     return found
 
 
-def _good(messages: list[Message], faulty: dict[str, str] | None = None, **more: str) -> GoodConversation:
-    return GoodConversation(Conversation(messages, BUILT_IN, own=True, **more), faulty or {})
+def _good(
+    messages: list[Message],
+    faulty: dict[str, str] | None = None,
+    tools: str = "",
+    documents: str = "",
+    language: str = "",
+) -> GoodConversation:
+    found = Conversation(messages, BUILT_IN, own=True, tools=tools, documents=documents, language=language)
+    return GoodConversation(found, faulty or {})
 
 
 def _calculation(draw: random.Random, turns: int) -> GoodConversation:

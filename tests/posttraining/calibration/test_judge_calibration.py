@@ -3,7 +3,12 @@
 import dataclasses
 import itertools
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -26,6 +31,7 @@ from pipeline.posttraining.data.judge.question import ask
 from pipeline.posttraining.data.judge.rubric import load_rubric
 from pipeline.posttraining.data.judge.verdict import Decision
 from pipeline.posttraining.data.record import Conversation
+from tests import ROOT
 from tests.curation.recipe_files import hashes
 from tests.posttraining.data.judge.scripted import Script, identity, judge_config, scripted_judge, verdict
 from tests.posttraining.tiny import data_config
@@ -238,3 +244,38 @@ def test_without_a_judge_the_rules_alone_decide_and_the_stage_says_so(
     assert steps == ["read", "rules", "exact_dedup", "minhash", "share"]
     assert "judge: none, the rules alone decide" in capsys.readouterr().out
     assert (result.metrics["judge/judged"], result.metrics["judge/gates"]) == (0.0, 0.0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(sys.platform != "linux", reason="kills a process")
+def test_killed_while_judging_and_run_again_gives_the_same_bytes_and_asks_once(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys; from pathlib import Path\n"
+        "from pipeline.core.context import StageContext; from pipeline.posttraining.data import sft_data\n"
+        "from tests.posttraining.tiny import data_config; from tests.settings import judge_settings\n"
+        "url, folder = sys.argv[1:]\n"
+        f"endpoint = {{'url': url, 'model': {MODEL!r}, 'cache': folder + '-replies', 'concurrency': 2}}\n"
+        "config = data_config(conversations=60, judge=judge_settings(endpoint=endpoint))\n"
+        "sft_data.run(StageContext.for_test('sft_data', config, {}, Path(folder)))\n"
+    )
+
+    def start(server: ChatServer, name: str) -> "subprocess.Popen[bytes]":
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+        command = [sys.executable, str(program), server.url, str(tmp_path / name)]
+        return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    with scripted_judge(lambda shown: verdict(1 + len(shown) % 5)) as server:
+        assert start(server, "whole").wait() == 0
+        asked, server.answered = server.answered, 0
+        server.delay_seconds = 0.05
+        process = start(server, "killed")
+        while server.answered < asked // 2 and process.poll() is None:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert start(server, "killed").wait() == 0
+    assert hashes(tmp_path / "killed" / "partial") == hashes(tmp_path / "whole" / "partial")
+    # Those under way at the kill are asked again.
+    assert asked <= server.answered <= asked + 2
