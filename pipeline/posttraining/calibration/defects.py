@@ -30,7 +30,7 @@ _WORDS = 6
 
 @dataclass(frozen=True)
 class Defect:
-    """A kind of defect."""
+    """A kind of defect: how it is planted, and how a judge should call it."""
 
     plant: Plant
     flag: str | None = None

@@ -50,7 +50,7 @@ class Rubric:
 
 
 def load_rubric(name: str) -> Rubric:
-    """Reads a rubric.
+    """Reads a rubric from a YAML file and checks that it has every part.
 
     Raises:
         RecipeError: for a file that is not there or cannot be used.

@@ -69,7 +69,7 @@ class Decision:
     """Why there is no verdict, if so."""
 
     def log_row(self) -> dict[str, Any]:
-        """The row of `judged.jsonl`."""
+        """The row of `judged.jsonl` for the conversation, with scores, reasons and evidence."""
         return {
             "id": self.conversation,
             "decision": self.outcome,
