@@ -21,6 +21,7 @@ WITHOUT_SIZES = "scale=granite_4_1_8b"
 CHOICES: tuple[tuple[str, ...], ...] = (
     (),
     ("language_model=endpoint", "stages.synthesize.config.language_model.model=any"),
+    ("judge=endpoint", "stages.sft_data.config.judge.endpoint.model=any"),
     ("executor=slurm", "executor.partition=any"),
     ("executor=ray",),
     ("+stage=import_model", "+stages.import_model.config.path=any"),

@@ -12,6 +12,10 @@ from pipeline.environments.problem import ProblemConfig
 from pipeline.posttraining.common.config import benchmark_fingerprint, check_domain_weights, environment_fingerprint
 from pipeline.posttraining.common.data_files import DataFiles, describe_files
 from pipeline.posttraining.common.row_recipes import Rows, describe_recipes, load_row_recipes, missing_datasets
+from pipeline.posttraining.data.judge.config import JudgeConfig
+
+DOCUMENTATION = "documentation"
+"""Source of questions about docstrings, which no verifier checks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,8 @@ class SftDataConfig:
     """Characters that an assistant's turn must have; a conversation with a shorter one is removed."""
     max_conversation_characters: PositiveInt
     """Characters that a conversation may have; longer ones are removed."""
+    max_repetitions: PositiveInt
+    """Times in a row that a reply may say a phrase of up to 16 words, or as many lines; with more it is removed."""
     preference_pairs: NonNegativeInt
     """Built-in preference pairs for training the reward model; 0 takes those of `preference_files` alone."""
     preference_validation_pairs: NonNegativeInt
@@ -76,6 +82,11 @@ class SftDataConfig:
     """Difficulty of the environments' problems, and the assistant's name in them."""
     decontamination: PromptDecontamination
     """Benchmarks whose items no question may copy."""
+    verifier_calibration: str | None = field(metadata={"fingerprint": False})
+    """Report of `fivephase calibrate verifiers`; verifiers that it finds wanting, or that changed since, remove
+    nothing. Null lets all of them decide on the built-in conversations."""
+    judge: JudgeConfig | None
+    """A language model that judges what passed the rules; null leaves it at the rules."""
 
     def data_fingerprint(self) -> dict[str, Any]:
         """What recipes say, and what the files of the benchmarks and one's own hold: a part of the fingerprint.
@@ -89,9 +100,21 @@ class SftDataConfig:
             **environment_fingerprint(self.domain_weights),
             **({"recipes": found} if (found := describe_recipes(self.recipes, "conversations")) else {}),
             **({"preference_recipes": found} if (found := describe_recipes(self.recipes, "preferences")) else {}),
+            **({"verifiers_that_do_not_gate": sorted(self.closed_verifiers())} if self.verifier_calibration else {}),
+            **({"judge": self.judge.data_fingerprint()} if self.judge else {}),
             **describe_files(self.files, "files"),
             **describe_files(self.preference_files, "preference_files"),
         }
+
+    def closed_verifiers(self) -> dict[str, str]:
+        """The environments whose verifiers may not remove a conversation, with the reason.
+
+        Raises:
+            DataError: for a calibration that is not there or is none.
+        """
+        from pipeline.posttraining.common.verifier_gate import closed_gates
+
+        return closed_gates(self.verifier_calibration, (name for name in self.domain_weights if name != DOCUMENTATION))
 
     def check_data(self) -> None:
         """Makes sure that there are sources of conversations, and reads one's own files, if there are any.
@@ -117,6 +140,6 @@ class SftDataConfig:
         return missing_datasets(source for _, sources in recipes for source in sources)
 
     def __post_init__(self) -> None:
-        check_domain_weights(self.domain_weights, ("documentation",))
+        check_domain_weights(self.domain_weights, (DOCUMENTATION,))
         if not self.conversations and not self.files and self.recipes is None:
             raise ValueError("conversations is 0, files is empty and recipes is null, set one")

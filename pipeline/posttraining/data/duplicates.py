@@ -30,7 +30,7 @@ def find_copies(workspace: Workspace, parts: Sequence[Part]) -> None:
 
     Memory: some 50 bytes for each record of all parts.
     """
-    ids = [numpy.load(workspace.ids(part.number)) for part in parts]
+    ids = [numpy.load(workspace.passed_ids(part.number)) for part in parts]
     every = numpy.concatenate(ids)
     # Stable: of equal ids the first record is first.
     order = numpy.lexsort((every[:, 1], every[:, 0]))
@@ -70,7 +70,7 @@ class DropCopies:
         progress.unit_done()
 
     def _without_copies(self, copies: numpy.ndarray, audit: AuditLog, progress: TaskProgress) -> Iterator[Document]:
-        checked = documents.read_documents(self.workspace.checked(self.part.number))
+        checked = documents.read_documents(self.workspace.passed(self.part.number))
         for is_copy, document in zip(copies.tolist(), checked, strict=True):
             progress.document_done()
             if is_copy:

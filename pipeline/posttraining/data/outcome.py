@@ -86,6 +86,8 @@ def write_report(
     output = context.output
     for kind in ("removed", "repaired"):
         write_jsonl(output / f"{kind}.jsonl", workspace.log_rows(kind))
+    if workspace.judged:
+        write_jsonl(output / "judged.jsonl", workspace.log_rows("judged"))
     aside = write_jsonl(output / "quarantine.jsonl", workspace.log_rows("quarantine"))
     if not aside:
         (output / "quarantine.jsonl").unlink()

@@ -18,7 +18,7 @@ from pipeline.posttraining.data.jsonl import append_jsonl, as_line, iterate_json
 from pipeline.posttraining.data.own_files import read_own
 from pipeline.posttraining.data.preferences import preference_pairs
 from pipeline.posttraining.data.record import Conversation, conversation_id
-from pipeline.posttraining.data.rules import Violation, conversation_rules, normalized
+from pipeline.posttraining.data.rules import Violation, conversation_rules, form_rules, normalized
 from pipeline.posttraining.data.shapes import ShapeError, read_preference
 from pipeline.posttraining.data.workspace import Part, Workspace
 
@@ -46,7 +46,8 @@ class ReadPairs:
         aside: list[dict[str, Any]] = []
 
         def passed() -> Iterator[dict[str, Any]]:
-            rules = conversation_rules(self.config)
+            # A rejected reply may have any fault; that is what it is rejected for.
+            rules = (conversation_rules(self.config), form_rules(self.config))
             for record in self._read():
                 progress.document_done()
                 if isinstance(record, Row):
@@ -59,7 +60,8 @@ class ReadPairs:
                 ]
                 start, (chosen, rejected) = len(prompt), [each.messages[len(prompt) :] for each in both]
                 pair_id = conversation_id([*both[0].messages, *rejected])
-                violation = next((found for each in both for rule in rules if (found := rule(each))), None)
+                checked = ((rule, each) for each, its in zip(both, rules, strict=True) for rule in its)
+                violation = next((found for rule, each in checked if (found := rule(each))), None)
                 if violation is None and chosen == rejected:
                     violation = Violation("preference", "chosen and rejected are equal", "equal", "different")
                 if violation is not None:

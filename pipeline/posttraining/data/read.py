@@ -25,7 +25,7 @@ from pipeline.posttraining.data.conversations import raw_conversations
 from pipeline.posttraining.data.jsonl import write_jsonl
 from pipeline.posttraining.data.own_files import own_conversations
 from pipeline.posttraining.data.record import Conversation
-from pipeline.posttraining.data.rules import Value, Violation, conversation_rules, normalized
+from pipeline.posttraining.data.rules import Value, Violation, conversation_rules, repair_row, repaired
 from pipeline.posttraining.data.shapes import ShapeError, read_conversation, read_documents
 from pipeline.posttraining.data.workspace import READ, RULES, Part, Workspace, new_audit
 
@@ -58,12 +58,12 @@ class ReadAndCheck:
         """
         task, audit = f"{self.part.number:05d}", new_audit()
         removed: list[dict[str, Any]] = []
-        repaired: list[dict[str, Value]] = []
+        mended: list[dict[str, Value]] = []
         aside: list[dict[str, Any]] = []
         ids: list[str] = []
 
         def passed() -> Iterator[Document]:
-            for document in self._passed(audit, removed, repaired, aside):
+            for document in self._passed(audit, removed, mended, aside):
                 progress.document_done()
                 ids.append(str(document.id)[:ID_CHARACTERS])
                 yield document
@@ -71,7 +71,7 @@ class ReadAndCheck:
         documents.write_documents(self.workspace.checked(self.part.number), passed())
         words = numpy.array([[int(each[:16], 16), int(each[16:], 16)] for each in ids], numpy.uint64)
         write_array(self.workspace.ids(self.part.number), words.reshape(-1, 2))
-        for kind, rows in (("removed", removed), ("repaired", repaired), ("quarantine", aside)):
+        for kind, rows in (("removed", removed), ("repaired", mended), ("quarantine", aside)):
             write_jsonl(self.workspace.log(kind, f"read-{task}"), rows)
         audit.rows.clear()
         write_json(self.workspace.counts(f"read-{task}"), audit.as_json())
@@ -81,13 +81,13 @@ class ReadAndCheck:
         self,
         audit: AuditLog,
         removed: list[dict[str, Any]],
-        repaired: list[dict[str, Value]],
+        mended: list[dict[str, Value]],
         aside: list[dict[str, Any]],
     ) -> Iterator[Document]:
         rules = conversation_rules(self.config)
         for origin, conversation in self._records(audit, aside):
             raw = conversation.to_document(origin, self.part.source.name)
-            clean = normalized(conversation)
+            clean, repairs = repaired(conversation)
             violation = next(filter(None, (rule(clean) for rule in rules)), None)
             if violation is not None:
                 audit.remove(RULES, raw, _removal(violation))
@@ -95,8 +95,7 @@ class ReadAndCheck:
                 continue
             document = clean.to_document(origin, self.part.source.name)
             if edited := document.id != raw.id:
-                row = Violation("normalisation", "text cleaned", str(document.id), "normal form").log_row(str(raw.id))
-                repaired.append(row)
+                mended.append(repair_row(str(raw.id), str(document.id), repairs))
             audit.keep(RULES, len(raw.text), len(document.text), edited)
             yield document
 

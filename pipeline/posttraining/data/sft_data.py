@@ -17,19 +17,21 @@ from pipeline.posttraining.data.duplicates import (
     minhash_step,
     without_near_duplicates,
 )
+from pipeline.posttraining.data.judge.step import judge_parts
 from pipeline.posttraining.data.outcome import Written, write_conversations, write_report
 from pipeline.posttraining.data.pairs import ReadPairs, write_pairs
 from pipeline.posttraining.data.read import ReadAndCheck
 from pipeline.posttraining.data.shares import within_shares
 from pipeline.posttraining.data.sources import check_bad_share, conversation_parts, preference_parts
-from pipeline.posttraining.data.workspace import RULES, Part, Workspace, do, new_audit
+from pipeline.posttraining.data.workspace import JUDGE, RULES, Part, Workspace, do, new_audit
 
 
 def run(context: StageContext[SftDataConfig]) -> StageResult:
     """Reads, checks and compares the records of all sources, and writes them as JSON lines.
 
     `train.jsonl` and `validation.jsonl` hold the conversations that were kept, in the order of the sources;
-    `removed.jsonl`, `repaired.jsonl` and `quarantine.jsonl` say what was done to the others, and `report.json` and
+    `removed.jsonl`, `repaired.jsonl` and `quarantine.jsonl` say what was done to the others, `judged.jsonl` holds the
+    verdict on each that a judge was asked about, and `report.json` and
     `disclosure.json` what became of each source. `preference_train.jsonl` and `preference_validation.jsonl` hold the
     pairs, the latter on held-out prompts. Of what the generators make, the id decides what is held back for
     validation, of what comes from elsewhere the first question.
@@ -39,10 +41,15 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
             source is no record.
         RecipeError: for a recipe that cannot be used.
         Requeue: after a stop signal; what is done stays done.
+        UserError: for a judge that cannot be asked, or fails too often.
     """
-    workspace, audit = Workspace(context.state / "work"), new_audit()
+    judged = context.config.judge is not None
+    workspace, audit = Workspace(context.state / "work", judged), new_audit()
     parts = conversation_parts(context.config)
+    if closed := context.config.closed_verifiers():
+        print("verifiers that remove nothing:", ", ".join(f"{name} ({why})" for name, why in sorted(closed.items())))
     read_and_check(context, workspace, parts)
+    judge = judge_parts(context, workspace, parts)
     step = drop_copies(context, workspace, parts)
     count_tasks(audit, workspace, parts)
     kept = without_near_duplicates(workspace, parts, step, audit)
@@ -50,7 +57,7 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
     written = write_conversations(context, kept)
     pairs = make_pairs(context, workspace)
     write_report(context, workspace, parts, audit, written)
-    return _result(audit, written, pairs)
+    return _result(audit, written, pairs, judge)
 
 
 def read_and_check(context: StageContext[SftDataConfig], workspace: Workspace, parts: Sequence[Part]) -> None:
@@ -79,10 +86,12 @@ def drop_copies(context: StageContext[SftDataConfig], workspace: Workspace, part
 
 
 def count_tasks(audit: AuditLog, workspace: Workspace, parts: Sequence[Part]) -> None:
-    """Adds what the tasks of both steps counted to the stage's account."""
-    for task in ("read", "unique"):
+    """Adds what the tasks of the steps counted to the stage's account."""
+    for task in ("read", JUDGE, "unique") if workspace.judged else ("read", "unique"):
         for part in parts:
             audit.merge(read_json(workspace.counts(f"{task}-{part.number:05d}")))
+    if not workspace.judged:
+        audit.counts.pop(JUDGE)
 
 
 def most_of_domains(config: SftDataConfig) -> dict[str, int]:
@@ -100,7 +109,7 @@ def make_pairs(context: StageContext[SftDataConfig], workspace: Workspace) -> di
     return write_pairs(context, workspace, parts)
 
 
-def _result(audit: AuditLog, written: Written, pairs: dict[str, int]) -> StageResult:
+def _result(audit: AuditLog, written: Written, pairs: dict[str, int], judge: dict[str, float]) -> StageResult:
     steps = {step["step"]: step for step in audit.funnel()}
     into, kept = next(iter(steps.values()))["in"], sum(written.splits.values())
     reasons = {name: step["removed"] for name, step in steps.items() if name != RULES} | steps[RULES]["reasons"]
@@ -111,6 +120,7 @@ def _result(audit: AuditLog, written: Written, pairs: dict[str, int]) -> StageRe
         "conversations/repaired": float(steps[RULES]["edited"]),
         "preference_pairs/train": float(pairs["train"]),
         "preference_pairs/validation": float(pairs["held_out"]),
+        **judge,
     }
     counts = {"in": into, "kept": kept, "removed": into - kept}
     return StageResult(metrics=metrics, counts=counts, samples=written.samples)

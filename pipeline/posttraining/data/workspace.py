@@ -19,8 +19,8 @@ from pipeline.posttraining.common.row_recipes import RowSource
 from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.jsonl import append_jsonl, iterate_jsonl
 
-READ, RULES, EXACT, NEAR, SHARE = "read", "rules", "exact_dedup", "minhash", "share"
-STEPS = (READ, RULES, EXACT, NEAR, SHARE)
+READ, RULES, JUDGE, EXACT, NEAR, SHARE = "read", "rules", "judge", "exact_dedup", "minhash", "share"
+STEPS = (READ, RULES, JUDGE, EXACT, NEAR, SHARE)
 """The lines of the stage's funnel; a row of a removal by `RULES` names the rule as its step."""
 
 
@@ -44,6 +44,8 @@ class Workspace:
     """The files of all parts, below the stage's state."""
 
     folder: Path
+    judged: bool = False
+    """Whether a judge comes between the rules and the comparison."""
 
     def checked(self, number: int) -> Path:
         """File of a part's records that passed the rules, as documents in the order in which they were read."""
@@ -52,6 +54,14 @@ class Workspace:
     def ids(self, number: int) -> Path:
         """File of the first 128 bits of those records' ids, uint64 (records x 2)."""
         return self.folder / "ids" / f"{number:05d}.npy"
+
+    def passed(self, number: int) -> Path:
+        """File of those of them that the judge left, in the same order; without a judge all of them."""
+        return self.folder / "judged" / f"{number:05d}.jsonl.gz" if self.judged else self.checked(number)
+
+    def passed_ids(self, number: int) -> Path:
+        """File of the first 128 bits of the ids of those, uint64 (records x 2)."""
+        return self.folder / "judged_ids" / f"{number:05d}.npy" if self.judged else self.ids(number)
 
     def duplicates(self, number: int) -> Path:
         """File that says for each of those records whether an earlier one is equal, bool."""
@@ -75,7 +85,7 @@ class Workspace:
         return self.folder / "pairs" / f"{number:05d}.jsonl"
 
     def log(self, kind: str, task: str) -> Path:
-        """File of the rows of one kind that a task wrote: `removed`, `repaired` or `quarantine`."""
+        """File of the rows of one kind that a task wrote: `removed`, `repaired`, `judged` or `quarantine`."""
         return self.folder / "logs" / f"{task}.{kind}.jsonl"
 
     def counts(self, task: str) -> Path:
