@@ -94,7 +94,7 @@ STAGE_TYPES = {
         "pipeline.posttraining.data.sft_data:run",
         report="pipeline.curation.audit.funnel:report_lines",
         lead_seconds=SHORT,
-        version=4,
+        version=5,
     ),
     "sft": StageType(
         "pipeline.posttraining.sft.config:SftConfig",
@@ -108,14 +108,14 @@ STAGE_TYPES = {
         "pipeline.posttraining.reward.train:run",
         lead_seconds=LONG,
         several_ranks=True,
-        version=2,
+        version=3,
     ),
     "rl": StageType(
         "pipeline.posttraining.rl.config:RlConfig",
         "pipeline.posttraining.rl.train:run",
         lead_seconds=LONG,
         several_ranks=True,
-        version=4,
+        version=5,
     ),
     "evaluate": StageType(
         "pipeline.evaluation.config:EvaluateConfig",
