@@ -108,7 +108,7 @@ STAGE_TYPES = {
         "pipeline.posttraining.reward.train:run",
         lead_seconds=LONG,
         several_ranks=True,
-        version=2,
+        version=3,
     ),
     "rl": StageType(
         "pipeline.posttraining.rl.config:RlConfig",

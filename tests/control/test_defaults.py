@@ -42,7 +42,7 @@ LEFT_OUT = {
         "learning_rate.scale", "learning_rate.exponent", "learning_rate.maximum",
     },
     "evaluate": {"long_context", "accuracy"},
-    "rl": {"reward_model_domains"},
+    "rl": {"reward"},
 }  # fmt: skip
 """By kind, keys that some of its files leave out. The default is no number of a recipe: it says that there is none."""
 

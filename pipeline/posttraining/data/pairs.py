@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline.core.config import NAME
 from pipeline.core.context import StageContext
 from pipeline.curation.executors.run_tasks import TaskProgress
 from pipeline.environments import split_of
@@ -24,6 +25,9 @@ from pipeline.posttraining.data.workspace import Part, Workspace
 
 Sides = tuple[list[Message], list[Message], list[Message]]
 """Prompt, chosen and rejected reply."""
+KNOWN = ("kind", "language")
+"""Keys of a row that a pair keeps beside its messages: what is wrong with the rejected reply, and its language."""
+MAX_NAME = 40
 SPLITS = {"train": "preference_train", "held_out": "preference_validation"}
 
 
@@ -54,7 +58,7 @@ class ReadPairs:
                     if record.bad is not None:
                         aside.append(record.put_aside(record.bad))
                     continue
-                prompt, *replies = record
+                (prompt, *replies), known = record
                 both = [
                     normalized(Conversation([*prompt, *reply], self.part.source.name, own=True)) for reply in replies
                 ]
@@ -67,7 +71,7 @@ class ReadPairs:
                 if violation is not None:
                     removed.append(violation.log_row(pair_id))
                     continue
-                pair = {"prompt": both[0].messages[:start], "chosen": chosen, "rejected": rejected}
+                pair = {"prompt": both[0].messages[:start], "chosen": chosen, "rejected": rejected, **known}
                 yield {"id": pair_id, "split": split_of(both[0].question), "pair": pair}
 
         write_jsonl(self.workspace.pairs(self.part.number), passed())
@@ -75,20 +79,26 @@ class ReadPairs:
         write_jsonl(self.workspace.log("quarantine", task), aside)
         progress.unit_done()
 
-    def _read(self) -> Iterator[Sides | Row]:
+    def _read(self) -> Iterator[tuple[Sides, dict[str, str]] | Row]:
         source = self.part.source
         if isinstance(source, DataFile):
-            for _, sides in read_own([source], read_preference):
-                yield sides
+            for _, pair in read_own([source], lambda row: (read_preference(row), _known(row))):
+                yield pair
             return
         for row in read_rows(source, self.part.item):
             if row.bad is not None or row.left_out is not None:
                 yield row
                 continue
             try:
-                yield read_preference(row.values)
+                yield read_preference(row.values), _known(row.values)
             except ShapeError as error:
                 yield replace(row, bad=str(error))
+
+
+def _known(row: Mapping[str, Any]) -> dict[str, str]:
+    """What a row says of itself that can be the name of a metric."""
+    given = {key: str(row.get(key) or "") for key in KNOWN}
+    return {key: value for key, value in given.items() if len(value) <= MAX_NAME and NAME.fullmatch(value)}
 
 
 def write_pairs(context: StageContext[SftDataConfig], workspace: Workspace, parts: Sequence[Part]) -> dict[str, int]:

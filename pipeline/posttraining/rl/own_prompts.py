@@ -68,7 +68,9 @@ def check_files(config: RlConfig) -> None:
     Raises:
         DataError: for a file or a row that cannot be used, or too few different rows.
     """
-    total = sum(config.domain_weights.values()) + sum(file.weight for file in config.prompt_files)
+    weights = sum(config.domain_weights.values()) + sum(file.weight for file in config.prompt_files)
+    # Of a step, what is replayed leaves the rest to the stage's own mixture.
+    total = weights / (1 - config.replay_share)
     for file in config.prompt_files:
         if file.missing:
             continue  # The plan names it; the stage fetches it.

@@ -30,6 +30,20 @@ def interleave_environments(weights: dict[str, float], count: int) -> list[str]:
     return order
 
 
+def mixture(config: RlConfig) -> dict[str, float]:
+    """The weight of each environment and file (`prompt_files.<number>`) in the prompts, with what is replayed."""
+    files = {f"prompt_files.{number}": file.weight for number, file in enumerate(config.prompt_files)}
+    own = config.domain_weights | files
+    if not config.replayed:
+        return own
+    # Of the whole, the replayed have their share and the stage's own the rest.
+    scales = [(own, 1 - config.replay_share), (config.replayed, config.replay_share)]
+    return {
+        name: sum(weights.get(name, 0) * share / sum(weights.values()) for weights, share in scales)
+        for name in own | config.replayed
+    }
+
+
 def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenizerBase) -> list[Problem]:
     """A stage's problems in the order of training, a pure function of the arguments.
 
@@ -47,8 +61,7 @@ def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenize
         DataError: if an environment has no prompt left.
     """
     files = {f"prompt_files.{number}": file for number, file in enumerate(config.prompt_files)}
-    weights = config.domain_weights | {name: file.weight for name, file in files.items()}
-    order = interleave_environments(weights, config.prompts)
+    order = interleave_environments(mixture(config), config.prompts)
     benchmarks = PromptIndex(config.decontamination)
     streams = {}
     for environment in dict.fromkeys(order):
@@ -83,10 +96,13 @@ def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenize
 def held_out_problems(config: RlConfig) -> list[Problem]:
     """What the stage is measured on: `probe.prompts_per_domain` held-out problems of each environment and each file.
 
+    The environments are the stage's own and those of its gate, not what it replays.
+
     Raises:
         DataError: for a row of a file that cannot be used.
     """
-    drawn = eval_problems(environment_names(config), config.probe, config.problems)
+    measured = list(dict.fromkeys([*environment_names(config, replayed=False), *config.gate.domains]))
+    drawn = eval_problems(measured, config.probe, config.problems)
     for file in config.prompt_files:
         own = file_problems(file, "held_out")
         random.Random(EVAL_SAMPLING_SEED).shuffle(own)
@@ -94,9 +110,10 @@ def held_out_problems(config: RlConfig) -> list[Problem]:
     return drawn
 
 
-def environment_names(config: RlConfig) -> list[str]:
-    """The environments with a weight above 0, in the order of the settings."""
-    return [name for name, weight in config.domain_weights.items() if weight > 0]
+def environment_names(config: RlConfig, replayed: bool = True) -> list[str]:
+    """The environments with a weight above 0, in the order of the settings, with or without those only replayed."""
+    weights = {**config.domain_weights, **(config.replayed if replayed else {})}
+    return [name for name in weights if config.domain_weights.get(name) or (replayed and name in config.replayed)]
 
 
 def without_benchmarks(problems: list[Problem], benchmarks: PromptIndex) -> list[Problem]:

@@ -14,7 +14,7 @@ from pipeline.inference.conversation_ids import to_messages
 from pipeline.posttraining.data import conversations as raw
 from pipeline.posttraining.data.conversations import documentation_questions, raw_conversations
 from pipeline.posttraining.data.jsonl import read_jsonl
-from pipeline.posttraining.data.preferences import preference_pairs
+from pipeline.posttraining.data.preferences import REJECTIONS, preference_pairs
 from pipeline.posttraining.data.record import Conversation
 from pipeline.posttraining.data.rules import apply_rules, normalize_message
 from pipeline.posttraining.data.sft_data import run
@@ -132,6 +132,31 @@ def test_preference_pairs_differ_and_stay_in_their_split() -> None:
         for pair in pairs:
             assert pair["chosen"] != pair["rejected"]
             assert split_of(pair["prompt"][0]["content"]) == split
+            assert pair["problem"]["prompt"] == pair["prompt"][0]["content"]
+
+
+def test_preference_pairs_have_every_kind_of_rejection() -> None:
+    pairs = preference_pairs(220, "train", data_config().problems, 0, random.Random(0))
+    kinds = Counter(pair["kind"] for pair in pairs)
+    assert kinds.keys() == REJECTIONS.keys()
+    assert kinds.most_common(1)[0][0] == "wrong_entity"
+    chat = [pair for pair in pairs if pair["problem"]["domain"] == "general_chat"]
+    for pair in chat:
+        chosen, rejected, topic = (
+            pair["chosen"][0]["content"],
+            pair["rejected"][0]["content"],
+            pair["problem"]["answer"],
+        )
+        match pair["kind"]:
+            case "wrong_entity":
+                assert topic not in rejected
+                assert rejected.startswith("I like ")
+            case "over_long":
+                assert rejected.startswith(chosen + " ")
+            case "broken_word":
+                assert len(rejected.split(" ")) == len(chosen.split(" "))
+            case "off_topic":
+                assert not rejected.startswith("I like ")
 
 
 def test_questions_about_docstrings_are_real() -> None:
