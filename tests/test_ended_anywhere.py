@@ -1,4 +1,4 @@
-"""Stages that save nothing in between begin anew when ended; one that does its work in tasks gives the same after a kill."""
+"""Stages that save nothing in between begin anew when ended; one that works in tasks gives the same after a kill."""
 
 import os
 import signal
