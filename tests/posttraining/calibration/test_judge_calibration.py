@@ -179,10 +179,10 @@ def test_only_a_calibration_that_fits_and_passes_opens_the_gate(reports: tuple[J
         '{"binding": "x", "counts": {"a": {"planted": "9"}}}',
     ):
         path.write_text(content)
-        with pytest.raises(DataError, match=r"no report of a judge, set judge\.calibration"):
+        with pytest.raises(DataError, match=r"no report of a judge, set it to a report"):
             find_gate(config)
     path.unlink()
-    with pytest.raises(DataError, match=r"no file, set judge\.calibration"):
+    with pytest.raises(DataError, match=r"no file, set it to a report"):
         find_gate(config)
 
 
@@ -216,7 +216,10 @@ def test_the_stage_records_every_verdict_and_removes_only_when_calibrated(
     assert {"accept", "reject", "unparsed"} == {row["decision"] for row in judged}
     assert result.metrics["judge/gates"] == 0.0
     assert "removed/judge" not in result.metrics
-    assert "judge: its verdicts are recorded and remove nothing: judge.calibration is null" in capsys.readouterr().out
+    assert (
+        "judge: its verdicts are recorded and remove nothing: stages.sft_data.config.judge.calibration is null"
+        in capsys.readouterr().out
+    )
 
     result, gating, folder = results["gating"]
     rows = [row for row in read_jsonl(folder / "removed.jsonl") if row["step"] == "judge"]
