@@ -28,6 +28,7 @@ IN_NO_STAGE = {
     "curation/audit/funnel.py", "pretraining/data/trace.py",
     "curation/quality/train.py", "curation/recipes/steps/table.py", "model_import/template_report.py",
     "commands/*", "export/*", "starter/*", "starter/*/*", "starter/*/*/*", "environments/testing.py",
+    "posttraining/calibration/*",
     "inference/chat_model.py", "inference/conversation.py", "inference/serving.py", "inference/terminal_chat.py",
 }  # fmt: skip
 """Patterns of the package's files that no stage's result is made by."""

@@ -60,7 +60,7 @@ def closed_gates(calibration: str | None, names: Iterable[str]) -> dict[str, str
 
 
 def _read(path: Path) -> dict[str, Any]:
-    remedy = "set verifier_calibration to a report of `fivephase calibrate verifiers`, or to null"
+    remedy = "set it to a report of `fivephase calibrate verifiers`, or to null"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["verifiers"]
         for each in found.values():
@@ -68,6 +68,8 @@ def _read(path: Path) -> dict[str, Any]:
                 raise TypeError
         return found
     except OSError:
-        raise DataError(f"verifier_calibration={path}: no file, {remedy}") from None
+        raise DataError(f"stages.sft_data.config.verifier_calibration={path}: no file, {remedy}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise DataError(f"verifier_calibration={path}: no report of verifiers, {remedy}") from None
+        raise DataError(
+            f"stages.sft_data.config.verifier_calibration={path}: no report of verifiers, {remedy}"
+        ) from None

@@ -179,10 +179,10 @@ def test_only_a_calibration_that_fits_and_passes_opens_the_gate(reports: tuple[J
         '{"binding": "x", "counts": {"a": {"planted": "9"}}}',
     ):
         path.write_text(content)
-        with pytest.raises(DataError, match=r"no report of a judge, set judge\.calibration"):
+        with pytest.raises(DataError, match=r"no report of a judge, set it to a report"):
             find_gate(config)
     path.unlink()
-    with pytest.raises(DataError, match=r"no file, set judge\.calibration"):
+    with pytest.raises(DataError, match=r"no file, set it to a report"):
         find_gate(config)
 
 
@@ -216,7 +216,10 @@ def test_the_stage_records_every_verdict_and_removes_only_when_calibrated(
     assert {"accept", "reject", "unparsed"} == {row["decision"] for row in judged}
     assert result.metrics["judge/gates"] == 0.0
     assert "removed/judge" not in result.metrics
-    assert "judge: its verdicts are recorded and remove nothing: judge.calibration is null" in capsys.readouterr().out
+    assert (
+        "judge: its verdicts are recorded and remove nothing: stages.sft_data.config.judge.calibration is null"
+        in capsys.readouterr().out
+    )
 
     result, gating, folder = results["gating"]
     rows = [row for row in read_jsonl(folder / "removed.jsonl") if row["step"] == "judge"]
@@ -254,10 +257,11 @@ def test_killed_while_judging_and_run_again_gives_the_same_bytes_and_asks_once(t
     program.write_text(
         "import sys; from pathlib import Path\n"
         "from pipeline.core.context import StageContext; from pipeline.posttraining.data import sft_data\n"
-        "from tests.posttraining.tiny import data_config; from tests.settings import judge_settings\n"
+        "from tests.settings import judge_settings, stage_config\n"
         "url, folder = sys.argv[1:]\n"
         f"endpoint = {{'url': url, 'model': {MODEL!r}, 'cache': folder + '-replies', 'concurrency': 2}}\n"
-        "config = data_config(conversations=60, judge=judge_settings(endpoint=endpoint))\n"
+        "judge, few = judge_settings(endpoint=endpoint), {'conversations': 60, 'preference_pairs': 8}\n"
+        "config = stage_config('sft_data', judge=judge, validation_share=0.3, **few)\n"
         "sft_data.run(StageContext.for_test('sft_data', config, {}, Path(folder)))\n"
     )
 

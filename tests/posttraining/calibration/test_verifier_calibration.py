@@ -102,7 +102,7 @@ def test_a_verifier_below_the_floor_or_changed_since_removes_nothing(
     assert "verifiers that remove nothing: identity (not calibrated), math (changed since it was calibrated)" in said
     for content in ("{}", "[]", '{"verifiers": {"math": {}}}'):
         (tmp_path / "verifiers.json").write_text(content)
-        with pytest.raises(DataError, match=r"no report of verifiers, set verifier_calibration"):
+        with pytest.raises(DataError, match=r"no report of verifiers, set it to a report"):
             closed_gates(str(tmp_path / "verifiers.json"), ["math"])
     with pytest.raises(DataError, match="no file"):
         closed_gates(str(tmp_path / "none.json"), ["math"])

@@ -15,6 +15,8 @@ DIMENSIONS = (
 FLAGS = ("hallucination", "false_premise", "incorrect_computation")
 """What is looked for beside the scores; IBM rejects all three whatever the score."""
 LOWEST, HIGHEST = 1, 5
+KEY = "stages.sft_data.config.judge"
+"""Where these settings stand, for error messages."""
 Score = Annotated[float, Field(ge=LOWEST, le=HIGHEST)]
 """A weighted mean of the scores."""
 
@@ -23,7 +25,7 @@ Score = Annotated[float, Field(ge=LOWEST, le=HIGHEST)]
 class JudgeEndpointConfig(EndpointConfig):
     """The server of the judge."""
 
-    key: ClassVar[str] = "stages.sft_data.config.judge.endpoint"
+    key: ClassVar[str] = f"{KEY}.endpoint"
 
 
 @dataclass(frozen=True, kw_only=True)

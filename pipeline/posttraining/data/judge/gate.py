@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.core.config import fingerprint
 from pipeline.core.errors import DataError
-from pipeline.posttraining.data.judge.config import JudgeConfig
+from pipeline.posttraining.data.judge.config import KEY, JudgeConfig
 from pipeline.posttraining.data.judge.rubric import load_rubric
 from pipeline.posttraining.data.judge.verdict import SCHEMA
 
@@ -84,7 +84,7 @@ def find_gate(config: JudgeConfig) -> Gate:
         RecipeError: for a rubric that cannot be used.
     """
     if config.calibration is None:
-        return Gate(False, "judge.calibration is null; make one with `fivephase calibrate judge`")
+        return Gate(False, f"{KEY}.calibration is null; make one with `fivephase calibrate judge`")
     report = _read(Path(config.calibration))
     if report["binding"] != binding(config):
         return Gate(
@@ -102,7 +102,7 @@ def find_gate(config: JudgeConfig) -> Gate:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    remedy = "set judge.calibration to a report of `fivephase calibrate judge`, or to null"
+    remedy = "set it to a report of `fivephase calibrate judge`, or to null"
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
         binding_found, counts = report["binding"], report["counts"]
@@ -111,6 +111,6 @@ def _read(path: Path) -> dict[str, Any]:
                 raise TypeError
         return {"binding": binding_found, "counts": counts}
     except OSError:
-        raise DataError(f"judge.calibration={path}: no file, {remedy}") from None
+        raise DataError(f"{KEY}.calibration={path}: no file, {remedy}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise DataError(f"judge.calibration={path}: no report of a judge, {remedy}") from None
+        raise DataError(f"{KEY}.calibration={path}: no report of a judge, {remedy}") from None

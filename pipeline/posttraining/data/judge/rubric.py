@@ -9,7 +9,7 @@ import yaml
 from pipeline.core.config import build
 from pipeline.core.errors import ConfigError, RecipeError
 from pipeline.core.installation import locate, places
-from pipeline.posttraining.data.judge.config import DIMENSIONS, FLAGS
+from pipeline.posttraining.data.judge.config import DIMENSIONS, FLAGS, KEY
 
 TYPES = ("plain", "multi_turn", "rag", "tools", "multilingual", "code", "math")
 """Types of conversations; the rubric has a note for each, and `question.types_of` says which a conversation is of."""
@@ -59,7 +59,7 @@ def load_rubric(name: str) -> Rubric:
     try:
         mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError:
-        raise RecipeError(f"rubric={name}: no file (looked in {places(Path(name))}), set judge.rubric to one") from None
+        raise RecipeError(f"{KEY}.rubric={name}: no file (looked in {places(Path(name))}), set it to one") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(mapping, dict) or not all(isinstance(key, str) for key in mapping):

@@ -34,6 +34,10 @@ _NOT_STATED = re.compile(
 )
 
 
+AROUND = 80
+"""Characters before and after an equation that are read for what is said of it."""
+
+
 def check_arithmetic(conversation: Conversation) -> Violation | None:
     """Rejects a reply that states a false equation of numbers, such as `12 * 3 = 38`."""
     for reply in replies_of(conversation):
@@ -45,7 +49,8 @@ def check_arithmetic(conversation: Conversation) -> Violation | None:
 def false_equation(text: str) -> tuple[str, str] | None:
     """The first equation of a text that is certainly false, and the value that its left side has."""
     for found in EQUATION.finditer(text):
-        before, after = text[: found.start()][-80:], text[found.end() :][:80]
+        begin, end = found.span()
+        before, after = text[max(begin - AROUND, 0) : begin], text[end : end + AROUND]
         if _AFTER.match(after) or (_BEFORE.search(before) and not _BULLET.search(before)):
             continue
         sentence = re.split(r"[.!?]\s|\n", before)[-1] + found[0] + re.split(r"[.!]\s|\n", after)[0]

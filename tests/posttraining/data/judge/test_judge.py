@@ -238,7 +238,7 @@ def test_settings_and_rubrics_that_cannot_be_used_are_refused(tmp_path: Path) ->
         with pytest.raises(ConfigError, match=said):
             settings(**changes)
     rubric = tmp_path / "rubric.yaml"
-    with pytest.raises(RecipeError, match=r"no file .*set judge\.rubric"):
+    with pytest.raises(RecipeError, match=r"judge\.rubric=.*no file .*set it to one"):
         settings(rubric=str(rubric)).data_fingerprint()
     rubric.write_text("task: [")
     with pytest.raises(RecipeError, match="not valid YAML"):
