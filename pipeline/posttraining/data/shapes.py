@@ -66,9 +66,12 @@ def read_documents(row: Mapping[str, Any]) -> str:
         ShapeError: for documents that are neither texts nor objects.
     """
     documents = row.get("documents")
-    if isinstance(documents, str) and documents.lstrip().startswith("["):
-        documents = _json(documents)
-    documents = [documents] if isinstance(documents, str) and documents.strip() else documents
+    if isinstance(documents, str):
+        try:
+            parsed = json.loads(documents)
+        except ValueError:
+            parsed = None  # A page, which may begin like a list.
+        documents = parsed if isinstance(parsed, list) else [documents] if documents.strip() else None
     if not documents:
         return ""
     if not isinstance(documents, list) or not all(isinstance(each, str | Mapping) for each in documents):

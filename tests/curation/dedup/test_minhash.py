@@ -16,7 +16,7 @@ from pipeline.curation.dedup import lsh_buckets
 from pipeline.curation.dedup.clusters import DisjointSets
 from pipeline.curation.dedup.lsh_buckets import candidate_groups
 from pipeline.curation.dedup.minhash import MinHasher
-from pipeline.curation.dedup.shingles import ShingleHasher, shingle_hasher
+from pipeline.curation.dedup.shingles import ShingleHasher, jaccard, shingle_hasher
 from pipeline.curation.recipes.steps.duplicates import MinHash
 
 STEP = build(MinHash, {"step": "minhash"}, "")
@@ -49,6 +49,13 @@ def test_texts_have_in_common_what_datatrove_says() -> None:
         shingles = shingle_hasher("eng", 2)
         both = numpy.intersect1d(shingles(one), shingles(other), assume_unique=True)
         assert len(both) == len(stock_n_grams(one, 2) & stock_n_grams(other, 2))
+
+
+def test_numbers_are_alike_unless_they_count() -> None:
+    one, other = "What do 12 pens for 3.50 each cost?", "What do 7 pens for 1.25 each cost?"
+    assert jaccard(ShingleHasher("eng", 2)(one), ShingleHasher("eng", 2)(other)) == 1
+    apart = ShingleHasher("eng", 2, numbers_alike=False)
+    assert 0 < jaccard(apart(one), apart(other)) < 1
 
 
 @pytest.mark.parametrize("language", ["deu", "fra"])

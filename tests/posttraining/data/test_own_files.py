@@ -16,7 +16,7 @@ from pipeline.environments import split_of
 from pipeline.posttraining.data.jsonl import read_jsonl
 from pipeline.posttraining.data.own_files import own_conversations
 from pipeline.posttraining.data.sft_data import run
-from pipeline.posttraining.data.shapes import ShapeError, read_conversation, read_preference
+from pipeline.posttraining.data.shapes import ShapeError, read_conversation, read_documents, read_preference
 from tests.curation.recipe_files import write_lines
 from tests.posttraining.tiny import data_config
 
@@ -89,6 +89,23 @@ def test_tool_calls_have_one_form(turns: list[dict[str, Any]]) -> None:
 def test_what_cannot_be_used_says_why(row: dict[str, Any], why: str) -> None:
     with pytest.raises(ShapeError, match=why):
         read_conversation(row)
+
+
+def test_questions_with_calls_and_documents_are_read() -> None:
+    tools = [{"name": "weather", "parameters": {"city": {"type": "str"}}}]
+    row = {"query": ASKED[0]["content"], "answers": json.dumps([{"name": "weather", "arguments": {"city": "Rome"}}])}
+    messages, kept = read_conversation({**row, "tools": json.dumps(tools)})
+    assert messages == [ASKED[0], {"role": "assistant", "content": "", "tool_calls": CALLED}]
+    assert json.loads(kept) == tools
+    for given, read in (
+        ("[1] A page.", [{"doc_id": 1, "text": "[1] A page."}]),
+        (["One.", "Two."], [{"doc_id": 1, "text": "One."}, {"doc_id": 2, "text": "Two."}]),
+        (json.dumps([{"title": "T", "text": "One."}]), [{"title": "T", "text": "One."}]),
+    ):
+        assert json.loads(read_documents({"documents": given})) == read
+    assert read_documents({"documents": " "}) == read_documents({}) == ""
+    with pytest.raises(ShapeError, match="documents is no list"):
+        read_documents({"documents": 7})
 
 
 def test_shapes_of_preferences() -> None:

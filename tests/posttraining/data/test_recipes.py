@@ -156,6 +156,20 @@ def test_workers_give_the_same(recipes: Path, tmp_path: Path) -> None:
         assert path.read_bytes() == again.read_bytes(), path.name
 
 
+def test_a_data_set_of_the_hubs_form_is_read_in_parts(recipes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    write_rows(folder / "train.jsonl", [{"q": question(n), "a": reply(n), "score": n} for n in range(60, 90)])
+    source = {
+        "kind": "huggingface", "dataset": str(folder), "shards": 2, "columns": {"q": "prompt", "a": "completion"},
+        "where": {"score": {"at_least": 70}}, "disclosure": disclosure("Hub"),
+    }  # fmt: skip
+    write_recipe(recipes, "conversations", "third", [source])
+    run(StageContext.for_test("sft_data", config_of(recipes, near_duplicates=None), {}, tmp_path / "stage"))
+    rows = [row for name in ("train", "validation") for row in read_jsonl(tmp_path / "stage/partial" / f"{name}.jsonl")]
+    assert sum(row["domain"] == "third" for row in rows) == 20
+
+
 def test_a_domain_gives_at_most_its_share(recipes: Path, tmp_path: Path) -> None:
     path = recipes / "conversations" / "first.yaml"
     path.write_text(path.read_text() + "share: 0.5\n")

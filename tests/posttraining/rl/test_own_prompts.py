@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from transformers import AutoTokenizer
 
 from pipeline.core.errors import ConfigError, DataError
@@ -158,3 +159,56 @@ def test_a_verifier_of_ones_own_grades_and_is_in_the_fingerprint(
     problem = file_problems(own.prompt_files[0])[0]
     assert [verify(problem, text).score for text in ("ba", "ab")] == [1.0, 0.0]
     assert dataclasses.asdict(own)["prompt_files"][0]["verifier"] == "own_grading:is_reversed"
+
+
+def write_recipe(tmp_path: Path, **source: Any) -> str:
+    """A recipe of prompts with one source of JSON lines, `rows.jsonl`."""
+    disclosure = {
+        "name": "Rows", "url": "https://example.com", "date_obtained": "2026-11", "description": "Test",
+        "source": "Example", "data_provenance": "written for a test",
+    }  # fmt: skip
+    source = {"kind": "jsonl", "path": str(tmp_path / "rows.jsonl"), "disclosure": disclosure, **source}
+    recipe = {"domain": "math", "description": "Test", "licence": "MIT", "languages": ["en"], "sources": [source]}
+    path = tmp_path / "math.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    return str(path)
+
+
+def test_a_recipe_gives_prompts_and_puts_aside_what_it_cannot_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"question": f"Add {n} and 1.", "answer": f"{n} + 1 = {n + 1}\n#### {n + 1}"} for n in range(40)]
+    write_rows(tmp_path / "rows.jsonl", [*rows, {"question": "Add.", "answer": "No mark."}, {"answer": "#### 7"}])
+    with (tmp_path / "rows.jsonl").open("a") as file:
+        file.write('{"question": "Add 40 a')
+    path = write_recipe(tmp_path, answer_after="####", verifier="math")
+    file = PromptFile(recipe=path)
+    problems = file_problems(file)
+    assert [problem.answer for problem in problems] == [str(n + 1) for n in range(40)]
+    assert verify(problems[3], "It is 4.").score == 1.0
+    said = capsys.readouterr().out
+    for line in ("row 41: no_answer_mark", "row 43: not_json", "Rows: 2 rows", "1 rows were put aside: no prompt"):
+        assert line in said
+    settings = config({"recipe": path})
+    settings.check_data()
+    before = settings.data_fingerprint()
+    write_rows(tmp_path / "rows.jsonl", rows[:30])
+    assert settings.data_fingerprint() != before
+    write_recipe(tmp_path)
+    with pytest.raises(DataError, match="Rows names no verifier, set verifier of the source"):
+        config({"recipe": path}).data_fingerprint()
+    with pytest.raises(ConfigError, match="set one of recipe, path and dataset"):
+        config({"recipe": path, "path": "a.jsonl"})
+
+
+def test_columns_are_mapped_by_paths_and_choices_are_asked(tmp_path: Path) -> None:
+    nested = {"problem": "What is 2 + 2?", "reward": {"truth": "4"}, "limits": {"most": 3}}
+    write_rows(tmp_path / "rows.jsonl", [nested])
+    columns = {"problem": "prompt", "reward.truth": "answer", "limits": "spec.limits"}
+    (problem,) = file_problems(PromptFile(recipe=write_recipe(tmp_path, columns=columns, verifier="number")))
+    assert (problem.prompt, problem.answer, problem.spec) == ("What is 2 + 2?", "4", {"limits": {"most": 3}})
+    choices = {"text": ["A fish", "A bird"], "label": ["A", "B"]}
+    write_rows(tmp_path / "rows.jsonl", [{"question": "What flies?", "choices": choices, "answerKey": "B"}])
+    (problem,) = file_problems(PromptFile(recipe=write_recipe(tmp_path, verifier="choice")))
+    assert problem.prompt == "What flies?\nA. A fish\nB. A bird\nAnswer with the letter alone."
+    assert [verify(problem, each).score for each in ("B", "A", "A or B")] == [1.0, 0.0, 0.0]
