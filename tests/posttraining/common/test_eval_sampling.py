@@ -63,7 +63,7 @@ def test_samples_are_spread_over_the_completions(count: int) -> None:
 def test_verified_accuracy_is_of_different_prompts_and_of_verifiers_alone() -> None:
     first, second = problems("math", 2, 0, "held_out", EASY)
     judged = replace(first, environment="reward_model")
-    told = [(first, first.answer, True), (first, "x", True), (second, second.answer, False), (first, first.answer, True),
+    told = [(first, first.answer, True), (first, "x", True), (first, first.answer, True), (second, "4", False),
             (judged, "Yes.", True)]  # fmt: skip
     result = EvalResult(
         {"math": 0.5, "reward_model": 1.0}, {"math": 1.0, "reward_model": 1.0}, [Completion(*each) for each in told]
