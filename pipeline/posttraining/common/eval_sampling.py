@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import fmean
 
 from pipeline.environments import Problem, ProblemConfig, problems
+from pipeline.environments.verifiers import REWARD_MODEL
 from pipeline.inference.completions import Completion, complete_problems, group_by_environment
 from pipeline.inference.loading import load_model
 from pipeline.posttraining.common.config import EvalSamplingConfig
@@ -70,9 +71,12 @@ class EvalResult:
 
     def verified(self) -> dict[str, list[float]]:
         """By environment, the verifier's mean score of each different prompt, whatever rewards it; 0 for a completion
-        that did not end. Prompts come in an order that is the same for every model."""
+        that did not end. Prompts come in an order that is the same for every model; those that only the reward model
+        knows are left out."""
         found: dict[str, dict[str, list[float]]] = {}
         for each in self.completions:
+            if each.problem.environment == REWARD_MODEL:
+                continue
             asked = json.dumps(each.problem.to_record(), sort_keys=True)
             scores = found.setdefault(each.problem.environment, {}).setdefault(asked, [])
             scores.append(each.verdict.score if each.ended else 0.0)

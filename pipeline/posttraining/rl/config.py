@@ -17,7 +17,7 @@ from pipeline.posttraining.common.config import (
     environment_fingerprint,
 )
 from pipeline.posttraining.common.data_files import PromptFiles, describe_files
-from pipeline.posttraining.common.reward_config import REWARD_MODEL, RewardConfig
+from pipeline.posttraining.common.reward_config import RewardConfig
 
 LossType = Literal["dapo", "grpo", "bnpo", "dr_grpo", "cispo", "sapo", "luspo", "vespo"]
 
@@ -163,11 +163,6 @@ class RlConfig(TrainingConfig):
         """The environments that are replayed, with their weights; empty where none is."""
         weights = self.replay_weights if self.replay_share else None
         return {name: weight for name, weight in (weights or {}).items() if weight}
-
-    @property
-    def reward_model_domains(self) -> list[str]:
-        """The domains that the reward model has a part in rewarding."""
-        return [domain for domain, reward in self.reward.items() if REWARD_MODEL in reward.parts]
 
     @property
     def rules(self) -> list[str]:

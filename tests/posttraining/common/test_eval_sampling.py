@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,16 @@ def test_samples_are_spread_over_the_completions(count: int) -> None:
     asked = problems("math", count, 0, "held_out", EASY)
     result = EvalResult({}, {}, [Completion(problem, str(number), True) for number, problem in enumerate(asked)])
     assert [each["answer"] for each in result.samples()] == {1: ["0"], 2: ["0", "1"], 20: ["0", "6", "12"]}[count]
+
+
+def test_verified_accuracy_is_of_different_prompts_and_of_verifiers_alone() -> None:
+    first, second = problems("math", 2, 0, "held_out", EASY)
+    judged = replace(first, environment="reward_model")
+    told = [(first, first.answer, True), (first, "x", True), (first, first.answer, True), (second, "4", False),
+            (judged, "Yes.", True)]  # fmt: skip
+    result = EvalResult(
+        {"math": 0.5, "reward_model": 1.0}, {"math": 1.0, "reward_model": 1.0}, [Completion(*each) for each in told]
+    )
+    assert result.verified() == {"math": [pytest.approx(2 / 3), 0.0]}
+    part = result.of({"reward_model"})
+    assert (part.reward, len(part.completions)) == (1.0, 1)

@@ -9,7 +9,14 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from pipeline.core.errors import CheckpointError
 from pipeline.environments import problems
 from pipeline.inference.conversation_ids import to_messages
-from pipeline.posttraining.reward.scoring import RewardModel, load_reward_model, raw_scores, write_reward_scale
+from pipeline.posttraining.common.rewards import Scorer
+from pipeline.posttraining.reward.scoring import (
+    RewardModel,
+    ensemble,
+    load_reward_model,
+    raw_scores,
+    write_reward_scale,
+)
 from pipeline.pretraining.model.architecture import GraniteForSequenceClassification, register_reward_heads
 from tests.settings import EASY
 
@@ -45,3 +52,11 @@ def test_granite_has_a_head_and_the_scale_is_logistic(checkpoint: Path, tmp_path
     assert 0 < ranked[0] < 0.1 < 0.9 < ranked[-1] < 1, "better than the mean chosen reply is rewarded more"
     assert AutoConfig.from_pretrained(folder).num_labels == 1
     assert type(AutoModelForSequenceClassification.from_pretrained(folder)).__name__.startswith("Granite")
+
+
+def test_an_ensemble_takes_the_mean_or_the_lowest() -> None:
+    drawn = problems("general_chat", 2, 0, "train", EASY)
+    models: list[Scorer] = [lambda asked, texts: [0.5, 1.0], lambda asked, texts: [1.0, 0.25]]
+    assert ensemble(models, "mean")(drawn, ["a", "b"]) == [0.75, 0.625]
+    assert ensemble(models, "minimum")(drawn, ["a", "b"]) == [0.5, 0.25]
+    assert ensemble(models[:1], "minimum") is models[0]
