@@ -12,15 +12,16 @@ from itertools import accumulate, cycle
 from pipeline.environments import ENVIRONMENT_NAMES, Problem, problems, split_of
 from pipeline.environments.answers import DOES_NOT_KNOW
 from pipeline.environments.chat import terse_reply
+from pipeline.environments.registry import FURTHER_NAMES
 from pipeline.inference.conversation_ids import problem_messages, to_messages
 from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.record import Conversation
 
 DOCUMENTED_MODULES = ("builtins", "math", "os.path", "random", "shutil", "statistics", "string", "textwrap")
 MAX_DOCSTRING_CHARACTERS = 80
-NEVER_ABSTAINS = ("general_chat", "identity", "calibration")
-"""Environments whose raw responses never abstain without need: chat and identity are no matter of knowing, and
-calibration is about when to abstain."""
+NEVER_ABSTAINS = ("general_chat", "identity", "calibration", *FURTHER_NAMES)
+"""Environments whose raw responses never abstain without need: chat and identity are no matter of knowing, what the
+further ones ask for stands in the prompt, and calibration is about when to abstain."""
 
 
 def documentation_questions() -> list[tuple[str, str]]:
