@@ -31,11 +31,13 @@ CHOICES: tuple[tuple[str, ...], ...] = (
         "stages.import_tokens.config.domains={any: any}",
     ),
 )
+OF_EXECUTORS = {
+    "executor.partition", "executor.time", "executor.qos", "executor.cpus_per_task", "executor.memory_gb_per_cpu",
+    "executor.tasks_per_job", "executor.sbatch",
+}  # fmt: skip
 LEFT_OUT = {
-    "curate": {
-        "executor.partition", "executor.time", "executor.qos", "executor.cpus_per_task", "executor.memory_gb_per_cpu",
-        "executor.tasks_per_job", "executor.sbatch",
-    },
+    "curate": OF_EXECUTORS,
+    "sft_data": OF_EXECUTORS,
     "pretrain": {
         "fill_in_the_middle", "merge", "gradient_checkpointing", "sequence_parallel", "mlp_tiles",
         "learning_rate.start", "learning_rate.end_ratio", "learning_rate.warmup_tokens",
