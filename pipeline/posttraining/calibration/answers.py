@@ -71,7 +71,8 @@ def right_answers(problem: Problem) -> Iterator[Answer]:
             forms |= _SENTENCES
             given = _VALUES if problem.answer and not abstains(problem.solution) else {}
         case "structured_output" | "text_to_sql":
-            forms |= _FENCED
+            # Where the prompt says what stands around the answer, only the solution has it.
+            forms |= {} if problem.spec.get("around") in ("nothing", "in_fence") else _FENCED
         case "identity":
             given = _NAMES if problem.answer else {}
     for name, form in forms.items():
