@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers.utils.chat_template_utils import encode_marked_chat, mark_control_tokens, render_jinja_template
 
-from pipeline.inference.conversation_ids import Message, Marks
+from pipeline.inference.conversation_ids import Marks, Message
 
 BEGIN, END = mark_control_tokens("x", re.compile("x")).split("x")
 """What transformers puts around a special token that somebody wrote."""
@@ -93,7 +93,9 @@ class ConversationEncoder:
 
         def add(piece: str, tokens: Sequence[int], bounds: Sequence[tuple[int, int]], begin: int) -> None:
             nonlocal length
-            inside = [(start - begin, end - begin) for start, end in spans if start < begin + len(piece) and end > begin]
+            inside = [
+                (start - begin, end - begin) for start, end in spans if start < begin + len(piece) and end > begin
+            ]
             ids.extend(tokens)
             trained.extend(any(a < end and start < max(b, a + 1) for start, end in inside) for a, b in bounds)
             ends.extend(length + b for _, b in bounds)
