@@ -1,8 +1,8 @@
-"""Conversations and preference pairs as token ids, written once by `sft_data` and opened memory-mapped by trainers.
+"""Conversations as token ids with their assistant masks, written once by `sft_data` and opened memory-mapped by `sft`.
 
-A file is an Arrow stream with a row for each conversation (`input_ids`, `assistant_masks`) or pair (`chosen_ids`,
-`rejected_ids`): TRL's names, so that its trainers take the files as they are. Ranks neither tokenize nor wait for each
-other, and share one copy of the pages in memory. `tokenized.json` says by which tokenizer and chat template.
+A file is an Arrow stream with a row for each conversation, in TRL's columns `input_ids` and `assistant_masks`. Ranks
+neither tokenize nor wait for each other, and share one copy of the pages in memory. `tokenized.json` says by which
+tokenizer and chat template.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -38,17 +38,14 @@ from pipeline.inference.masked_conversation import ConversationEncoder
 FOLDER = "tokens"
 """Folder of the files in the stage's output. Files below this name are not hashed where `verify_hashes` is false."""
 FACTS = "tokenized.json"
-IDS = pyarrow.list_(pyarrow.int32())
-CONVERSATIONS = pyarrow.schema({"input_ids": IDS, "assistant_masks": pyarrow.list_(pyarrow.int8())})
-PAIRS = pyarrow.schema({"chosen_ids": IDS, "rejected_ids": IDS})
-SCHEMAS = {"train": CONVERSATIONS, "validation": CONVERSATIONS, "preference_train": PAIRS}
-"""Files that are tokenized, by their name without suffix, with their columns."""
+LEFT_OUT = "left_out.jsonl"
+SPLITS = ("train", "validation")
+"""Files that are tokenized, without their suffix."""
+SCHEMA = pyarrow.schema({"input_ids": pyarrow.list_(pyarrow.int32()), "assistant_masks": pyarrow.list_(pyarrow.int8())})
 BATCH_ROWS, BATCH_BYTES = 500, 4 << 20
 """A batch, which is one task and one stretch of the file, ends at either; the second bounds the memory of long rows."""
 POOLED_BYTES = 32 << 20
 """Smaller files are tokenized before processes would have started."""
-
-Column = list[list[int]]
 
 
 @dataclass(frozen=True)
@@ -56,20 +53,21 @@ class _Encoded:
     """What became of a batch of rows."""
 
     rows: int
-    columns: list[Column]
+    ids: list[list[int]]
+    masks: list[list[int]]
     left_out: list[dict[str, Any]]
 
 
 def write_tokens(
     folder: Path, tokenizer: Path, workers: int | None = None, advance: Callable[[int], None] = lambda rows: None
 ) -> dict[str, float]:
-    """Tokenizes the files of `SCHEMAS` that a folder holds, JSON lines, into its folder `tokens`, batch by batch.
+    """Tokenizes `train.jsonl` and `validation.jsonl` of a folder into its folder `tokens`, batch by batch.
 
     Rows that the chat template refuses, that have nothing to train on, or in which what somebody wrote cannot be told
     from a special token, are left out: `left_out.jsonl` has the file, row, id and reason of each.
 
     Args:
-        folder: with `train.jsonl` and the like. The result is the same bytes for any number of workers.
+        folder: with both files. The result is the same bytes for any number of workers.
         tokenizer: folder of the tokenizer with its chat template.
         workers: processes; None is one per processor.
         advance: is given the number of rows whenever a batch is done.
@@ -79,45 +77,43 @@ def write_tokens(
 
     Raises:
         CheckpointError: for a tokenizer whose template does not train on the assistant's turns and their ends.
-        DataError: if nothing is left of a file that has rows.
+        DataError: if no row of a file is left.
     """
     loaded = _load(tokenizer)
     check_assistant_mask(loaded, str(tokenizer))
     (folder / FOLDER).mkdir(exist_ok=True)
-    metrics: dict[str, float] = {"left_out": 0.0}
-    workers = workers or len(os.sched_getaffinity(0))
-    with (folder / "left_out.jsonl").open("w", encoding="utf-8") as put_aside:
-        for name, schema in SCHEMAS.items():
+    metrics: dict[str, float] = {}
+    left_out = 0
+    with (folder / LEFT_OUT).open("w", encoding="utf-8") as log:
+        for name in SPLITS:
             source = folder / f"{name}.jsonl"
-            rows = written = 0
-            sums = [0, 0]
+            rows = kept = tokens = trained = 0
             with (
                 source.open("rb") as lines,
                 (folder / FOLDER / f"{name}.arrow").open("wb") as file,
-                pyarrow.ipc.new_stream(file, schema) as stream,
+                pyarrow.ipc.new_stream(file, SCHEMA) as stream,
             ):
-                pooled = workers if source.stat().st_size >= POOLED_BYTES else 1
-                for batch in _encoded(name, _batches(lines), tokenizer, pooled):
+                needed = workers or len(os.sched_getaffinity(0)) if source.stat().st_size >= POOLED_BYTES else 1
+                for batch in _encoded(_batches(lines), tokenizer, needed):
                     columns = [
-                        pyarrow.array(values, kind.type) for values, kind in zip(batch.columns, schema, strict=True)
+                        pyarrow.array(values, field.type)
+                        for values, field in zip((batch.ids, batch.masks), SCHEMA, strict=True)
                     ]
-                    stream.write_batch(pyarrow.record_batch(columns, schema=schema))
-                    sums = [sums[0] + sum(map(len, batch.columns[0])), sums[1] + sum(map(sum, batch.columns[1]))]
+                    stream.write_batch(pyarrow.record_batch(columns, schema=SCHEMA))
                     for each in batch.left_out:
                         row = {"file": source.name, **each, "row": rows + each["row"]}
-                        put_aside.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")
-                    metrics["left_out"] += len(batch.left_out)
-                    rows, written = rows + batch.rows, written + len(batch.columns[0])
+                        log.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")
+                    rows, kept, left_out = rows + batch.rows, kept + len(batch.ids), left_out + len(batch.left_out)
+                    tokens, trained = tokens + sum(map(len, batch.ids)), trained + sum(map(sum, batch.masks))
                     advance(batch.rows)
-            if rows and not written:
+            if not kept:
                 raise DataError(
-                    f"{source.name}: no row could be tokenized, {folder / 'left_out.jsonl'} says why; correct the rows "
-                    "or set stages.sft_data.inputs.tokenizer to a stage whose chat template takes them"
+                    f"{source}: none of {rows} conversations could be tokenized, {LEFT_OUT} beside it says why; "
+                    "correct them, or set stages.sft_data.inputs.tokenizer to a stage whose chat template takes them"
                 )
-            if schema is CONVERSATIONS:
-                metrics |= {f"tokens/{name}": float(sums[0]), f"trained_tokens/{name}": float(sums[1])}
+            metrics |= {f"tokens/{name}": float(tokens), f"trained_tokens/{name}": float(trained)}
     write_json(folder / FOLDER / FACTS, tokenizer_identity(loaded))
-    return metrics
+    return {**metrics, "left_out": float(left_out)}
 
 
 def tokenizer_identity(tokenizer: Any) -> dict[str, str]:
@@ -130,11 +126,11 @@ def tokenizer_identity(tokenizer: Any) -> dict[str, str]:
 
 
 def open_tokens(data: Path, name: str, tokenizer: Any, model: Path) -> Dataset:
-    """One of the files of `SCHEMAS`, memory-mapped.
+    """The conversations of one of `SPLITS`, memory-mapped.
 
     Args:
         data: folder of the stage `sft_data`.
-        name: of the file.
+        name: of the split.
         tokenizer: of the model that is to be trained.
         model: its folder, to name in errors.
 
@@ -156,9 +152,9 @@ def open_tokens(data: Path, name: str, tokenizer: Any, model: Path) -> Dataset:
     return Dataset.from_file(str(data / FOLDER / f"{name}.arrow"))
 
 
-def row_lengths(tokens: Dataset, column: str) -> numpy.ndarray:
-    """Tokens of each row in a column of a file, as `open_tokens` gives it; reads no tokens."""
-    chunks = [pyarrow.compute.list_value_length(each) for each in tokens.data.column(column).chunks]
+def row_lengths(tokens: Dataset) -> numpy.ndarray:
+    """Tokens of each conversation of `open_tokens`; reads where they begin and end, and no tokens."""
+    chunks = [pyarrow.compute.list_value_length(each) for each in tokens.data.column("input_ids").chunks]
     return numpy.concatenate([each.to_numpy() for each in chunks]) if chunks else numpy.zeros(0, numpy.int32)
 
 
@@ -175,11 +171,11 @@ def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield batch
 
 
-def _encoded(name: str, batches: Iterator[list[bytes]], tokenizer: Path, workers: int) -> Iterator[_Encoded]:
+def _encoded(batches: Iterator[list[bytes]], tokenizer: Path, workers: int) -> Iterator[_Encoded]:
     """What became of each batch, in order; of those that are read ahead there are two for each process."""
     if workers == 1:
         encode = _Encoder(tokenizer)
-        yield from (encode(name, batch) for batch in batches)
+        yield from (encode(batch) for batch in batches)
         return
     with ExitStack() as stack:
         with stop_signals_blocked():
@@ -187,12 +183,12 @@ def _encoded(name: str, batches: Iterator[list[bytes]], tokenizer: Path, workers
             pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (tokenizer,))
             stack.callback(pool.shutdown, cancel_futures=True)
             ahead: deque[Future[_Encoded]] = deque(
-                pool.submit(_encode_in_worker, name, batch) for batch in islice(batches, 2 * workers)
+                pool.submit(_encode_in_worker, batch) for batch in islice(batches, 2 * workers)
             )
         while ahead:
             done = ahead.popleft().result()
             if (batch := next(batches, None)) is not None:
-                ahead.append(pool.submit(_encode_in_worker, name, batch))
+                ahead.append(pool.submit(_encode_in_worker, batch))
             yield done
 
 
@@ -202,32 +198,21 @@ class _Encoder:
     def __init__(self, tokenizer: Path) -> None:
         self._encode = ConversationEncoder(_load(tokenizer)).encode_row
 
-    def __call__(self, name: str, lines: list[bytes]) -> _Encoded:
-        row_columns = self._pair if SCHEMAS[name] is PAIRS else self._conversation
-        columns: list[Column] = [[], []]
-        left_out = []
+    def __call__(self, lines: list[bytes]) -> _Encoded:
+        made = _Encoded(len(lines), [], [], [])
         for number, line in enumerate(lines, start=1):
             row = json.loads(line)
             try:
-                values = row_columns(row)
+                encoded = self._encode(row)
+                if not any(encoded.trained):
+                    raise ValueError("the chat template marks nothing in it to train on")
             except (TemplateError, TypeError, ValueError) as error:
-                left_out.append({"row": number, "id": row.get("id"), "reason": " ".join(str(error).split())})
-                continue
-            for column, value in zip(columns, values, strict=True):
-                column.append(value)
-        return _Encoded(len(lines), columns, left_out)
-
-    def _conversation(self, row: Mapping[str, Any]) -> tuple[list[int], list[int]]:
-        encoded = self._encode(row)
-        if not any(encoded.trained):
-            raise ValueError("the chat template marks nothing in it to train on")
-        return encoded.ids, list(map(int, encoded.trained))
-
-    def _pair(self, row: Mapping[str, Any]) -> tuple[list[int], list[int]]:
-        chosen, rejected = (
-            self._encode({**row, "messages": [*row["prompt"], *row[key]]}).ids for key in ("chosen", "rejected")
-        )
-        return chosen, rejected
+                reason = " ".join(str(error).split())
+                made.left_out.append({"row": number, "id": row.get("id"), "reason": reason})
+            else:
+                made.ids.append(encoded.ids)
+                made.masks.append(list(map(int, encoded.trained)))
+        return made
 
 
 _worker: _Encoder | None = None
@@ -249,9 +234,9 @@ def _start_worker(tokenizer: Path) -> None:
     _worker = _Encoder(tokenizer)
 
 
-def _encode_in_worker(name: str, lines: list[bytes]) -> _Encoded:
+def _encode_in_worker(lines: list[bytes]) -> _Encoded:
     assert _worker is not None
-    return _worker(name, lines)
+    return _worker(lines)
 
 
 def _load(tokenizer: Path) -> Any:

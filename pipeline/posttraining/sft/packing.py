@@ -53,7 +53,7 @@ def sequences(tokens: Dataset, max_length: int, packing: bool = False, seed: int
     Raises:
         DataError: if no conversation is left.
     """
-    full = row_lengths(tokens, "input_ids")
+    full = row_lengths(tokens)
     lengths = numpy.minimum(full, max_length)
     long = numpy.flatnonzero(full > max_length)
     lost = [row for row in long.tolist() if not any(tokens[row]["assistant_masks"][:max_length])]
