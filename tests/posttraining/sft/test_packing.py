@@ -70,8 +70,12 @@ def test_loss_and_gradients_are_those_of_single_conversations(
         torch.testing.assert_close(gradients[name], each, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:flex_attention called without")
 def test_the_boundaries_decide_what_a_token_sees(checkpoint: Path, tokens: Dataset) -> None:
-    check_kept_apart(LoadedModel(model_of(checkpoint).eval(), None), "here")  # pyright: ignore[reportArgumentType]
+    for attention in ("sdpa", "eager", "flex_attention"):
+        model = model_of(checkpoint, attention).eval()
+        with torch.compiler.set_stance("force_eager"):
+            check_kept_apart(LoadedModel(model, None), "here")  # pyright: ignore[reportArgumentType]
     settings = MambaConfig(vocab_size=32, hidden_size=16, state_size=4, num_hidden_layers=1)
     leaking: Any = MambaForCausalLM(settings).eval()
     with pytest.raises(CheckpointError, match="mamba does not keep packed conversations apart, set packing=false"):
