@@ -75,7 +75,8 @@ class ConversationEncoder:
         """
         tokenizer = self._tokenizer
         messages, tools, documents = self._marks.apply(messages, tools, documents)
-        rendered, generated = render_jinja_template(
+        render: Any = render_jinja_template
+        rendered, generated = render(
             # As `apply_chat_template` does: many templates take a missing key, but not a null.
             [[{key: value for key, value in each.items() if value is not None} for each in messages]],
             tools,

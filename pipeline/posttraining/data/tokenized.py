@@ -154,7 +154,8 @@ def open_tokens(data: Path, name: str, tokenizer: Any, model: Path) -> Dataset:
 
 def row_lengths(tokens: Dataset) -> numpy.ndarray:
     """Tokens of each conversation of `open_tokens`; reads where they begin and end, and no tokens."""
-    chunks = [pyarrow.compute.list_value_length(each) for each in tokens.data.column("input_ids").chunks]
+    compute: Any = pyarrow.compute
+    chunks = [compute.list_value_length(each) for each in tokens.data.column("input_ids").chunks]
     return numpy.concatenate([each.to_numpy() for each in chunks]) if chunks else numpy.zeros(0, numpy.int32)
 
 

@@ -31,8 +31,9 @@ together, and with them like conversations; TRL's packing takes as many."""
 class Sequences:
     """What is trained on, in the order of the file, or packed."""
 
-    dataset: Dataset
-    """A row for each sequence, as TRL's collator takes it: `input_ids`, `labels`, `seq_lengths`."""
+    dataset: Any
+    """A `datasets.Dataset` with a row for each sequence, as TRL's collator takes it: `input_ids`, `labels`,
+    `seq_lengths`."""
     lengths: numpy.ndarray
     """Tokens of each sequence."""
     truncated: int
