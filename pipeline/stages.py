@@ -94,14 +94,14 @@ STAGE_TYPES = {
         "pipeline.posttraining.data.sft_data:run",
         report="pipeline.curation.audit.funnel:report_lines",
         lead_seconds=SHORT,
-        version=5,
+        version=6,
     ),
     "sft": StageType(
         "pipeline.posttraining.sft.config:SftConfig",
         "pipeline.posttraining.sft.train:run",
         lead_seconds=LONG,
         several_ranks=True,
-        version=4,
+        version=5,
     ),
     "reward_model": StageType(
         "pipeline.posttraining.reward.config:RewardModelConfig",

@@ -12,6 +12,7 @@ from jinja2 import TemplateError
 
 from pipeline.core.errors import CheckpointError
 from pipeline.inference.conversation_ids import Message
+from pipeline.inference.masked_conversation import ConversationEncoder
 
 EXAMPLE: tuple[Message, ...] = (
     {"role": "user", "content": "What is 2 + 3?"},
@@ -35,7 +36,7 @@ class Segment:
 
 
 def segments(tokenizer: Any, messages: Sequence[Message], where: str) -> list[Segment]:
-    """A conversation as its tokenizer's template renders it, cut wherever training on it begins or ends.
+    """A conversation as `sft_data` encodes it by its tokenizer's template, cut wherever training on it begins or ends.
 
     Args:
         tokenizer: a fast one, with a chat template.
@@ -48,24 +49,21 @@ def segments(tokenizer: Any, messages: Sequence[Message], where: str) -> list[Se
     if not tokenizer.chat_template:
         raise CheckpointError(f"{where}: no chat template; {REMEDY}")
     try:
-        text = tokenizer.apply_chat_template(list(messages), tokenize=False)
-        masks = tokenizer.apply_chat_template(
-            list(messages), tokenize=True, return_dict=True, return_assistant_tokens_mask=True
-        )["assistant_masks"]
+        encoded = ConversationEncoder(tokenizer).encode(messages)
     except (TemplateError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{where}: its chat template does not render a conversation ({' '.join(str(error).split())}); {REMEDY}"
         ) from None
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     found: list[Segment] = []
     position = 0
-    for token, (_, end), mask in zip(encoded["input_ids"], encoded["offset_mapping"], masks, strict=True):
+    for token, end, trained in zip(encoded.ids, encoded.ends, encoded.trained, strict=True):
         # Several tokens can share a character, and some characters have no token.
-        piece, position = text[position:end], max(position, end)
-        if not found or found[-1].trained != bool(mask):
-            found.append(Segment("", (), bool(mask)))
-        found[-1] = Segment(found[-1].text + piece, (*found[-1].tokens, token), bool(mask))
-    return [*found, Segment(text[position:], (), False)] if position < len(text) else found
+        piece, position = encoded.text[position:end], max(position, end)
+        if not found or found[-1].trained != trained:
+            found.append(Segment("", (), trained))
+        found[-1] = Segment(found[-1].text + piece, (*found[-1].tokens, token), trained)
+    rest = encoded.text[position:]
+    return [*found, Segment(rest, (), False)] if rest else found
 
 
 def check_assistant_mask(tokenizer: Any, where: str) -> None:

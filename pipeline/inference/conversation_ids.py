@@ -36,6 +36,24 @@ def problem_messages(problem: Problem) -> list[Message]:
     return [*({"role": role, "content": content} for role, content in problem.before), *to_messages(problem.prompt)]
 
 
+class Marks:
+    """transformers' marks around the special tokens that somebody wrote into a conversation."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        """Looks up the tokenizer's special tokens and tags."""
+        self._trusted, self._untrusted = _forbidden(tokenizer, "system"), _forbidden(tokenizer, "user")
+
+    def apply(self, messages: Sequence[dict[str, Any]], tools: Any, documents: Any) -> tuple[list[Message], Any, Any]:
+        """Messages, tools and documents with their special tokens marked; see `conversation_ids` for what they are."""
+        marked = []
+        for message in messages:
+            role = message["role"]
+            pattern = self._trusted if role in TRUSTED_ROLES else self._untrusted
+            # A role is no content: templates compare it, and refuse those they do not know.
+            marked.append({**mark_control_tokens(message, pattern), "role": role})
+        return marked, mark_control_tokens(tools, self._untrusted), mark_control_tokens(documents, self._untrusted)
+
+
 def conversation_ids(
     tokenizer: Any,
     messages: Sequence[dict[str, Any]],
@@ -61,18 +79,9 @@ def conversation_ids(
             f"{tokenizer.name_or_path}: no chat template to render conversations with; set "
             "stages.import_model.config.chat_template where it comes from (docs/how_to/own_model.md)"
         )
-    untrusted = _forbidden(tokenizer, "user")
-    marked = [
-        # A role is no content: templates compare it, and refuse those they do not know.
-        {**mark_control_tokens(message, _forbidden(tokenizer, message["role"])), "role": message["role"]}
-        for message in messages
-    ]
+    marked, tools, documents = Marks(tokenizer).apply(messages, tools, documents)
     rendered = tokenizer.apply_chat_template(
-        marked,
-        tokenize=False,
-        add_generation_prompt=add_generation_prompt,
-        tools=mark_control_tokens(tools, untrusted),
-        documents=mark_control_tokens(documents, untrusted),
+        marked, tokenize=False, add_generation_prompt=add_generation_prompt, tools=tools, documents=documents
     )
     return encode_marked_chat(tokenizer, rendered)
 

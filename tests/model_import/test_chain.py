@@ -1,6 +1,7 @@
 """A stranger's Llama is fine-tuned, evaluated, rewarded and released like a model that was trained here."""
 
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def imported_into(run: Path, **tokenizer: Any) -> None:
 def test_fine_tuned_evaluated_and_released(tmp_path: Path) -> None:
     run = tmp_path / "a run"
     imported_into(run, chat_template=MARKED)
-    finished(run, "sft_data", write_data)
+    finished(run, "sft_data", partial(write_data, tokenizer=run / "import_model" / "tokenizer"))
     stage = freeze(run, "sft", "sft", stage_settings("sft", **SFT), {"model": "import_model", "data": "sft_data"})
     code, said = outcome(stage)
     assert code == EXIT_DONE, said

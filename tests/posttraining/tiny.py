@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from pipeline.posttraining.data.conversations import raw_conversations
 from pipeline.posttraining.data.jsonl import write_jsonl
 from pipeline.posttraining.data.preferences import preference_pairs
 from pipeline.posttraining.data.rules import apply_rules
+from pipeline.posttraining.data.tokenized import write_tokens
 from pipeline.posttraining.rl.config import RlConfig
 from pipeline.tokenization.tokenizer import save_tokenizer, train_tokenizer
 from tests.settings import EASY, stage_config
@@ -62,11 +64,16 @@ WITH_TOOLS = {
 """A conversation of a file of one's own, as `sft_data` hands it on."""
 
 
-def write_model(directory: Path) -> None:
-    """Writes `checkpoint/`: a Granite with random weights and a tokenizer trained on problems."""
-    checkpoint = directory / "checkpoint"
+def write_tokenizer(folder: Path) -> None:
+    """Writes a tokenizer trained on problems, the same every time."""
     texts = [f"{p.prompt} {p.solution}" for domain in ENVIRONMENT_NAMES for p in problems(domain, 60, 0, "train", EASY)]
-    save_tokenizer(train_tokenizer(texts, VOCABULARY), checkpoint)
+    save_tokenizer(train_tokenizer(texts, VOCABULARY), folder)
+
+
+def write_model(directory: Path) -> None:
+    """Writes `checkpoint/`: a Granite with random weights and the tokenizer of `write_tokenizer`."""
+    checkpoint = directory / "checkpoint"
+    write_tokenizer(checkpoint)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     ends = {"bos_token_id": tokenizer.eos_token_id, "eos_token_id": tokenizer.eos_token_id}
     ends["pad_token_id"] = tokenizer.pad_token_id
@@ -92,8 +99,13 @@ def data_config(**changes: Any) -> SftDataConfig:
     return stage_config("sft_data", **{**DATA, **changes})
 
 
-def write_data(directory: Path) -> None:
-    """Writes the files of a finished `sft_data` that trainers read: few conversations and pairs."""
+def write_data(directory: Path, tokenizer: Path | None = None) -> None:
+    """Writes the files of a finished `sft_data` that trainers read: few conversations and pairs.
+
+    Args:
+        directory: the stage's output.
+        tokenizer: folder of that to tokenize with; None is that of `write_model`.
+    """
     import random
 
     config = data_config()
@@ -104,6 +116,10 @@ def write_data(directory: Path) -> None:
     pairs = preference_pairs(640, "train", config.problems, 0, random.Random(0))
     write_jsonl(directory / "preference_train.jsonl", pairs[32:])
     write_jsonl(directory / "preference_validation.jsonl", pairs[:32])
+    with TemporaryDirectory() as folder:
+        if tokenizer is None:
+            write_tokenizer(Path(folder))
+        write_tokens(directory, tokenizer or Path(folder), workers=1)
 
 
 def rl_config(**changes: object) -> RlConfig:

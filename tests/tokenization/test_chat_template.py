@@ -1,6 +1,7 @@
 """The chat template renders conversations as Granite's does, and marks what the assistant is trained on."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from jinja2.exceptions import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from pipeline.core.artifact import Artifact
+from pipeline.inference.masked_conversation import ConversationEncoder
 from pipeline.tokenization.tokenizer import CHAT_TEMPLATE
 
 CALL = {"type": "function", "function": {"name": "weather", "arguments": {"city": "Kraków"}}}
@@ -58,6 +60,34 @@ def test_the_system_turn_holds_text_then_tools_then_documents(tokenizer: PreTrai
     places = [system.index(part) for part in ("Be brief.\n\n", "<tools>\n{", "</tools>", "<documents>\n{")]
     assert places == sorted(places)
     assert '{"doc_id": 1, "title": "T", "text": "It is hot.", "source": "s"}\n</documents>' in system
+
+
+def test_all_parts_of_a_conversation_have_their_tags_and_line_ends(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Granite's layout: system text, tools and documents a blank line apart, one line of JSON each."""
+    schema = '<schema>{"type": "object"}</schema>'
+    messages = [{"role": "system", "content": f"Answer as JSON. {schema}"}, *CONVERSATION[1:6]]
+    documents = [{"doc_id": "1", "text": "It is hot."}, {"doc_id": "2", "text": "a < b"}]
+    encoded = ConversationEncoder(tokenizer).encode(messages, [TOOL, TOOL], documents)
+    tool = '{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}'
+    call = '<tool_call>\n{"name": "weather", "arguments": {"city": "Kraków"}}\n</tool_call>'
+    layout = re.escape(
+        f"<|start_of_role|>system<|end_of_role|>Answer as JSON. {schema}\n\n"
+        f"TEXT\n<tools>\n{tool}\n{tool}\n</tools>\nTEXT\n\n"
+        "TEXT\n<documents>\n"
+        '{"doc_id": "1", "text": "It is hot."}\n{"doc_id": "2", "text": "a \\u003c b"}\n</documents>\n'
+        "TEXT<|end_of_text|>\n"
+        "<|start_of_role|>user<|end_of_role|>Hot?<|end_of_text|>\n"
+        f"<|start_of_role|>assistant<|end_of_role|>Let me look.\n{call}\n{call}<|end_of_text|>\n"
+        "<|start_of_role|>user<|end_of_role|>\n<tool_response>\n31\n</tool_response>\n"
+        "<tool_response>\n30\n</tool_response><|end_of_text|>\n"
+        "<|start_of_role|>assistant<|end_of_role|>Yes.<|end_of_text|>\n"
+    ).replace("TEXT", "[A-Z](?s:.)+?")
+    assert re.fullmatch(layout, encoded.text)
+    names = tokenizer.convert_ids_to_tokens(encoded.ids)
+    for tag in ("schema", "tools", "documents"):
+        assert names.count(f"<{tag}>") == names.count(f"</{tag}>") == 1
+    trained = [token for token, on in zip(encoded.ids, encoded.trained, strict=True) if on]
+    assert tokenizer.decode(trained) == f"Let me look.\n{call}\n{call}<|end_of_text|>Yes.<|end_of_text|>"
 
 
 def test_nothing_to_say_means_no_system_turn(

@@ -7,7 +7,7 @@ The trainer writes them in its own form. One counts only when its manifest prove
 import shutil
 from pathlib import Path
 
-from pipeline.core.verified_folder import MANIFEST, describe_files, newest_verified_step, write_manifest
+from pipeline.core.verified_folder import MANIFEST, describe_files, newest_verified_step, step_numbers, write_manifest
 from pipeline.pretraining.engine.distributed import (
     any_rank,
     barrier,
@@ -19,6 +19,8 @@ from pipeline.pretraining.engine.distributed import (
 
 PREFIX = "checkpoint-"
 """What transformers' trainer begins the names of its checkpoints with."""
+DAMAGED = "damaged-"
+"""What names of checkpoints begin with that are set aside."""
 
 
 def complete_checkpoint(state: Path, step: int) -> None:
@@ -47,6 +49,24 @@ def newest_checkpoint(state: Path) -> Path | None:
     """
     with waiting_for_files():
         return newest_verified_step(state, PREFIX, rank(), world_size(), any_rank)
+
+
+def set_aside_damaged(state: Path, found: Path | None) -> None:
+    """Renames the checkpoints of later steps than the one that was found, which are damaged, and says so in the log.
+
+    Under their own names the trainer would count them among the newest, and delete good ones in their place. Rank 0
+    alone calls it, before training.
+    """
+    for step in step_numbers(state, PREFIX):
+        folder = state / f"{PREFIX}{step}"
+        if folder == found:
+            break
+        if (folder / MANIFEST).exists():
+            aside = state / f"{DAMAGED}{folder.name}"
+            shutil.rmtree(aside, ignore_errors=True)
+            folder.rename(aside)
+            again = f"training goes on from step {found.name.removeprefix(PREFIX)}" if found else "training begins anew"
+            print(f"{folder}: a file is not as it was written, set aside as {aside.name}; {again}", flush=True)
 
 
 def remove_unfinished(state: Path) -> None:

@@ -12,7 +12,7 @@ from pipeline.core.context import StageContext
 from pipeline.core.disk import reporting_full_disk
 from pipeline.core.files import read_json, write_json
 from pipeline.posttraining.common.callbacks import AlreadyTrained, StageCallback
-from pipeline.posttraining.common.checkpoints import newest_checkpoint, remove_unfinished
+from pipeline.posttraining.common.checkpoints import newest_checkpoint, remove_unfinished, set_aside_damaged
 from pipeline.pretraining.engine.distributed import gather_objects, rank, requeue_if_stopped, waiting_for_files
 
 ValueT = TypeVar("ValueT")
@@ -62,6 +62,8 @@ def train(trainer: Any, callback: StageCallback, state: Path) -> float | None:
     if rank() == 0:
         remove_unfinished(state)
     checkpoint = newest_checkpoint(state)
+    if rank() == 0:
+        set_aside_damaged(state, checkpoint)
     callback.wait_for_loading()
     with reporting_full_disk(state, remove_unfinished), contextlib.suppress(AlreadyTrained):
         output = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.core.context import StageContext, StageResult
+from pipeline.core.errors import Requeue
 from pipeline.core.files import read_json
 from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.recipes.steps.duplicates import MinHash
@@ -23,6 +24,7 @@ from pipeline.posttraining.data.pairs import ReadPairs, write_pairs
 from pipeline.posttraining.data.read import ReadAndCheck
 from pipeline.posttraining.data.shares import within_shares
 from pipeline.posttraining.data.sources import check_bad_share, conversation_parts, preference_parts
+from pipeline.posttraining.data.tokenized import write_tokens
 from pipeline.posttraining.data.workspace import JUDGE, RULES, Part, Workspace, do, new_audit
 
 
@@ -34,9 +36,11 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
     verdict on each that a judge was asked about, and `report.json` and
     `disclosure.json` what became of each source. `preference_train.jsonl` and `preference_validation.jsonl` hold the
     pairs, the latter on held-out prompts. Of what the generators make, the id decides what is held back for
-    validation, of what comes from elsewhere the first question.
+    validation, of what comes from elsewhere the first question. `tokens` holds the kept ones as the input `tokenizer`
+    encodes them, and `left_out.jsonl` says which it cannot.
 
     Raises:
+        CheckpointError: for a tokenizer whose chat template does not train on the assistant's turns and their ends.
         DataError: if no conversation is left to train on or to validate with, a file cannot be read, or too much of a
             source is no record.
         RecipeError: for a recipe that cannot be used.
@@ -55,9 +59,10 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
     kept = without_near_duplicates(workspace, parts, step, audit)
     kept = within_shares(kept, most_of_domains(context.config), workspace, audit)
     written = write_conversations(context, kept)
+    tokens = tokenize(context, sum(written.splits.values()))
     pairs = make_pairs(context, workspace)
     write_report(context, workspace, parts, audit, written)
-    return _result(audit, written, pairs, judge)
+    return _result(audit, written, pairs, judge | tokens)
 
 
 def read_and_check(context: StageContext[SftDataConfig], workspace: Workspace, parts: Sequence[Part]) -> None:
@@ -100,6 +105,23 @@ def most_of_domains(config: SftDataConfig) -> dict[str, int]:
         return {}
     recipes = [recipe for recipe, _ in load_row_recipes(config.recipes, "conversations")]
     return {each.domain: round(each.share * config.samples) for each in recipes if each.share is not None}
+
+
+def tokenize(context: StageContext[SftDataConfig], conversations: int) -> dict[str, float]:
+    """Tokenizes the conversations that were written, and returns the metrics of that.
+
+    Raises:
+        Requeue: after a stop signal; tokenization begins anew.
+    """
+
+    def advance(rows: int) -> None:
+        context.progress.advance(rows)
+        if context.stop_requested():
+            raise Requeue(f"{context.stage}: stopped while it tokenized")
+
+    context.progress.start(conversations, "conversations", "tokenize")
+    folder = context.inputs["tokenizer"].directory / "tokenizer"
+    return write_tokens(context.output, folder, context.config.workers, advance)
 
 
 def make_pairs(context: StageContext[SftDataConfig], workspace: Workspace) -> dict[str, int]:

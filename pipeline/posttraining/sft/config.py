@@ -8,6 +8,9 @@ from pipeline.core.batching import StepSize
 from pipeline.environments.problem import ProblemConfig
 from pipeline.posttraining.common.config import EvalSamplingConfig, TrainingConfig
 
+KEEPS_APART = ("sdpa", "eager", "flex_attention", "flash_attention_2", "flash_attention_3", "flash_attention_4")
+"""Attention implementations that transformers gives a mask, or boundaries, by the positions of packed conversations."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SftConfig(TrainingConfig):
@@ -22,7 +25,7 @@ class SftConfig(TrainingConfig):
     max_length: PositiveInt
     """Tokens of a sequence; longer conversations are cut."""
     packing: bool
-    """Pack conversations into one sequence; it needs an attention that keeps them apart (`flash_attention_2`)."""
+    """Fill sequences with several conversations, none of which sees another; attention is one of `KEEPS_APART`."""
     max_completion_length: PositiveInt
     """Tokens that a sampled reply may take in the measurement."""
     probe: EvalSamplingConfig
@@ -31,10 +34,10 @@ class SftConfig(TrainingConfig):
     """Difficulty of the problems in the measurement, and the assistant's name in them."""
 
     def __post_init__(self) -> None:
-        if self.packing and not self.attention.startswith("flash_attention"):
+        if self.packing and self.attention not in KEEPS_APART:
             raise ValueError(
                 f"packing with attention={self.attention} would let conversations see each other, "
-                "set packing=false or attention=flash_attention_2"
+                f"set packing=false or attention to one of {', '.join(KEEPS_APART)}"
             )
 
     @property

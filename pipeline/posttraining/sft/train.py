@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
+import torch
 from transformers import AutoTokenizer
 from trl.trainer.sft_config import SFTConfig as TrlConfig
 from trl.trainer.sft_trainer import SFTTrainer
@@ -18,7 +17,6 @@ from pipeline.inference.chat_template import check_assistant_mask
 from pipeline.inference.loading import load_model
 from pipeline.posttraining.common.callbacks import StageCallback
 from pipeline.posttraining.common.eval_sampling import eval_problems, evaluate_by_sampling
-from pipeline.posttraining.common.forged_tokens import without_forged_tokens
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
 from pipeline.posttraining.common.training import (
     baseline_metrics,
@@ -27,9 +25,10 @@ from pipeline.posttraining.common.training import (
     tokens_seen,
     train,
 )
-from pipeline.posttraining.data.jsonl import read_jsonl
+from pipeline.posttraining.data.tokenized import open_tokens
 from pipeline.posttraining.sft.config import SftConfig
 from pipeline.posttraining.sft.held_out_loss import assistant_loss
+from pipeline.posttraining.sft.packing import LengthGroupedSampler, check_kept_apart, sequences
 from pipeline.pretraining.engine.distributed import waiting_for_files
 
 
@@ -46,10 +45,19 @@ def trainer_arguments(context: StageContext[SftConfig]) -> TrlConfig:
         num_train_epochs=config.epochs,
         max_length=config.max_length,
         packing=config.packing,
-        assistant_only_loss=True,
-        # Conversations of like length share a batch, which wastes little on padding.
-        train_sampling_strategy="random" if config.packing else "group_by_length",
+        # Sequences come as they are trained on, in columns that TRL's preparation would not know.
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
     )
+
+
+class _Trainer(SFTTrainer):
+    """TRL's trainer, which takes its sequences in the order of a sampler of one's own if there is one."""
+
+    order: torch.utils.data.Sampler[int] | None = None
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int] | None:
+        return self.order if self.order is not None else super()._get_train_sampler(train_dataset)
 
 
 def run(context: StageContext[SftConfig]) -> StageResult:
@@ -59,7 +67,8 @@ def run(context: StageContext[SftConfig]) -> StageResult:
 
     Raises:
         CheckpointError: for a chat template that does not train on the assistant's turns and their ends.
-        ConfigError: if the ranks cannot share a step's sequences evenly.
+        ConfigError: if the ranks cannot share a step's sequences evenly, or the data was tokenized for another model.
+        DataError: if no conversation has anything to train on, or to measure with, within the length of a sequence.
         DiskFullError: if there is no room for a checkpoint.
         Requeue: after a stop signal, the trainer's state saved. It is looked at after every step, and between the
             batches of every measurement.
@@ -70,24 +79,29 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     check_assistant_mask(tokenizer, str(start))
     callback = StageCallback(context)
     arguments = trainer_arguments(context)
-    conversations = _conversations(context, "train", tokenizer)
-    held_out = _conversations(context, "validation", tokenizer)
-    context.progress.doing("tokenizing the conversations")
-    # Rank 0 tokenizes the conversations, the others wait for its files.
+    data = context.inputs["data"].directory
+    trained = sequences(
+        open_tokens(data, "train", tokenizer, start), config.max_length, config.packing, context.derive_seed("packing")
+    )
+    held_out = sequences(open_tokens(data, "validation", tokenizer, start), config.max_length)
+    print(f"{len(trained.lengths)} sequences; {trained.truncated} conversations cut, {trained.left_out} left out")
     with waiting_for_files():
-        trainer = SFTTrainer(
+        trainer = _Trainer(
             model=str(start),
             args=arguments,
-            train_dataset=Dataset.from_list(conversations),
+            train_dataset=trained.dataset,
             processing_class=tokenizer,
             callbacks=[callback],
         )
-    limits = config.max_length, config.sequences_per_device
+    if not config.packing:
+        trainer.order = LengthGroupedSampler(trained.lengths, config.sequences_per_step, arguments.seed)
 
     def measured_loss(checkpoint: Path) -> float:
         with waiting_for_files():
             model = load_model(checkpoint)
-        return assistant_loss(model, held_out, *limits, between=stop_check(context))
+        if config.packing:
+            check_kept_apart(model, str(checkpoint))
+        return assistant_loss(model, held_out.dataset, config.sequences_per_device, stop_check(context))
 
     context.progress.doing("held-out loss before training")
     before = baseline_metrics(context.state / "before.json", lambda: {"loss": measured_loss(start)})
@@ -114,6 +128,9 @@ def run(context: StageContext[SftConfig]) -> StageResult:
             "loss/before": before["loss"],
             "loss/after": after,
             "steps": float(steps),
+            "sequences": float(len(trained.lengths)),
+            "conversations/truncated": float(trained.truncated),
+            "conversations/left_out": float(trained.left_out),
             **result.metrics("after"),
         },
         measure="held-out loss",
@@ -122,16 +139,3 @@ def run(context: StageContext[SftConfig]) -> StageResult:
         tokens=tokens,
         samples=result.samples(),
     )
-
-
-def _all_texts(row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row's messages, and its tools as what they become: a part of the system turn."""
-    return [*row["messages"], {"role": "system", "content": row.get("tools") or ""}]
-
-
-def _conversations(context: StageContext[SftConfig], name: str, tokenizer: Any) -> list[dict[str, Any]]:
-    """Rows with `messages`, and all with `tools` if a conversation has some: a table has the columns of its first."""
-    rows = read_jsonl(context.inputs["data"].directory / f"{name}.jsonl")
-    rows = without_forged_tokens(rows, tokenizer, _all_texts, name)
-    keys = ("messages", "tools") if any("tools" in row for row in rows) else ("messages",)
-    return [{key: row.get(key) for key in keys} for row in rows]

@@ -6,7 +6,7 @@ import pytest
 from torch import distributed
 
 from pipeline.core.verified_folder import read_manifest
-from pipeline.posttraining.common.checkpoints import complete_checkpoint, newest_checkpoint
+from pipeline.posttraining.common.checkpoints import complete_checkpoint, newest_checkpoint, set_aside_damaged
 from pipeline.posttraining.common.training import baseline_metrics
 from pipeline.pretraining.engine.distributed import rank
 from tests.distributed import run_on_ranks
@@ -33,17 +33,24 @@ def test_a_checkpoint_counts_once_it_has_its_manifest(tmp_path: Path) -> None:
     assert newest_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
 
 
-def test_a_flipped_byte_leaves_the_checkpoint_before(tmp_path: Path) -> None:
-    for step in (2, 10):
-        save(tmp_path, step)
-        complete_checkpoint(tmp_path, step)
+def test_a_flipped_byte_leaves_the_checkpoint_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path, 2)
+    complete_checkpoint(tmp_path, 2)
     for name in (WEIGHTS, "global_step/optimizer.pt"):
+        save(tmp_path, 10)
+        complete_checkpoint(tmp_path, 10)
+        assert newest_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
         path = tmp_path / "checkpoint-10" / name
         whole = path.read_bytes()
         path.write_bytes(whole[:50] + bytes([whole[50] ^ 1]) + whole[51:])
         assert newest_checkpoint(tmp_path) == tmp_path / "checkpoint-2"
-        path.write_bytes(whole)
-        assert newest_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+        set_aside_damaged(tmp_path, tmp_path / "checkpoint-2")
+        said = capsys.readouterr().out
+        assert "checkpoint-10: a file is not as it was written, set aside as damaged-checkpoint-10" in said
+        assert "goes on from step 2" in said
+        # Nothing is left that the trainer, which keeps the newest ones, would take for one.
+        assert [each.name for each in tmp_path.glob("checkpoint-*")] == ["checkpoint-2"]
+        assert (tmp_path / "damaged-checkpoint-10" / name).exists()
 
 
 def test_a_cut_or_missing_file_leaves_the_checkpoint_before(tmp_path: Path) -> None:

@@ -14,28 +14,31 @@ from tests.runs import finished, freeze, outcome, start_worker, wait_until
 from tests.settings import stage_settings
 
 WEIGHTS = "checkpoint/model.safetensors"
+SFT: dict[str, Any] = {
+    "epochs": 1, "sequences_per_step": 8, "sequences_per_device": 8, "max_length": 128, "packing": False,
+    "max_completion_length": 8, "probe": EVAL_SAMPLING, "problems": PROBLEMS,
+}  # fmt: skip
 SETTINGS: dict[str, dict[str, Any]] = {
-    "sft": {
-        "epochs": 1, "sequences_per_step": 8, "sequences_per_device": 8, "max_length": 128, "packing": False,
-        "max_completion_length": 8, "probe": EVAL_SAMPLING, "problems": PROBLEMS,
-    },
+    "sft": SFT,
+    "sft packed": {**SFT, "packing": True, "sequences_per_step": 2, "sequences_per_device": 1},
     "reward_model": {"epochs": 2, "pairs_per_step": 8, "pairs_per_device": 8, "max_length": 128},
 }  # fmt: skip
 
 
-def stage(run: Path, kind: str) -> Path:
+def stage(run: Path, case: str) -> Path:
     """The frozen stage of a run whose model and data are the same in every folder."""
     finished(run, "base", write_model)
     finished(run, "sft_data", write_data)
-    settings = stage_settings(kind, **{**TRAINING, **SETTINGS[kind], "save_every_steps": 1})
+    kind = case.split()[0]
+    settings = stage_settings(kind, **{**TRAINING, **SETTINGS[case], "save_every_steps": 1})
     return freeze(run, kind, kind, settings, {"model": "base", "data": "sft_data"})
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("kind", SETTINGS)
-def test_stopped_by_a_signal_and_a_full_disk_it_ends_as_if_it_had_not_been(kind: str, tmp_path: Path) -> None:
-    unbroken, broken = stage(tmp_path / "unbroken", kind), stage(tmp_path / "broken", kind)
+@pytest.mark.parametrize("case", SETTINGS)
+def test_stopped_by_a_signal_and_a_full_disk_it_ends_as_if_it_had_not_been(case: str, tmp_path: Path) -> None:
+    unbroken, broken = stage(tmp_path / "unbroken", case), stage(tmp_path / "broken", case)
     code, said = outcome(unbroken)
     assert code == EXIT_DONE, said
 

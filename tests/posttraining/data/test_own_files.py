@@ -183,7 +183,7 @@ def asked(number: int) -> list[dict[str, Any]]:
     ]
 
 
-def test_the_stage_takes_own_rows_beside_and_instead_of_built_in_ones(tmp_path: Path) -> None:
+def test_the_stage_takes_own_rows_beside_and_instead_of_built_in_ones(tmp_path: Path, tokenizer: Path) -> None:
     broken = [{"role": "user", "content": "Alone?"}]
     rows = [{"messages": each} for each in [*map(asked, range(40)), asked(0), broken]]
     called = [*ASKED[:1], {"role": "assistant", "content": None, "tool_calls": CALLED}]
@@ -210,7 +210,7 @@ def test_the_stage_takes_own_rows_beside_and_instead_of_built_in_ones(tmp_path: 
         ),
     }.items():  # fmt: skip
         config.check_data()
-        results[name] = run(StageContext.for_test("sft_data", config, {}, tmp_path / name))
+        results[name] = run(StageContext.for_test("sft_data", config, {"tokenizer": tokenizer}, tmp_path / name))
         folders[name] = tmp_path / name / "partial"
 
     def rows_of(name: str, file: str) -> list[dict[str, Any]]:

@@ -103,11 +103,11 @@ def test_questions_of_a_benchmark_are_removed_and_change_the_fingerprint(tmp_pat
         config.data_fingerprint()
 
 
-def test_the_stage_accounts_for_every_conversation(tmp_path: Path) -> None:
+def test_the_stage_accounts_for_every_conversation(tmp_path: Path, tokenizer: Path) -> None:
     results = []
     for name in ("first", "second"):
         config = data_config()
-        context = StageContext.for_test("sft_data", config, {}, tmp_path / name)
+        context = StageContext.for_test("sft_data", config, {"tokenizer": tokenizer}, tmp_path / name)
         results.append(run(context))
     counts = results[0].counts
     assert counts is not None
@@ -119,6 +119,8 @@ def test_the_stage_accounts_for_every_conversation(tmp_path: Path) -> None:
     assert len(set(ids)) == len(ids)
     for row in train + validation:
         assert all(split_of(m["content"]) == "train" for m in row["messages"] if m["role"] == "user")
+    assert results[0].metrics["left_out"] == 0
+    assert (folder / "tokens" / "train.arrow").stat().st_size > 4 * results[0].metrics["tokens/train"]
     for path in files_below(folder):
         again = tmp_path / "second" / "partial" / path.relative_to(folder)
         assert path.read_bytes() == again.read_bytes(), "the same configuration gave other bytes"

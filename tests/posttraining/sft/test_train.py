@@ -1,21 +1,19 @@
 """SFT on a tiny random Granite: the mask, the weights, the checkpoint it leaves."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from pipeline.core.artifact import load
-from pipeline.core.context import StageContext
 from pipeline.core.errors import EXIT_DONE, ConfigError
 from pipeline.inference.conversation_ids import to_messages
 from pipeline.inference.loading import load_model
+from pipeline.inference.masked_conversation import ConversationEncoder
+from pipeline.posttraining.data.tokenized import open_tokens
 from pipeline.posttraining.sft.held_out_loss import assistant_loss
-from pipeline.posttraining.sft.train import _conversations
 from tests.posttraining.tiny import EVAL_SAMPLING, PROBLEMS, TRAINING, write_data, write_model
 from tests.runs import finished, freeze, outcome
 from tests.settings import stage_config, stage_settings
@@ -67,8 +65,14 @@ def test_the_held_out_loss_is_a_mean_over_tokens(run: Path) -> None:
         labels = torch.tensor([[-100] * len(prompt) + answer])
         total += loaded.model(input_ids=ids, labels=labels).loss.item() * len(answer)
         count += len(answer)
+    encoder = ConversationEncoder(tokenizer)
+    rows = []
+    for chat in chats:
+        encoded = encoder.encode(chat)
+        labels = [token if trained else -100 for token, trained in zip(encoded.ids, encoded.trained, strict=True)]
+        rows.append({"input_ids": encoded.ids, "labels": labels})
     for batch_size in (1, 3):
-        found = assistant_loss(loaded, [{"messages": each} for each in chats], max_length=64, batch_size=batch_size)
+        found = assistant_loss(loaded, rows, batch_size)
         assert found == pytest.approx(total / count, rel=1e-5)
 
 
@@ -98,19 +102,15 @@ def test_sft_trains_every_weight_and_leaves_a_plain_checkpoint(run: Path) -> Non
 
 
 def test_packing_needs_an_attention_that_keeps_conversations_apart() -> None:
-    with pytest.raises(ConfigError, match="packing"):
-        stage_config("sft", **settings(packing=True))
+    with pytest.raises(ConfigError, match="packing with attention=paged"):
+        stage_config("sft", **settings(packing=True, attention="paged"))
 
 
 def test_calls_of_tools_are_trained_on_and_tools_are_shown(run: Path) -> None:
-    context = StageContext.for_test("sft", stage_config("sft", **settings()), {"data": run / "sft_data"}, run / "tools")
-    tokenizer = AutoTokenizer.from_pretrained(run / "base/checkpoint")
-    dataset = Dataset.from_list(_conversations(context, "train", tokenizer))
-    row = dataset[len(dataset) - 1]
-    encoded = tokenizer.apply_chat_template(
-        row["messages"], tools=json.loads(row["tools"]), return_dict=True, return_assistant_tokens_mask=True
-    )
-    pairs = list(zip(encoded["input_ids"], encoded["assistant_masks"], strict=True))
+    tokenizer: Any = AutoTokenizer.from_pretrained(run / "base/checkpoint")
+    tokens = open_tokens(run / "sft_data", "train", tokenizer, run / "base/checkpoint")
+    row = tokens[len(tokens) - 1]
+    pairs = list(zip(row["input_ids"], row["assistant_masks"], strict=True))
     trained = tokenizer.decode([token for token, mask in pairs if mask])
     call = '<tool_call>\n{"name": "weather", "arguments": {"city": "Rome"}}\n</tool_call>'
     assert trained == f"{call}<|end_of_text|>Yes.<|end_of_text|>"
