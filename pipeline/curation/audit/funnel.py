@@ -16,9 +16,12 @@ def report_lines(directory: Path) -> list[str]:
     """Lines with the funnel of every domain, and for each reason some documents removed for it and some close to it.
 
     Args:
-        directory: artifact of the stage. What it says of documents is escaped where it would not print.
+        directory: artifact of the stage. What it says of documents is escaped where it would not print. One that was
+            made before its kind of stage wrote a report gives no line.
     """
     lines: list[str] = []
+    if not (directory / "report.json").is_file():
+        return lines
     for domain, report in sorted(read_json(directory / "report.json").items()):
         examples = read_json(directory / "examples" / f"{domain}.json")
         lines += ["", f"  {domain}: {report['in']:,} in, {report['kept']:,} kept, {report['bytes']:,} bytes"]
