@@ -17,6 +17,7 @@ _BREAKS = frozenset(".,;:!?()\n=>—") | {"but"}
 _VERBS = frozenset({"is", "are", "was", "be", "becomes", "comes", "means", "equals", "gives", "would", "must", "="})
 _ALIASES = {"yes": "true", "correct": "true", "right": "true", "no": "false", "incorrect": "false", "wrong": "false"}
 """What may stand for the candidates true and false at the beginning of a text that names neither."""
+_LABEL = re.compile(r"[\s*_(\[\"]*([A-Z])\s*[).:\]*]")
 MIN_SENTENCE_WORDS = 3
 """Words of a last sentence that decides between candidates named before it: "Red. Blue." is a list and no answer."""
 
@@ -49,6 +50,9 @@ def _settled(text: str, given: set[str], exact: bool) -> set[str]:
     named = _affirmed("\n".join(stated), given, exact)
     if len(named) <= 1:
         return named
+    # "B. A whale": what stands behind the letter is the choice's text.
+    if (labeled := _LABEL.match(text)) and labeled[1] in given:
+        return {labeled[1]}
     last = stated[-1]
     if len(words(last)) >= MIN_SENTENCE_WORDS:
         for part in (last, conclusion(last), _behind_last_verb(conclusion(last))):

@@ -136,6 +136,21 @@ def test_symbols_and_dates_in_ordinary_forms() -> None:
     assert accepted([(problem, wrong) for problem, _, wrong in cases]) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("B", "B"), ("B.", "B"), ("(B)", "B"), ("**B**", "B"), ("B. A whale", "B"), ("B) A whale or a bat", "B"),
+        ("The answer is B.", "B"), ("Answer: B", "B"), ("The correct answer is (B) A whale.", "B"), ("\\boxed{B}", "B"),
+        ("A whale is big, so the answer is B.", "B"), ("Option B is right.", "B"), ("Not A, so it must be B.", "B"),
+        ("A or B", ""), ("A, B, C, D", ""), ("It is not B.", ""), ("a whale", ""), ("I think so", ""),
+    ],
+)  # fmt: skip
+def test_letters_of_multiple_choice(text: str, letter: str) -> None:
+    asked = [Problem("choice", "?", each, "", {"candidates": ["A", "B", "C", "D"]}) for each in "ABCD"]
+    right = [each.answer for each in asked if verify(each, text).score == 1.0]
+    assert right == ([letter] if letter else [])
+
+
 POLYNOMIAL_FORMS = (
     "{a}", "${a}$", "\\boxed{{{a}}}", "The expanded form is {a}.", "{a} is the expanded form.", "The answer is {a}.",
     "{q} = {a}", "**{a}**", "Answer: {a} (by FOIL)", "Expanding, we get $${a}$$", "Expanding gives {a}.", "`{a}`",

@@ -18,6 +18,7 @@ from tests import ROOT
 from tests.settings import EASY
 
 ENDLESS = "$9^{9^{9^{9^{9}}}} + x$"
+CHEAP = "pipeline.environments.registry:split_of"
 ALGEBRA = Problem("math", "?", "x^2 + 1", "", {})
 
 
@@ -77,19 +78,19 @@ def test_algebra_without_end_is_killed_and_the_next_is_answered(started: Workers
 
 
 def test_a_stop_signal_to_all_processes_decides_no_verdict(started: Workers) -> None:
-    assert equivalent("x^2", "x*x") is True
+    assert started.call(CHEAP, "What is 1 + 1?") in ("train", "held_out")
     before = started.processes()
     for process in before:
         for number in STOP_SIGNALS:
             os.kill(process, number)
-    assert equivalent("(x + 1)^2", "x^2 + 2*x + 1") is True
+    assert started.call(CHEAP, "What is 1 + 1?") in ("train", "held_out")
     assert started.processes() == before
 
 
 def test_what_a_call_raises_is_said_and_the_child_goes_on(started: Workers) -> None:
     with pytest.raises(CallError, match="raised DataError: the problem record lacks"):
         started.call("pipeline.environments.parallel:verify_record", {}, "", 1.0)
-    assert equivalent("x^2", "x*x") is True
+    assert started.call(CHEAP, "What is 1 + 1?") in ("train", "held_out")
     assert len(started.processes()) == 1
 
 
@@ -104,8 +105,7 @@ def runs(process: int) -> bool:
 def test_children_end_with_the_process_that_started_them() -> None:
     script = (
         "from pipeline.environments import workers\n"
-        "from pipeline.environments.expressions import equivalent\n"
-        "assert equivalent('x', 'x')\n"
+        "workers.workers().call('pipeline.environments.registry:split_of', 'a')\n"
         "print(*workers.workers().processes(), flush=True)\n"
         "import time; time.sleep(600)\n"
     )
