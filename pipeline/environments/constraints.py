@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from pipeline.core.config import nearest
+
 LESS_THAN, AT_LEAST = "less than", "at least"
 RELATIONS = (LESS_THAN, AT_LEAST)
 LANGUAGE_CHARACTERS = 2_000
@@ -226,7 +228,7 @@ def meets(kind: str, text: str, arguments: Arguments) -> bool:
 def fault_of(kind: Any, arguments: Any) -> str | None:
     """What keeps a constraint from being checked, with the remedy; None if nothing does."""
     if not isinstance(kind, str) or kind not in KINDS:
-        return f"constraint {json.dumps(kind):.80} is none of IFEval's, set one of {', '.join(KINDS)}"
+        return f"constraint {json.dumps(kind):.80} is none of IFEval's, {nearest(str(kind), KINDS)}"
     needed = KINDS[kind][0]
     if not isinstance(arguments, Mapping):
         return f"the arguments of {kind} are no object, set {', '.join(needed) or '{}'}"

@@ -68,6 +68,11 @@ class Numeral:
     places: int = 0
     """Decimal places that are written."""
 
+    @property
+    def share(self) -> Fraction:
+        """The value with the percent sign: .75 for 75%."""
+        return self.value / 100 if self.percent else self.value
+
 
 def as_number(text: str) -> Fraction | None:
     """The exact value of a text that is a number and nothing else, without the percent sign; None for any other."""
@@ -132,9 +137,7 @@ def final_numerals(text: str) -> list[Numeral]:
 
 def same_number(gold: Numeral, found: Numeral) -> bool:
     """Whether two numbers are equal, exactly; 50% is also .5, and a number of four places and more may be rounded."""
-    if gold.value == found.value:
-        return True
-    if gold.percent != found.percent and gold.value * 100 ** (not gold.percent) == found.value * 100**gold.percent:
+    if gold.value == found.value or gold.share == found.share:
         return True
     scale = 10**found.places
     return (
