@@ -77,6 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
     if len(arguments) != 1:
         print("usage: python -m pipeline.worker <run>/<stage>", file=sys.stderr)
         return EXIT_USER_ERROR
+    # Libraries tell their makers nothing: TRL (by huggingface_hub) which model is trained and where its data is from,
+    # vLLM on which machine it runs. To be set before they are imported.
+    os.environ["DO_NOT_TRACK"] = "1"
     directory = Path(arguments[0]).resolve()
     if os.environ.get(PARENT_PIPE_VARIABLE):
         threading.Thread(target=_end_with_launcher, daemon=True).start()

@@ -40,6 +40,8 @@ def _rank(rank: int, ranks: int, port: int, function: Callable[..., None], argum
         LOCAL_WORLD_SIZE=str(ranks),
         MASTER_ADDR="127.0.0.1",
         MASTER_PORT=str(port),
+        # accelerate sets the number of threads by it.
+        OMP_NUM_THREADS="1",
     )
     torch.set_num_threads(1)
     function(*arguments)

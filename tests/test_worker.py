@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -147,3 +149,34 @@ def test_a_folder_that_was_not_frozen_is_refused(tmp_path: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == EXIT_USER_ERROR
     assert "fivephase run" in ended.stderr.splitlines()[-1]
+
+
+REPORTS = """
+import sys
+from pipeline import worker
+worker.main(sys.argv[1:])
+from huggingface_hub.utils import _telemetry
+# As TRL's trainers do when they are made.
+_telemetry.send_telemetry("trl/SFTTrainer", library_name="trl")
+_telemetry._TELEMETRY_QUEUE.join()
+"""
+
+
+def test_a_worker_lets_no_library_report_what_is_trained(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as hub:
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        at_home = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "NO_PROXY": "127.0.0.1"}
+        switches = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DISABLE_TELEMETRY", "DO_NOT_TRACK")
+        environment = {name: value for name, value in os.environ.items() if name not in switches} | at_home
+        command = [sys.executable, "-c", REPORTS, str(tmp_path / "run" / "phase1")]
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=60)
+        hub.shutdown()
+    assert asked == []

@@ -1,5 +1,7 @@
 """A checkpoint folder as a model that is ready to be evaluated, loaded as any user of transformers would."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -7,6 +9,7 @@ from typing import Any, Literal
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.integrations import deepspeed as integration
 
 from pipeline.core.errors import CheckpointError
 from pipeline.pretraining.engine.distributed import device
@@ -23,6 +26,23 @@ class LoadedModel:
     tokenizer: PreTrainedTokenizerBase
 
 
+@contextmanager
+def loading_whole() -> Iterator[None]:
+    """Inside, `from_pretrained` gives a model all of its weights, also beside a trainer under ZeRO-3.
+
+    transformers goes by the configuration of DeepSpeed that this process made last, whichever model it is for, and
+    under ZeRO-3 loads each as shards, which only an engine of DeepSpeed can run; it has no option that leaves one out
+    (huggingface/transformers#28106).
+    """
+    reference = integration._hf_deepspeed_config_weak_ref
+    integration.unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        if (config := reference and reference()) is not None:
+            integration.set_hf_deepspeed_config(config)
+
+
 def load_model(checkpoint: Path, precision: Precision = "auto", attention: str = "sdpa") -> LoadedModel:
     """The model and tokenizer of a Hugging Face folder, on this rank's GPU, or the CPU where there is none.
 
@@ -35,9 +55,10 @@ def load_model(checkpoint: Path, precision: Precision = "auto", attention: str =
         CheckpointError: if the folder lacks a file, or a file is damaged.
     """
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            checkpoint, dtype=DTYPES[precision], attn_implementation=attention, local_files_only=True
-        )
+        with loading_whole():
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                checkpoint, dtype=DTYPES[precision], attn_implementation=attention, local_files_only=True
+            )
         tokenizer = AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"{checkpoint}: cannot be loaded ({' '.join(str(error).split())})") from None

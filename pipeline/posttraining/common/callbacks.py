@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -11,7 +12,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from pipeline.core.context import StageContext
 from pipeline.core.errors import Requeue
 from pipeline.core.saving import SaveTimer
-from pipeline.posttraining.common.checkpoints import complete_checkpoint
+from pipeline.posttraining.common.checkpoints import PREFIX, complete_checkpoint
+from pipeline.posttraining.common.counters import restore_counters, save_counters
 from pipeline.pretraining.engine.distributed import any_rank_each, waiting_for_files
 
 SHOWN_METRICS = ("loss", "reward", "accuracy", "kl")
@@ -31,6 +33,8 @@ class StageCallback(TrainerCallback):
 
     def __init__(self, context: StageContext[Any]) -> None:
         self._context = context
+        self.trainer: Any = None
+        """Whose steps are reported; to be set before training."""
         self._stopped_at: int | None = None
         self._timer = SaveTimer(context.config)
         self._saving = ExitStack()
@@ -55,6 +59,8 @@ class StageCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Starts the progress bar at the step that training resumes from; what came before counts as no step's time."""
+        if state.global_step:
+            restore_counters(self.trainer, self._checkpoint(state))
         with self._context.no_step():
             self._timer.saved()
         self._context.progress.start(total=state.max_steps, counted="steps", label="train", done=state.global_step)
@@ -92,16 +98,19 @@ class StageCallback(TrainerCallback):
             control.should_training_stop = True
         if stop or is_due or is_last:
             control.should_save = True
-            # The loss since the last row of metrics is in no checkpoint: without a row here it would be lost.
-            control.should_log = True
+            control.should_log |= is_last
             self._saving.enter_context(self._context.saving())
             self._saving.enter_context(waiting_for_files())
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Completes the checkpoint that the trainer has written."""
         with self._saving:
+            save_counters(self.trainer, self._checkpoint(state))
             complete_checkpoint(self._context.state, state.global_step)
         self._timer.saved()
+
+    def _checkpoint(self, state: TrainerState) -> Path:
+        return self._context.state / f"{PREFIX}{state.global_step}"
 
     def on_log(
         self,

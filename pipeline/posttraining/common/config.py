@@ -39,7 +39,7 @@ class EvalSamplingConfig:
     samples_per_prompt: PositiveInt
     """Sampled replies to each prompt, at temperature 1.0."""
     batch_size: PositiveInt
-    """Replies that a rank generates together; it decides which random numbers a reply gets."""
+    """Replies that a rank generates together; it changes nothing but memory, time and rounding."""
 
 
 @dataclass(frozen=True, kw_only=True)

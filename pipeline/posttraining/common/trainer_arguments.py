@@ -84,6 +84,8 @@ def common_arguments(context: StageContext[Any], config: TrainingConfig) -> dict
         "gradient_checkpointing": config.gradient_checkpointing,
         "deepspeed": deepspeed_arguments(config.deepspeed),
         "seed": context.derive_seed("trainer") % 2**31,
+        # Without it accelerate takes each of several CPU ranks for the only one.
+        "use_cpu": not torch.cuda.is_available(),
         # `StageCallback` says when, by minutes too.
         "save_strategy": "no",
         # A new checkpoint counts only once its manifest is written, so the one before it has to stay until then.

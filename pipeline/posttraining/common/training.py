@@ -44,7 +44,7 @@ def baseline_metrics(path: Path, evaluate: Callable[[], dict[str, ValueT]]) -> d
     return known
 
 
-def train(trainer: Any, callback: StageCallback, state: Path) -> float | None:
+def train(trainer: Any, callback: StageCallback, state: Path) -> float:
     """Trains to the end, from the newest complete checkpoint if there is one; a collective.
 
     Args:
@@ -53,7 +53,7 @@ def train(trainer: Any, callback: StageCallback, state: Path) -> float | None:
         state: where the trainer writes its checkpoints.
 
     Returns:
-        The mean loss over all steps, those of attempts before this one too; None if these left no row of metrics.
+        The mean loss over all steps, those of attempts before this one too: the same as without an interruption.
 
     Raises:
         DiskFullError: if there is no room for a checkpoint.
@@ -64,22 +64,20 @@ def train(trainer: Any, callback: StageCallback, state: Path) -> float | None:
     checkpoint = newest_checkpoint(state)
     if rank() == 0:
         set_aside_damaged(state, checkpoint)
+    callback.trainer = trainer
     callback.wait_for_loading()
     with reporting_full_disk(state, remove_unfinished), contextlib.suppress(AlreadyTrained):
-        output = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if checkpoint is None:
-            callback.raise_if_stopped()
-            return float(output.training_loss)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     callback.raise_if_stopped()
     return _logged_loss(trainer)
 
 
-def _logged_loss(trainer: Any) -> float | None:
-    """The mean loss by the rows of metrics, which a checkpoint has of earlier attempts; None if there are no rows."""
+def _logged_loss(trainer: Any) -> float:
+    """The mean loss by the rows of metrics, the last of which is of the last step."""
     rows = [(int(row["step"]), float(row["loss"])) for row in trainer.state.log_history if "loss" in row]
     begins = [0, *(step for step, _ in rows)]
     total = sum(loss * (step - begin) for (step, loss), begin in zip(rows, begins, strict=False))
-    return total / begins[-1] if rows else None
+    return total / begins[-1]
 
 
 def export_model(trainer: Any, output: Path) -> Path:

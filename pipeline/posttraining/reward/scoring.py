@@ -15,6 +15,7 @@ from pipeline.core.errors import CheckpointError
 from pipeline.core.files import read_json, write_json
 from pipeline.environments import Problem
 from pipeline.inference.conversation_ids import Message, encode, problem_messages
+from pipeline.inference.loading import loading_whole
 from pipeline.posttraining.common.rewards import Scorer
 from pipeline.pretraining.engine.distributed import device
 from pipeline.pretraining.model.architecture import register_reward_heads
@@ -46,7 +47,7 @@ def load_reward_model(checkpoint: Path) -> Any:
     A causal language model's folder has no scalar head: it gets a random one, the same every time.
     """
     register_reward_heads()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), loading_whole():
         torch.manual_seed(0)
         model: Any = AutoModelForSequenceClassification.from_pretrained(checkpoint, dtype="auto", num_labels=1)
     return model.to(device()).eval()

@@ -19,6 +19,7 @@ from pipeline.inference.conversation_ids import Message
 from pipeline.inference.loading import LoadedModel, load_model
 from pipeline.posttraining.common.callbacks import StageCallback
 from pipeline.posttraining.common.forged_tokens import without_forged_tokens
+from pipeline.posttraining.common.row_order import IN_ORDER, row_order, train_in_order
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
 from pipeline.posttraining.common.training import (
     baseline_metrics,
@@ -54,6 +55,7 @@ def trainer_arguments(context: StageContext[RewardModelConfig]) -> RewardConfig:
         num_train_epochs=config.epochs,
         max_length=config.max_length,
         center_rewards_coefficient=config.center_rewards_coefficient,
+        **IN_ORDER,
     )
 
 
@@ -117,6 +119,10 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
             processing_class=tokenizer,
             callbacks=[callback],
         )
+    # Without pairs longer than `max_length`.
+    prepared: Any = trainer.train_dataset
+    order = row_order(len(prepared), config.pairs_per_step, config.epochs, context.derive_seed("order"))
+    train_in_order(trainer, order, config.pairs_per_step)
     context.progress.doing("accuracy before training")
     before = baseline_metrics(context.state / "before.json", lambda: pairwise_metrics(start, held_out, config, between))
     context.progress.doing("starting the trainer")
@@ -137,7 +143,7 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
             "score/rejected": after["rejected"],
             **{name: value for name, value in after.items() if "/" in name or name == "margin"},
             **best_of_n_metrics(picks),
-            **({"loss/train": loss} if loss is not None else {}),
+            "loss/train": loss,
             "steps": float(trainer.state.global_step),
         },
         measure="pairwise accuracy",

@@ -7,14 +7,12 @@ rank and every attempt has the same; tokens are read from the memory-mapped file
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy
 import torch
 from datasets import Dataset
-from transformers.trainer_pt_utils import get_length_grouped_indices
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from pipeline.core.errors import CheckpointError, DataError
@@ -151,26 +149,3 @@ def check_kept_apart(loaded: LoadedModel, where: str) -> None:
         raise CheckpointError(
             f"{where}: {model.config.model_type} does not keep packed conversations apart, set packing=false"
         )
-
-
-class LengthGroupedSampler(torch.utils.data.Sampler[int]):
-    """Sequences of like length after each other, which wastes little on padding; another order in every epoch.
-
-    The steps are those of transformers' `group_by_length` on one rank. Its own sampler groups by what one rank takes in
-    a step and draws from the process's random state, so that the order depends on the number of ranks.
-    """
-
-    def __init__(self, lengths: numpy.ndarray, per_step: int, seed: int) -> None:
-        """Takes the tokens of each sequence, the sequences of an optimizer step over all ranks, and a seed."""
-        self._lengths, self._per_step, self._seed, self._epoch = lengths.tolist(), per_step, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer before each epoch, also when it goes on inside one."""
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self._lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self._seed + self._epoch)
-        return iter(get_length_grouped_indices(self._lengths, self._per_step, generator=generator))

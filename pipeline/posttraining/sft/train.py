@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
-from typing import Any
 
-import torch
 from transformers import AutoTokenizer
 from trl.trainer.sft_config import SFTConfig as TrlConfig
 from trl.trainer.sft_trainer import SFTTrainer
@@ -17,6 +15,7 @@ from pipeline.inference.chat_template import check_assistant_mask
 from pipeline.inference.loading import load_model
 from pipeline.posttraining.common.callbacks import StageCallback
 from pipeline.posttraining.common.eval_sampling import eval_problems, evaluate_by_sampling
+from pipeline.posttraining.common.row_order import IN_ORDER, row_order, train_in_order
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
 from pipeline.posttraining.common.training import (
     baseline_metrics,
@@ -28,7 +27,7 @@ from pipeline.posttraining.common.training import (
 from pipeline.posttraining.data.tokenized import open_tokens
 from pipeline.posttraining.sft.config import SftConfig
 from pipeline.posttraining.sft.held_out_loss import assistant_loss
-from pipeline.posttraining.sft.packing import LengthGroupedSampler, check_kept_apart, sequences
+from pipeline.posttraining.sft.packing import check_kept_apart, sequences
 from pipeline.pretraining.engine.distributed import waiting_for_files
 
 
@@ -48,16 +47,8 @@ def trainer_arguments(context: StageContext[SftConfig]) -> TrlConfig:
         # Sequences come as they are trained on, in columns that TRL's preparation would not know.
         dataset_kwargs={"skip_prepare_dataset": True},
         remove_unused_columns=False,
+        **IN_ORDER,
     )
-
-
-class _Trainer(SFTTrainer):
-    """TRL's trainer, which takes its sequences in the order of a sampler of one's own if there is one."""
-
-    order: torch.utils.data.Sampler[int] | None = None
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int] | None:
-        return self.order if self.order is not None else super()._get_train_sampler(train_dataset)
 
 
 def run(context: StageContext[SftConfig]) -> StageResult:
@@ -86,15 +77,18 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     held_out = sequences(open_tokens(data, "validation", tokenizer, start), config.max_length)
     print(f"{len(trained.lengths)} sequences; {trained.truncated} conversations cut, {trained.left_out} left out")
     with waiting_for_files():
-        trainer = _Trainer(
+        trainer = SFTTrainer(
             model=str(start),
             args=arguments,
             train_dataset=trained.dataset,
             processing_class=tokenizer,
             callbacks=[callback],
         )
-    if not config.packing:
-        trainer.order = LengthGroupedSampler(trained.lengths, config.sequences_per_step, arguments.seed)
+    # Packed sequences are of like length as they are.
+    lengths = None if config.packing else trained.lengths.tolist()
+    per_step = config.sequences_per_step
+    order = row_order(len(trained.lengths), per_step, config.epochs, context.derive_seed("order"), lengths)
+    train_in_order(trainer, order, per_step)
 
     def measured_loss(checkpoint: Path) -> float:
         with waiting_for_files():
@@ -124,7 +118,7 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     )
     return StageResult(
         metrics={
-            **({"loss/train": loss} if loss is not None else {}),
+            "loss/train": loss,
             "loss/before": before["loss"],
             "loss/after": after,
             "steps": float(steps),

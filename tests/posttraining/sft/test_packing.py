@@ -18,7 +18,7 @@ from trl.trainer.utils import add_fused_lm_head
 from pipeline.core.errors import CheckpointError, DataError
 from pipeline.inference.loading import LoadedModel
 from pipeline.posttraining.data.tokenized import open_tokens
-from pipeline.posttraining.sft.packing import LengthGroupedSampler, best_fit, check_kept_apart, sequences
+from pipeline.posttraining.sft.packing import best_fit, check_kept_apart, sequences
 from tests.posttraining.tiny import VOCABULARY, write_data
 
 IGNORED = -100
@@ -141,14 +141,3 @@ def test_every_conversation_is_packed_once_into_few_sequences(tokens: Dataset) -
     assert best_fit([3, 2, 1, 2], 4) == [[0, 2], [1, 3]]
     first, again, other = (list(sequences(tokens, 256, True, seed).dataset) for seed in (0, 0, 1))
     assert first == again != other
-
-
-def test_the_order_depends_on_seed_and_epoch_alone() -> None:
-    lengths = numpy.random.default_rng(0).integers(1, 40, 200)
-    sampler, other = LengthGroupedSampler(lengths, 8, 0), LengthGroupedSampler(lengths, 8, 0)
-    first = list(sampler)
-    torch.rand(3)
-    assert list(other) == first
-    sampler.set_epoch(1)
-    assert list(sampler) != first
-    assert sorted(sampler) == list(range(200))
