@@ -8,6 +8,7 @@ import pytest
 from pipeline.core.config import build
 from pipeline.core.errors import ConfigError
 from pipeline.environments import problems
+from pipeline.environments.workers import stop_workers
 from pipeline.inference.completions import Completion
 from pipeline.posttraining.common.reward_config import RewardConfig
 from pipeline.posttraining.common.rewards import RewardRule, rewards_of
@@ -59,8 +60,11 @@ def test_a_rule_of_ones_own_is_a_part(tmp_path: Path, monkeypatch: pytest.Monkey
         "def polite(problem, completion):\n    return RIGHT if 'you' in completion else WRONG\n"
     )
     monkeypatch.chdir(tmp_path)
+    # Those of other tests look for modules in another folder, and these must not outlive this one.
+    stop_workers()
     gated = rule(gate="polite_rule:polite", score="verifier")
     assert rewards_of([GOOD, Completion(CHAT, f"I like {CHAT.answer}.", True)], gated) == [1.0, 0.0]
+    stop_workers()
 
 
 @pytest.mark.parametrize(
