@@ -47,7 +47,9 @@ class DropCopies:
     """Drops the records of a part that equal an earlier one, and signs the others where they are to be compared."""
 
     part: Part
+    """Whose records these are."""
     workspace: Workspace
+    """Where all files lie."""
     step: MinHash | None
     """How signatures are made; None makes none."""
 
