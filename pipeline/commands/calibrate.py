@@ -58,11 +58,11 @@ def _judge(config: Any, options: argparse.Namespace) -> tuple[dict[str, Any], li
 
 
 def _verifiers(config: Any) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
-    from pipeline.environments import ENVIRONMENT_NAMES
     from pipeline.environments.own import is_own
+    from pipeline.environments.registry import ENVIRONMENTS
     from pipeline.posttraining.calibration.verifiers import calibrate_verifiers, table
 
-    names = [*ENVIRONMENT_NAMES, *filter(is_own, config.domain_weights)]
+    names = [*ENVIRONMENTS, *filter(is_own, config.domain_weights)]
     found = calibrate_verifiers(names, config.problems.assistant)
     below = ", ".join(found["below_floor"])
     print(f"AUC below {found['minimum_auc']}: {below or 'none'}")

@@ -70,9 +70,11 @@ def right_answers(problem: Problem) -> Iterator[Answer]:
         case "calibration":
             forms |= _SENTENCES
             given = _VALUES if problem.answer and not abstains(problem.solution) else {}
-        case "structured_output" | "text_to_sql":
-            # Where the prompt says what stands around the answer, only the solution has it.
-            forms |= {} if problem.spec.get("around") in ("nothing", "in_fence") else _FENCED
+        case "text_to_sql":
+            forms |= _FENCED
+        case "structured_output":
+            # The question may want nothing around the object, or say that a fence is wanted, which the solution has.
+            forms |= _FENCED if problem.spec.get("around") in ("fence", "prose") else {}
         case "identity":
             given = _NAMES if problem.answer else {}
     for name, form in forms.items():
@@ -94,7 +96,8 @@ def wrong_answers(problem: Problem, others: Sequence[Problem]) -> Iterator[Answe
                 yield Answer(problem, answer.text, f"another answer, {answer.form}", right=False)
     yield Answer(problem, "", "nothing", right=False)
     yield Answer(problem, problem.prompt, "the question", right=False)
-    if not abstains(problem.solution):
+    # Where there is no answer, that nobody knows it is right, however the solution puts it.
+    if problem.answer and not abstains(problem.solution):
         yield Answer(problem, DOES_NOT_KNOW, "not known", right=False)
     if problem.environment in VALUE_ENVIRONMENTS:
         yield Answer(problem, f"It is not {problem.answer}.", "denied", right=False)

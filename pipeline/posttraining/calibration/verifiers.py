@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy
 
-from pipeline.environments import ENVIRONMENT_NAMES, ProblemConfig, problems, verify
+from pipeline.environments import ProblemConfig, problems, verify
+from pipeline.environments.registry import ENVIRONMENTS
 from pipeline.posttraining.calibration.answers import right_answers, wrong_answers
 from pipeline.posttraining.common.verifier_gate import MINIMUM_AUC, source_hash
 
@@ -22,7 +23,7 @@ DIFFICULTIES = (1, 2, 3)
 
 
 def calibrate_verifiers(
-    names: Sequence[str] = ENVIRONMENT_NAMES, assistant: str = "Fivephase", done: Callable[[], None] = lambda: None
+    names: Sequence[str] = tuple(ENVIRONMENTS), assistant: str = "Fivephase", done: Callable[[], None] = lambda: None
 ) -> dict[str, Any]:
     """Grades right and wrong answers to problems of each environment.
 

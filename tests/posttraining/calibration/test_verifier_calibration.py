@@ -9,7 +9,8 @@ import pytest
 from pipeline.core.context import StageContext
 from pipeline.core.errors import DataError
 from pipeline.core.files import write_json
-from pipeline.environments import ENVIRONMENT_NAMES, problems, verify
+from pipeline.environments import problems, verify
+from pipeline.environments.registry import ENVIRONMENTS
 from pipeline.posttraining.calibration.answers import right_answers, wrong_answers
 from pipeline.posttraining.calibration.verifiers import auc, calibrate_verifiers
 from pipeline.posttraining.common.verifier_gate import MINIMUM_AUC, closed_gates, source_hash
@@ -41,7 +42,7 @@ def test_auc_is_the_share_of_pairs_in_order() -> None:
     assert (auc([1.0], [0.0]), auc([0.0], [1.0]), auc([0.5], [0.5])) == (1.0, 0.0, 0.5)
 
 
-@pytest.mark.parametrize("name", ENVIRONMENT_NAMES)
+@pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_right_answers_are_right_and_wrong_ones_are_those_of_other_problems(name: str) -> None:
     drawn = problems(name, 6, 0, "train", EASY)
     for number, problem in enumerate(drawn):
