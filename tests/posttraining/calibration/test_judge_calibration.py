@@ -187,7 +187,7 @@ def test_only_a_calibration_that_fits_and_passes_opens_the_gate(reports: tuple[J
 
 
 def test_the_stage_records_every_verdict_and_removes_only_when_calibrated(
-    tmp_path: Path, reports: tuple[JudgeConfig, Path], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, reports: tuple[JudgeConfig, Path], capsys: pytest.CaptureFixture[str], tokenizer: Path
 ) -> None:
     def script(shown: str) -> dict[str, Any] | str:
         number = len(shown) % 4
@@ -200,11 +200,11 @@ def test_the_stage_records_every_verdict_and_removes_only_when_calibrated(
             judge = judge_settings(calibration=calibration, endpoint=endpoint, unparsed="remove")
             config = data_config(conversations=60, judge=judge)
             folder = tmp_path / name
-            result = sft_data.run(StageContext.for_test("sft_data", config, {}, folder))
+            result = sft_data.run(StageContext.for_test("sft_data", config, {"tokenizer": tokenizer}, folder))
         # What was judged stays judged: the second attempt needs neither the server nor its replies.
         shutil.rmtree(folder / "replies")
         before = hashes(folder / "partial")
-        assert sft_data.run(StageContext.for_test("sft_data", config, {}, folder)) == result
+        assert sft_data.run(StageContext.for_test("sft_data", config, {"tokenizer": tokenizer}, folder)) == result
         assert hashes(folder / "partial") == before
         results[name] = (result, config, folder / "partial")
     result, config, folder = results["recorded"]
@@ -239,9 +239,11 @@ def test_the_stage_records_every_verdict_and_removes_only_when_calibrated(
 
 
 def test_without_a_judge_the_rules_alone_decide_and_the_stage_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tokenizer: Path
 ) -> None:
-    result = sft_data.run(StageContext.for_test("sft_data", data_config(conversations=60), {}, tmp_path))
+    result = sft_data.run(
+        StageContext.for_test("sft_data", data_config(conversations=60), {"tokenizer": tokenizer}, tmp_path)
+    )
     assert not (tmp_path / "partial" / "judged.jsonl").exists()
     steps = [step["step"] for step in read_json(tmp_path / "partial" / "report.json")["conversations"]["steps"]]
     assert steps == ["read", "rules", "exact_dedup", "minhash", "share"]
@@ -252,22 +254,22 @@ def test_without_a_judge_the_rules_alone_decide_and_the_stage_says_so(
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform != "linux", reason="kills a process")
-def test_killed_while_judging_and_run_again_gives_the_same_bytes_and_asks_once(tmp_path: Path) -> None:
+def test_killed_while_judging_and_run_again_gives_the_same_bytes_and_asks_once(tmp_path: Path, tokenizer: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
         "import sys; from pathlib import Path\n"
         "from pipeline.core.context import StageContext; from pipeline.posttraining.data import sft_data\n"
         "from tests.settings import judge_settings, stage_config\n"
-        "url, folder = sys.argv[1:]\n"
+        "url, folder, tokenizer = sys.argv[1:]\n"
         f"endpoint = {{'url': url, 'model': {MODEL!r}, 'cache': folder + '-replies', 'concurrency': 2}}\n"
         "judge, few = judge_settings(endpoint=endpoint), {'conversations': 60, 'preference_pairs': 8}\n"
         "config = stage_config('sft_data', judge=judge, validation_share=0.3, **few)\n"
-        "sft_data.run(StageContext.for_test('sft_data', config, {}, Path(folder)))\n"
+        "sft_data.run(StageContext.for_test('sft_data', config, {'tokenizer': Path(tokenizer)}, Path(folder)))\n"
     )
 
     def start(server: ChatServer, name: str) -> "subprocess.Popen[bytes]":
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
-        command = [sys.executable, str(program), server.url, str(tmp_path / name)]
+        command = [sys.executable, str(program), server.url, str(tmp_path / name), str(tokenizer)]
         return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     with scripted_judge(lambda shown: verdict(1 + len(shown) % 5)) as server:

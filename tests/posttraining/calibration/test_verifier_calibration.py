@@ -69,7 +69,7 @@ def test_a_verifier_that_accepts_everything_may_not_gate(tmp_path: Path, monkeyp
 
 
 def test_a_verifier_below_the_floor_or_changed_since_removes_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tokenizer: Path
 ) -> None:
     def verdicts(**changes: float | str) -> str:
         found = {
@@ -97,7 +97,7 @@ def test_a_verifier_below_the_floor_or_changed_since_removes_nothing(
         assert ("math" in content["verifiers_that_do_not_gate"]) == (name != "good")
     assert sum(row["step"] == "verification" for row in apply_rules(faulty, config)[1]) >= removed["good"]
     assert removed["good"] > removed["low"] == removed["other"] > 0
-    sft_data.run(StageContext.for_test("sft_data", gated, {}, tmp_path / "stage"))
+    sft_data.run(StageContext.for_test("sft_data", gated, {"tokenizer": tokenizer}, tmp_path / "stage"))
     said = capsys.readouterr().out
     assert "verifiers that remove nothing: identity (not calibrated), math (changed since it was calibrated)" in said
     for content in ("{}", "[]", '{"verifiers": {"math": {}}}'):

@@ -258,12 +258,16 @@ def _folders(below: Path) -> list[str]:
     return ["a", "b"]
 
 
-def test_preferences_are_held_out_by_their_first_question(tmp_path: Path) -> None:
+def test_preferences_are_held_out_by_their_first_question(tmp_path: Path, tokenizer: Path) -> None:
     prompt = [*ASKED, {"role": "user", "content": "And tomorrow?"}]
     known = {"kind": "unsafe", "language": "de", "note": "seen"}
     path = write_rows(tmp_path / "pairs.jsonl", [{"prompt": prompt, "chosen": "Cold.", "rejected": "Hm.", **known}])
     none = {"preference_pairs": 0, "preference_validation_pairs": 0}
-    run(StageContext.for_test("sft_data", data_config(preference_files=[path], **none), {}, tmp_path / "stage"))
+    run(
+        StageContext.for_test(
+            "sft_data", data_config(preference_files=[path], **none), {"tokenizer": tokenizer}, tmp_path / "stage"
+        )
+    )
     folder = tmp_path / "stage" / "partial"
     split = "validation" if split_of("How warm is it?") == "held_out" else "train"
     (pair,) = read_jsonl(folder / f"preference_{split}.jsonl")

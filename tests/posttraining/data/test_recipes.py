@@ -94,8 +94,10 @@ def config_of(recipes: Path, **changes: Any) -> Any:
     return data_config(**{**settings, "preference_pairs": 0, "preference_validation_pairs": 0, **changes})
 
 
-def test_records_of_all_sources_are_read_compared_and_accounted_for(recipes: Path, tmp_path: Path) -> None:
-    result = run(StageContext.for_test("sft_data", config_of(recipes), {}, tmp_path / "stage"))
+def test_records_of_all_sources_are_read_compared_and_accounted_for(
+    recipes: Path, tmp_path: Path, tokenizer: Path
+) -> None:
+    result = run(StageContext.for_test("sft_data", config_of(recipes), {"tokenizer": tokenizer}, tmp_path / "stage"))
     folder = tmp_path / "stage" / "partial"
     kept = [*read_jsonl(folder / "train.jsonl"), *read_jsonl(folder / "validation.jsonl")]
     assert len(kept) == 31
@@ -122,11 +124,11 @@ def test_records_of_all_sources_are_read_compared_and_accounted_for(recipes: Pat
 
 
 def test_the_number_of_workers_and_a_kill_change_nothing(
-    recipes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokenizer: Path
 ) -> None:
-    run(StageContext.for_test("sft_data", config_of(recipes), {}, tmp_path / "whole"))
+    run(StageContext.for_test("sft_data", config_of(recipes), {"tokenizer": tokenizer}, tmp_path / "whole"))
     config, done = config_of(recipes), []
-    context = StageContext.for_test("sft_data", config, {}, tmp_path / "ended")
+    context = StageContext.for_test("sft_data", config, {"tokenizer": tokenizer}, tmp_path / "ended")
     real = run_tasks.TaskOfRank.run
 
     def counted(self: Any, data: Any = None, rank: int = 0, world_size: int = 1) -> Any:
@@ -147,16 +149,16 @@ def test_the_number_of_workers_and_a_kill_change_nothing(
 
 
 @pytest.mark.slow
-def test_workers_give_the_same(recipes: Path, tmp_path: Path) -> None:
+def test_workers_give_the_same(recipes: Path, tmp_path: Path, tokenizer: Path) -> None:
     for workers in (1, 2):
         config = config_of(recipes, workers=workers, near_duplicates=None)
-        run(StageContext.for_test("sft_data", config, {}, tmp_path / str(workers)))
+        run(StageContext.for_test("sft_data", config, {"tokenizer": tokenizer}, tmp_path / str(workers)))
     for path in files_below(tmp_path / "1" / "partial"):
         again = tmp_path / "2" / "partial" / path.relative_to(tmp_path / "1" / "partial")
         assert path.read_bytes() == again.read_bytes(), path.name
 
 
-def test_a_data_set_of_the_hubs_form_is_read_in_parts(recipes: Path, tmp_path: Path) -> None:
+def test_a_data_set_of_the_hubs_form_is_read_in_parts(recipes: Path, tmp_path: Path, tokenizer: Path) -> None:
     folder = tmp_path / "hub"
     folder.mkdir()
     write_rows(folder / "train.jsonl", [{"q": question(n), "a": reply(n), "score": n} for n in range(60, 90)])
@@ -165,18 +167,22 @@ def test_a_data_set_of_the_hubs_form_is_read_in_parts(recipes: Path, tmp_path: P
         "where": {"score": {"at_least": 70}}, "disclosure": disclosure("Hub"),
     }  # fmt: skip
     write_recipe(recipes, "conversations", "third", [source])
-    run(StageContext.for_test("sft_data", config_of(recipes, near_duplicates=None), {}, tmp_path / "stage"))
+    run(
+        StageContext.for_test(
+            "sft_data", config_of(recipes, near_duplicates=None), {"tokenizer": tokenizer}, tmp_path / "stage"
+        )
+    )
     rows = [row for name in ("train", "validation") for row in read_jsonl(tmp_path / "stage/partial" / f"{name}.jsonl")]
     assert sum(row["domain"] == "third" for row in rows) == 20
 
 
-def test_a_domain_gives_at_most_its_share(recipes: Path, tmp_path: Path) -> None:
+def test_a_domain_gives_at_most_its_share(recipes: Path, tmp_path: Path, tokenizer: Path) -> None:
     path = recipes / "conversations" / "first.yaml"
     path.write_text(path.read_text() + "share: 0.5\n")
     kept = {}
     for samples in (20, 30):
         folder = tmp_path / str(samples)
-        run(StageContext.for_test("sft_data", config_of(recipes, samples=samples), {}, folder))
+        run(StageContext.for_test("sft_data", config_of(recipes, samples=samples), {"tokenizer": tokenizer}, folder))
         rows = [row for name in ("train", "validation") for row in read_jsonl(folder / "partial" / f"{name}.jsonl")]
         kept[samples] = {row["id"] for row in rows}
         assert sum(row["domain"] == "first" for row in rows) == samples / 2
@@ -186,7 +192,7 @@ def test_a_domain_gives_at_most_its_share(recipes: Path, tmp_path: Path) -> None
     assert kept[20] < kept[30], "more samples are a superset of fewer"
 
 
-def test_preferences_of_a_recipe(recipes: Path, tmp_path: Path) -> None:
+def test_preferences_of_a_recipe(recipes: Path, tmp_path: Path, tokenizer: Path) -> None:
     compared = {"context": [{"role": "user", "content": question(1)}], "response1": "Much.", "response2": "Little."}
     rows = [
         {**compared, "overall_preference": -2},
@@ -195,7 +201,7 @@ def test_preferences_of_a_recipe(recipes: Path, tmp_path: Path) -> None:
     ]
     path = write_rows(tmp_path / "pairs.jsonl", rows)
     write_recipe(recipes, "preferences", "chat", [{"kind": "jsonl", "path": path, "disclosure": disclosure("Pairs")}])
-    run(StageContext.for_test("sft_data", config_of(recipes), {}, tmp_path / "stage"))
+    run(StageContext.for_test("sft_data", config_of(recipes), {"tokenizer": tokenizer}, tmp_path / "stage"))
     folder = tmp_path / "stage" / "partial"
     pairs = [*read_jsonl(folder / "preference_train.jsonl"), *read_jsonl(folder / "preference_validation.jsonl")]
     assert len(pairs) == 21
@@ -205,9 +211,13 @@ def test_preferences_of_a_recipe(recipes: Path, tmp_path: Path) -> None:
     assert [(row["row"], row["reason"][:23]) for row in aside] == [(2, "overall_preference is 0")]
 
 
-def test_what_is_wrong_with_a_recipe_is_said_in_one_line(recipes: Path, tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_recipe_is_said_in_one_line(recipes: Path, tmp_path: Path, tokenizer: Path) -> None:
     with pytest.raises(DataError, match=r"First: 3 of 33 rows cannot be used \(.*a\.jsonl: row 21: not_json"):
-        run(StageContext.for_test("sft_data", config_of(recipes, maximum_bad_share=0.01), {}, tmp_path / "stage"))
+        run(
+            StageContext.for_test(
+                "sft_data", config_of(recipes, maximum_bad_share=0.01), {"tokenizer": tokenizer}, tmp_path / "stage"
+            )
+        )
     with pytest.raises(RecipeError, match=r"recipes=nowhere: no such folder"):
         data_config(recipes="nowhere").data_fingerprint()
     path = recipes / "conversations" / "first.yaml"
