@@ -259,11 +259,11 @@ def test_killed_while_judging_and_run_again_gives_the_same_bytes_and_asks_once(t
     program.write_text(
         "import sys; from pathlib import Path\n"
         "from pipeline.core.context import StageContext; from pipeline.posttraining.data import sft_data\n"
-        "from tests.posttraining.tiny import data_config; from tests.settings import judge_settings\n"
+        "from tests.settings import judge_settings, stage_config\n"
         "url, folder, tokenizer = sys.argv[1:]\n"
         f"endpoint = {{'url': url, 'model': {MODEL!r}, 'cache': folder + '-replies', 'concurrency': 2}}\n"
-        "few = {'conversations': 60, 'preference_pairs': 8, 'validation_share': 0.3}\n"
-        "config = data_config(**few, judge=judge_settings(endpoint=endpoint))\n"
+        "judge, few = judge_settings(endpoint=endpoint), {'conversations': 60, 'preference_pairs': 8}\n"
+        "config = stage_config('sft_data', judge=judge, validation_share=0.3, **few)\n"
         "sft_data.run(StageContext.for_test('sft_data', config, {'tokenizer': Path(tokenizer)}, Path(folder)))\n"
     )
 
