@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from pipeline.environments.answers import DOES_NOT_KNOW, abstains, candidates, grade_choice, grade_number, words
+from pipeline.environments.extraction import reply
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 
 ABSTENTION_SCORE = 0.3
@@ -126,6 +127,7 @@ def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:
+    completion = reply(completion)
     said = words(completion)
     if not said:
         return malformed("no words")

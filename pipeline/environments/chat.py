@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from pipeline.environments.answers import words
 from pipeline.environments.chat_phrases import EASY_ASKS, EASY_TOPICS, FORMS, PHRASES
+from pipeline.environments.extraction import reply
 from pipeline.environments.languages import language_of
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 
@@ -82,6 +83,7 @@ def _names(topic: str, language: str, text: str, said: set[str]) -> bool:
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:
+    completion = reply(completion)
     spec, text = problem.spec, completion.strip()
     language, topic = str(spec.get("language", "en")), str(spec["topic"])
     said = _units(completion, language)

@@ -17,6 +17,7 @@ from typing import Any
 
 from pipeline.core import sandbox
 from pipeline.core.restricted_code import Rejected, parse_restricted
+from pipeline.environments.extraction import reply
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 
 PARTLY_SCORE = 0.25
@@ -110,6 +111,7 @@ def _run(steps: list[_Step], end: _Step, values: list[int]) -> Any:
 def _grade(problem: Problem, completion: str) -> Verdict:
     name, tests = str(problem.spec["function"]), problem.spec["tests"]
     assert isinstance(tests, list)
+    completion = reply(completion)
     blocks = _BLOCK.findall(completion)
     if len(blocks) > 1:
         return malformed("several blocks of code")

@@ -10,6 +10,7 @@ import json
 import random
 
 from pipeline.environments.answers import unfenced
+from pipeline.environments.extraction import reply
 from pipeline.environments.facts import Subject, subjects
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 from pipeline.environments.structured import parse_json
@@ -52,7 +53,7 @@ def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
 
 def _grade(problem: Problem, completion: str) -> Verdict:
     try:
-        value = parse_json(unfenced(completion))
+        value = parse_json(unfenced(reply(completion)))
     except ValueError:
         return malformed("not JSON")
     expected = _leaves(json.loads(problem.answer))

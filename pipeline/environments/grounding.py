@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 
 from pipeline.environments.answers import abstains, words
+from pipeline.environments.extraction import reply
 from pipeline.environments.facts import Fact, Subject, foreign_terms, says, subjects
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 from pipeline.environments.system_turns import documents_turn
@@ -53,6 +54,7 @@ def _document(number: int, subject: Subject, facts: Iterable[Fact]) -> dict[str,
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:
+    completion = reply(completion)
     spec, said = problem.spec, words(completion)
     document, others = spec["document"], spec["others"]
     assert isinstance(others, list)

@@ -11,6 +11,7 @@ import random
 import re
 
 from pipeline.environments.answers import DOES_NOT_KNOW, abstains, words
+from pipeline.environments.extraction import reply
 from pipeline.environments.problem import JSON, RIGHT, WRONG, Environment, Problem, ProblemConfig, Verdict, malformed
 
 OPENING_SHARE = 0.5
@@ -144,7 +145,7 @@ def _mentions(name: list[str], text: str) -> tuple[int, int]:
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:
-    spec = problem.spec
+    spec, completion = problem.spec, reply(completion)
     said, name = words(completion), words(str(spec.get("unsaid", problem.answer)))
     if not said:
         return malformed("no words")

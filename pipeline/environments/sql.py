@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from pipeline.environments.answers import unfenced
+from pipeline.environments.extraction import reply
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 from pipeline.environments.sql_database import MAX_QUERY_BYTES, Row, database, run_query
 from pipeline.environments.sql_questions import Question, ask, table_columns
@@ -78,7 +79,7 @@ def _plain(rows: list[Row] | str) -> list[Row]:
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:
-    query, spec = unfenced(completion), problem.spec
+    query, spec = unfenced(reply(completion)), problem.spec
     tables, columns = databases(spec), [*map(str, spec["columns"])]  # pyright: ignore
     if len(query) > MAX_QUERY_BYTES:
         return malformed("the query is too long")

@@ -11,6 +11,7 @@ from typing import NoReturn
 from jsonschema import Draft202012Validator
 
 from pipeline.environments.answers import unfenced
+from pipeline.environments.extraction import reply
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 
 MAX_DEPTH = 16
@@ -140,7 +141,7 @@ def _json_in(text: str, around: str) -> str | None:
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:
-    text = _json_in(completion, str(problem.spec.get("around", "fence")))
+    text = _json_in(reply(completion), str(problem.spec.get("around", "fence")))
     if text is None:
         return malformed("not in one code fence")
     try:

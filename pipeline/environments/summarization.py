@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 
 from pipeline.environments.answers import words
+from pipeline.environments.extraction import reply
 from pipeline.environments.facts import foreign_terms, says, subjects
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 
@@ -46,6 +47,7 @@ def _grade(problem: Problem, completion: str) -> Verdict:
     facts, limit, text = problem.spec["facts"], problem.spec["limit"], str(problem.spec["text"])
     assert isinstance(facts, list)
     assert isinstance(limit, int)
+    completion = reply(completion)
     said = words(completion)
     if not said or not completion.rstrip().endswith((".", "!")):
         return malformed("not a complete sentence")

@@ -14,6 +14,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from pipeline.environments.answers import abstains, words
+from pipeline.environments.extraction import reply
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 from pipeline.environments.structured import parse_json
 from pipeline.environments.system_turns import tool_call, tools_turn
@@ -131,6 +132,7 @@ _MOST_WORDS = 40
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:
+    completion = reply(completion)
     spec, said = problem.spec, words(completion)
     expected, schemas = spec["calls"], spec["schemas"]
     assert isinstance(expected, list)

@@ -137,6 +137,18 @@ def test_knowing_is_worth_more_than_abstaining_and_that_more_than_guessing() -> 
             assert scores == ([1.0, 0.3, 0.0] if problem.answer else [1.0, 1.0, 0.0]), problem
 
 
+THOUGHT = "<think>Am I ChatGPT? No, 7 [9] and {} do not fit, or is it blue? I do not know.</think>\n"
+
+
+@pytest.mark.parametrize("environment", sorted({each[0] for each in CEILINGS} | {"extraction"}))
+def test_what_was_thought_before_the_reply_does_not_count(environment: str) -> None:
+    for difficulty in (1, 3):
+        for problem in drawn(environment, difficulty, 100)[:12]:
+            assert verify(problem, THOUGHT + problem.solution).score == 1.0
+            assert verify(problem, THOUGHT).score == 0.0
+            assert verify(problem, "<think>" + problem.solution).score == 0.0
+
+
 def near_misses(query: str) -> list[str]:
     """Queries that mean nearly the same: another comparison with a number or an average, a limit beside it."""
     found = []
