@@ -128,7 +128,7 @@ def checked_run(options: argparse.Namespace) -> ComposedRun:
     check_domains(run.config, run.stages, select(run.stages, stage, stage) if stage else run.selected)
     check_ranks(run.stages)
     check_data(run.stages)
-    stages = with_token_budget(run.stages)
+    stages = with_token_budget(run.stages, run.config.root)
     check_login(run.config.tracking)
     return replace(run, stages=stages)
 

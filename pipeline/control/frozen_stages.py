@@ -122,14 +122,16 @@ def _settings(name: str, stage: StageConfig) -> tuple[dict[str, Any], dict[str, 
 
 def needed_stages(stages: Mapping[str, StageConfig | None]) -> dict[str, StageConfig]:
     """The stages of a run, in order, without those that only serve what is taken from another run."""
-    needed = {name: stage for name, stage in stages.items() if stage is not None}
+    given = {name: stage for name, stage in stages.items() if stage is not None}
+    needless: set[str] = set()
     while True:
+        needed = {name: stage for name, stage in given.items() if name not in needless}
         read_here = {each for stage in needed.values() if stage.taken_from is None for each in stage.inputs.values()}
-        read = {each for stage in needed.values() for each in stage.inputs.values()}
-        needless = (read - read_here) & needed.keys()
-        if not needless:
+        read = {each for stage in given.values() for each in stage.inputs.values()}
+        # What only those read that are left out, is left out as well.
+        if not (more := (read - read_here) & needed.keys()):
             return needed
-        needed = {name: stage for name, stage in needed.items() if name not in needless}
+        needless |= more
 
 
 def imported_stage(config: RunConfig, name: str, stage: StageConfig) -> FrozenStage:

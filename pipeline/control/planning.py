@@ -5,12 +5,15 @@ What these numbers show to be impossible is rejected here, before anything is sp
 
 import math
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pipeline.control.frozen_stages import FrozenStage
 from pipeline.core.batching import micro_batches_per_step
 from pipeline.core.config import RunConfig, build, nearest
 from pipeline.core.errors import ConfigError
+from pipeline.core.files import read_json
 from pipeline.core.terminal import text_table
 from pipeline.pretraining.config import PhaseConfig, accumulation_steps
 from pipeline.pretraining.schedules import Schedule, schedule_of
@@ -47,8 +50,12 @@ class PlannedPhase:
         return (6 * shape.parameters + attention) * tokens
 
 
-def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
-    """The pretraining phases among the stages, by name, each beginning where the phase whose model it takes ended.
+def plan_phases(stages: Sequence[FrozenStage], root: str | Path) -> dict[str, PlannedPhase]:
+    """The pretraining phases that the stages make, by name, each beginning where the phase whose model it takes ended.
+
+    Args:
+        stages: all of a run.
+        root: folder of all runs, where phases of other runs are found.
 
     Raises:
         ConfigError: for a mixture with a domain that is not tokenized, a vocabulary that is not the model's, a step
@@ -56,8 +63,13 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
     """
     by_name = {stage.stage: stage for stage in stages}
     planned: dict[str, PlannedPhase] = {}
+    # Tokens and learning rate at the end of each phase.
+    ends: dict[str, tuple[int, float | None]] = {}
     for stage in stages:
         if stage.kind != "pretrain":
+            continue
+        if stage.folder is not None:
+            ends[stage.stage] = _end_of(stage.directory(root))
             continue
         where = f"stages.{stage.stage}.config"
         config = build(PhaseConfig, stage.config, where)
@@ -67,15 +79,25 @@ def plan_phases(stages: list[FrozenStage]) -> dict[str, PlannedPhase]:
             if domain not in domains:
                 raise ConfigError(f"{where}.mixture.{domain}: no such domain is tokenized, {nearest(domain, domains)}")
         _check_vocabulary(where, config, [by_name[stage.inputs[role]["stage"]] for role in ("tokenizer", "tokens")])
-        previous = planned.get(stage.inputs["model"]["stage"]) if "model" in stage.inputs else None
-        tokens_before = previous.tokens_before + previous.schedule.tokens if previous else 0
+        before = stage.inputs["model"]["stage"] if "model" in stage.inputs else ""
+        tokens_before, rate_before = ends.get(before, (0, None))
         try:
             accumulation_steps(config, stage.resources["nodes"] * stage.resources["processes_per_node"])
-            schedule = schedule_of(config, tokens_before, previous.schedule.end_rate if previous else None)
+            schedule = schedule_of(config, tokens_before, rate_before)
         except ConfigError as error:
             raise ConfigError(f"{where}.{error}") from None
         planned[stage.stage] = PlannedPhase(config, schedule, tokens_before)
+        ends[stage.stage] = tokens_before + schedule.tokens, schedule.end_rate
     return planned
+
+
+def _end_of(folder: Path) -> tuple[int, float | None]:
+    """Tokens and learning rate at the end of a phase of another run; none of either for weights without a state."""
+    state = folder / "training_state" / "progress.json"
+    if not state.is_file():
+        return 0, None
+    progress = read_json(state)
+    return progress["tokens"], progress["learning_rate"]
 
 
 def _check_vocabulary(where: str, phase: PhaseConfig, read: list[FrozenStage]) -> None:
@@ -131,7 +153,7 @@ def check_data(stages: list[FrozenStage]) -> None:
             config.check_data()
 
 
-def with_token_budget(stages: list[FrozenStage]) -> list[FrozenStage]:
+def with_token_budget(stages: list[FrozenStage], root: str | Path) -> list[FrozenStage]:
     """The same stages, with the setting `demand` of those that tokenize: the fewest tokens of each domain that do.
 
     A phase that takes n tokens of a domain, each at most max_epochs times, needs n / max_epochs different ones; where
@@ -144,12 +166,13 @@ def with_token_budget(stages: list[FrozenStage]) -> list[FrozenStage]:
     tokenizing = [stage for stage in stages if stage.kind == "tokenize" and stage.folder is None]
     demand: dict[str, dict[str, int]] = {stage.stage: {} for stage in tokenizing}
     tokenized = {stage.stage: stage.config["domains"] for stage in tokenizing}
-    sources = {stage.stage: stage.inputs["tokens"]["stage"] for stage in stages if stage.kind == "pretrain"}
-    for name, phase in plan_phases(stages).items():
-        if (needed := demand.get(sources[name])) is None:
+    inputs = {stage.stage: stage.inputs for stage in stages}
+    for name, phase in plan_phases(stages, root).items():
+        source = inputs[name]["tokens"]["stage"]
+        if (needed := demand.get(source)) is None:
             continue
         for domain, share in phase.config.domains.items():
-            if domain not in tokenized[sources[name]]:
+            if domain not in tokenized[source]:
                 continue
             tokens = math.ceil(share * phase.schedule.tokens / phase.config.max_epochs)
             needed[domain] = max(tokens, needed.get(domain, 0))
@@ -161,7 +184,7 @@ def with_token_budget(stages: list[FrozenStage]) -> list[FrozenStage]:
 
 def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage]) -> str:
     """What `fivephase plan` prints: the stages that would run, with numbers and mixtures of those that pretrain."""
-    planned = plan_phases(stages)
+    planned = plan_phases(stages, config.root)
     rows: list[tuple[str, ...]] = [HEADER]
     for stage in selected:
         ranks = stage.resources["nodes"] * stage.resources["processes_per_node"]

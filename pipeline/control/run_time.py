@@ -26,7 +26,7 @@ class RunTime:
             root: folder of all runs.
         """
         self._to_make = [stage.stage for stage in to_make]
-        planned = plan_phases(list(stages))
+        planned = plan_phases(stages, root)
         self._work = {name: phase.flops for name, phase in planned.items() if phase.flops is not None}
         self._kinds = {stage.stage: stage.kind for stage in stages}
         self._seconds: dict[str, float] = {}

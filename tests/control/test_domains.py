@@ -80,7 +80,7 @@ def test_a_domain_that_no_recipe_makes_is_named(override: str, line: str) -> Non
 def test_the_plan_shows_each_mixture_and_what_of_it_is_rearranged() -> None:
     mixture = "stages.phase2.config.mixture={math: 3, synthetic: 1, code: 0}"
     config = typed(compose(["scale=smoke", mixture, "stages.tokenize.config.domains=null"]))
-    stages = with_token_budget(freeze(config))
+    stages = with_token_budget(freeze(config), config.root)
     lines = plan_table(config, stages, stages).splitlines()
     assert "mixture of phase2: math 75 %, synthetic 25 %" in lines
     assert "fill-in-the-middle in phase2: no domain of this mixture" in lines

@@ -14,7 +14,7 @@ from pipeline.cli import main
 from pipeline.control.compose import compose, typed
 from pipeline.control.domains import check_domains
 from pipeline.control.frozen_stages import FrozenStage, freeze, imported_stage, needed_stages, select
-from pipeline.control.planning import plan_table, with_token_budget
+from pipeline.control.planning import plan_phases, plan_table, with_token_budget
 from pipeline.control.stage_folders import check_upstream, is_done, prepare
 from pipeline.core.artifact import PARTIAL, Artifact, Manifest, publish, read_manifest
 from pipeline.core.config import RunConfig, StageConfig, build
@@ -121,7 +121,7 @@ def test_mixtures_are_held_to_the_domains_that_were_made(root: Path) -> None:
     taken = ["run=mine", "stages.curate.from=other"]
     config, stages = configured(root, *taken, *(f"stages.phase{n}.config.mixture={{letters: 1}}" for n in phases))
     check_domains(config, stages, stages)
-    assert with_token_budget(stages)[3].config["demand"]["letters"] > 0
+    assert with_token_budget(stages, root)[3].config["demand"]["letters"] > 0
     config, stages = configured(root, *taken, *(f"stages.phase{n}.config.mixture={{leters: 1}}" for n in phases))
     with pytest.raises(ConfigError, match=r"phase1\.config\.mixture\.leters: .*did you mean letters\?$"):
         check_domains(config, stages, stages)
@@ -167,3 +167,23 @@ def test_a_worker_reads_it_and_lineage_follows_it(root: Path, capsys: pytest.Cap
     assert ended.value.code == 0
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert (rows[0][0], {row[0]: row[4] for row in rows}["tokenizer"]) == ("synthesize", "synthesize")
+
+
+def test_a_phase_of_another_run_is_where_the_next_begins(root: Path) -> None:
+    """Its tokens and its learning rate are those that its state says, not those that its settings here would give."""
+    phase = configured(root, "run=other")[1]
+    phase4 = next(stage for stage in phase if stage.stage == "phase4")
+    directory = phase4.directory(root)
+    (directory / PARTIAL).mkdir(parents=True)
+    state = directory / PARTIAL / "training_state"
+    state.mkdir()
+    (state / "progress.json").write_text(json.dumps({"tokens": 7_000_000, "learning_rate": 0.003}))
+    prepare(phase4, root)
+    publish(directory, Manifest(stage="phase4", kind="pretrain", fingerprint=phase4.fingerprint, inputs={}, files={}))
+    config, stages = configured(root, "run=mine", "stages.curate.from=other", "stages.phase4.from=other")
+    assert with_token_budget(stages, root)
+    planned = plan_phases(stages, config.root)
+    assert "phase4" not in planned
+    assert planned["phase5_32k"].tokens_before == 7_000_000
+    names = [stage.stage for stage in stages]
+    assert not {"phase1", "phase2", "phase3"} & set(names), "they only serve phase 4"

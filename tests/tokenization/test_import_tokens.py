@@ -144,8 +144,8 @@ def test_a_chain_on_imported_tokens_is_planned(shards: Path, tmp_path: Path, mon
         "import_tokens": config.stages["import_tokens"],
         "phase1": dataclasses.replace(phase, inputs=inputs, config={**phase.config, "mixture": {"web": 1}}),
     }
-    stages = with_token_budget(freeze(dataclasses.replace(config, stages=chain)))
-    assert list(plan_phases(stages)) == ["phase1"]
+    stages = with_token_budget(freeze(dataclasses.replace(config, stages=chain)), config.root)
+    assert list(plan_phases(stages, config.root)) == ["phase1"]
     changed = {
         **chain,
         "phase1": dataclasses.replace(phase, inputs=inputs, config={**phase.config, "mixture": {"wep": 1}}),
@@ -153,4 +153,4 @@ def test_a_chain_on_imported_tokens_is_planned(shards: Path, tmp_path: Path, mon
     with pytest.raises(
         ConfigError, match=r"phase1\.config\.mixture\.wep: no such domain is tokenized, did you mean web\?$"
     ):
-        plan_phases(freeze(dataclasses.replace(config, stages=changed)))
+        plan_phases(freeze(dataclasses.replace(config, stages=changed)), config.root)

@@ -36,7 +36,7 @@ def test_a_shortage_is_rejected_with_its_numbers_and_a_near_miss_is_not() -> Non
 def test_the_token_budget_is_the_largest_of_the_phases_and_changes_no_fingerprint() -> None:
     config = typed(compose(["scale=smoke", "stages.phase2.config.max_epochs=2"]))
     frozen = freeze(config)
-    planned = {stage.stage: stage for stage in with_token_budget(frozen)}
+    planned = {stage.stage: stage for stage in with_token_budget(frozen, "runs")}
     budget = planned["tokenize"].config["demand"]
     phases = [stage.config for stage in frozen if stage.kind == "pretrain"]
     for domain in budget:
