@@ -21,6 +21,7 @@ from pipeline.control.run_settings import (
     read_settings,
     settings_of,
 )
+from pipeline.control.stage_plans import plan_stages
 from pipeline.core.artifact import MANIFEST
 from pipeline.core.config import RunConfig, nearest
 from pipeline.core.errors import ConfigError
@@ -128,6 +129,7 @@ def checked_run(options: argparse.Namespace) -> ComposedRun:
     check_domains(run.config, run.stages, select(run.stages, stage, stage) if stage else run.selected)
     check_ranks(run.stages)
     check_data(run.stages)
+    plan_stages(run.stages)
     stages = with_token_budget(run.stages)
     check_login(run.config.tracking)
     return replace(run, stages=stages)

@@ -8,9 +8,10 @@ import textwrap
 from dataclasses import dataclass, replace
 
 from pipeline.control.frozen_stages import FrozenStage
-from pipeline.core.batching import micro_batches_per_step
+from pipeline.control.stage_plans import plan_stages
 from pipeline.core.config import RunConfig, build, nearest
 from pipeline.core.errors import ConfigError
+from pipeline.core.stage_plan import StagePlan
 from pipeline.core.terminal import text_table
 from pipeline.pretraining.config import PhaseConfig, accumulation_steps
 from pipeline.pretraining.schedules import Schedule, schedule_of
@@ -18,8 +19,8 @@ from pipeline.stages import load_symbol, stage_type
 from pipeline.tokenization.config import written_domains
 
 HEADER = ("stage", "kind", "ranks", "tokens", "context", "steps", "learning rate", "FLOPs")
-MIXTURE_WIDTH = 80
-"""Columns that the lines with mixtures take."""
+LINE_WIDTH = 80
+"""Columns that the lines below the table take."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def check_ranks(stages: list[FrozenStage]) -> None:
         config = build(load_symbol(kind.config), stage.config, where)
         if hasattr(config, "step_size"):
             try:
-                micro_batches_per_step(**config.step_size._asdict(), sharers=ranks)
+                config.step_size.shared_by(ranks)
             except ConfigError as error:
                 raise ConfigError(f"{where}.{error}") from None
 
@@ -160,8 +161,8 @@ def with_token_budget(stages: list[FrozenStage]) -> list[FrozenStage]:
 
 
 def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage]) -> str:
-    """What `fivephase plan` prints: the stages that would run, with numbers and mixtures of those that pretrain."""
-    planned = plan_phases(stages)
+    """What `fivephase plan` prints: the stages that would run, with the numbers of those that train."""
+    planned, others = plan_phases(stages), plan_stages(stages)
     rows: list[tuple[str, ...]] = [HEADER]
     for stage in selected:
         ranks = stage.resources["nodes"] * stage.resources["processes_per_node"]
@@ -177,9 +178,12 @@ def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[Froz
                 rates,
                 "" if phase.flops is None else f"{phase.flops:.2e}",
             ]
+        elif stage.stage in others:
+            row[5] = others[stage.stage].steps
         rows.append(tuple(row))
     tokens = sum(planned[stage.stage].schedule.tokens for stage in selected if stage.stage in planned)
     mixtures = [line for stage in selected if stage.stage in planned for line in _mixture(planned[stage.stage], stage)]
+    trained = _said([(stage.stage, others[stage.stage]) for stage in selected if stage.stage in others])
     unsaved = [stage.stage for stage in selected if stage_type(stage.kind, stage.stage).lead_seconds is None]
     return "\n".join(
         [
@@ -188,6 +192,8 @@ def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[Froz
             *(f"{stage.stage}: from {stage.directory(config.root)}" for stage in stages if stage.folder is not None),
             *mixtures,
             *([""] if mixtures else []),
+            *trained,
+            *([""] if trained else []),
             *([f"cannot save midway, begin anew when ended: {', '.join(unsaved)}"] if unsaved else []),
             f"run {config.run}, scale {config.scale}: {len(selected)} stages, {tokens:,} tokens of pretraining",
         ]
@@ -202,5 +208,24 @@ def _mixture(phase: PlannedPhase, stage: FrozenStage) -> list[str]:
     if config.fill_in_the_middle is not None:
         domains = ", ".join(config.rearranged_domains) or "no domain of this mixture"
         lines.append(f"fill-in-the-middle in {stage.stage}: {domains}")
-    wrap = textwrap.TextWrapper(width=MIXTURE_WIDTH, subsequent_indent="  ", break_on_hyphens=False)
-    return [each.replace("\u00a0", " ") for line in lines for each in wrap.wrap(line)]
+    return [each for line in lines for each in _wrapped(line)]
+
+
+def _said(plans: list[tuple[str, StagePlan]]) -> list[str]:
+    """The lines of plans, then their warnings, each once with all stages that it is said of."""
+    lines: dict[str, list[str]] = {}
+    for name, plan in plans:
+        for said in plan.lines:
+            lines.setdefault(said, []).append(name)
+    for name, plan in plans:
+        for said in plan.warnings:
+            lines.setdefault(f"warning: {said}", []).append(name)
+    return [each for said, names in lines.items() for each in _wrapped(f"{', '.join(names)}: {said}")]
+
+
+def _wrapped(line: str) -> list[str]:
+    """A line in several of a terminal's width, and spaces that kept words together as plain ones."""
+    wrap = textwrap.TextWrapper(
+        width=LINE_WIDTH, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
+    )
+    return [each.replace("\u00a0", " ") for each in wrap.wrap(line)]

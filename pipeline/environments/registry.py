@@ -188,6 +188,30 @@ def problems(environment: str, count: int, seed: int, split: Split, problem_conf
     return draw_problems(_environment(environment), count, seed, split, problem_config)
 
 
+@cache
+def distinct_prompts(environment: str, at_most: int, problem_config: ProblemConfig, split: Split = "train") -> int:
+    """How many different prompts an environment poses before it begins again, counted by drawing them.
+
+    It begins again where REPEATS_BEFORE_NEW_ROUND prompts in a row came before, so a few rare ones may be left out.
+
+    Args:
+        environment: its name.
+        at_most: where counting ends; that many may be drawn without one that came before.
+        problem_config: difficulty, and the assistant's name.
+        split: whose prompts are counted.
+
+    Raises:
+        ConfigError: for an environment that does not exist.
+        DataError: for an environment without prompts of the split.
+    """
+    seen: set[str] = set()
+    for problem in islice(_stream(_environment(environment), 0, split, problem_config), at_most):
+        if problem.prompt in seen:
+            break
+        seen.add(problem.prompt)
+    return len(seen)
+
+
 def draw_problems(
     environment: Environment, count: int, seed: int, split: Split, problem_config: ProblemConfig
 ) -> list[Problem]:

@@ -14,20 +14,7 @@ from pipeline.inference.conversation_ids import conversation_ids, forged_token, 
 from pipeline.posttraining.common.eval_sampling import EVAL_SAMPLING_SEED, eval_problems
 from pipeline.posttraining.rl.config import RlConfig
 from pipeline.posttraining.rl.own_prompts import file_problems, user_turns
-
-
-def interleave_environments(weights: dict[str, float], count: int) -> list[str]:
-    """The environments of `count` problems in a row, any stretch as close to the weights as whole numbers allow."""
-    names = [name for name, weight in weights.items() if weight > 0]
-    total = sum(weights[name] for name in names)
-    given = dict.fromkeys(names, 0)
-    order = []
-    for length in range(1, count + 1):
-        # The one that is furthest behind its share of what is given so far.
-        name = max(names, key=lambda each: weights[each] / total * length - given[each])
-        given[name] += 1
-        order.append(name)
-    return order
+from pipeline.posttraining.rl.supply import check_repeats, interleave_environments, prompt_files, repeated, weights_of
 
 
 def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenizerBase) -> list[Problem]:
@@ -44,11 +31,11 @@ def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenize
         tokenizer: of the model to train, with its chat template.
 
     Raises:
+        ConfigError: if prompts have to repeat though `repeat_prompts` is false.
         DataError: if an environment has no prompt left.
     """
-    files = {f"prompt_files.{number}": file for number, file in enumerate(config.prompt_files)}
-    weights = config.domain_weights | {name: file.weight for name, file in files.items()}
-    order = interleave_environments(weights, config.prompts)
+    files = prompt_files(config)
+    order = interleave_environments(weights_of(config), config.prompts)
     benchmarks = PromptIndex(config.decontamination)
     streams = {}
     for environment in dict.fromkeys(order):
@@ -76,6 +63,11 @@ def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenize
         clean = without_benchmarks(short, benchmarks)
         if not clean:
             raise DataError(f"every prompt of {environment} copies a benchmark, set weight 0 or other benchmarks")
+        there = len({each.prompt for each in clean})
+        name = files[environment].name if environment in files else environment
+        if said := repeated(count, there, name):
+            print(f"prompts repeat: {said} different ones")
+            check_repeats(config, [said])
         streams[environment] = iter([clean[number % len(clean)] for number in range(count)])
     return [next(streams[environment]) for environment in order]
 

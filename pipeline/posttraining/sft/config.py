@@ -1,12 +1,17 @@
 """Settings of the stage `sft`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import PositiveFloat, PositiveInt
 
 from pipeline.core.batching import StepSize
+from pipeline.core.config import ResourcesConfig
+from pipeline.core.stage_plan import StagePlan
 from pipeline.environments.problem import ProblemConfig
 from pipeline.posttraining.common.config import EvalSamplingConfig, TrainingConfig
+from pipeline.pretraining.model_config import ModelConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,3 +48,18 @@ class SftConfig(TrainingConfig):
         return StepSize(
             "sequences_per_step", self.sequences_per_step, "sequences_per_device", self.sequences_per_device
         )
+
+    def plan(
+        self,
+        resources: ResourcesConfig,
+        models: Mapping[str, ModelConfig | None],
+        upstream: Mapping[str, Mapping[str, Any]],
+    ) -> StagePlan:
+        """The same, with the most steps that the built-in conversations take, before rules and packing."""
+        from pipeline.posttraining.common.planned import with_epochs
+
+        planned = super().plan(resources, models, upstream)
+        if not (data := upstream.get("data")):
+            return planned
+        trained = round(data["conversations"] * (1 - data["validation_share"]))
+        return with_epochs(planned, self, trained, files=bool(data["files"]))

@@ -1,0 +1,64 @@
+"""The plan of a trainer: the arithmetic of its steps, the memory it takes of a GPU, packages that are missing here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pipeline.core.config import ResourcesConfig
+from pipeline.core.stage_plan import StagePlan
+from pipeline.posttraining.common.config import TrainingConfig
+from pipeline.posttraining.common.gpu_memory import GB, check_memory, memory_line, model_states
+from pipeline.posttraining.common.packages import missing_packages
+from pipeline.pretraining.model_config import ModelConfig
+
+Models = Mapping[str, ModelConfig | None]
+"""Input to the shape of its model; None for one that is known only once its checkpoint is read."""
+Upstream = Mapping[str, Mapping[str, Any]]
+"""Input to the settings of the stage that makes it."""
+
+
+def plan_training(
+    config: TrainingConfig,
+    resources: ResourcesConfig,
+    models: Models,
+    beside: Mapping[str, float] | None = None,
+    further: str = "",
+) -> StagePlan:
+    """What every trainer's plan says: samples of a step over the ranks, memory, and what is not installed here.
+
+    Args:
+        config: of the trainer.
+        resources: ranks, and the memory of their GPUs.
+        models: shapes of the inputs' models.
+        beside: bytes on each GPU of what is there beside the model that is trained, by what they hold.
+        further: a remedy where memory does not suffice, beside ZeRO's stages and more ranks.
+
+    Raises:
+        ConfigError: if the ranks cannot share a step evenly, or what they need does not fit their GPUs.
+    """
+    _, arithmetic = config.step_size.shared_by(resources.ranks)
+    lines = [arithmetic]
+    if (shape := models.get("model")) is not None:
+        parts = {**model_states(config, shape.parameters, resources.ranks), **(beside or {})}
+        check_memory(config, parts, resources.gpu_memory_gb, further)
+        if resources.gpu_memory_gb or sum(parts.values()) >= GB:
+            lines.append(f"memory per GPU: {memory_line(parts, resources.gpu_memory_gb)}")
+    return StagePlan(lines=tuple(lines), warnings=tuple(missing_packages(config)))
+
+
+def with_epochs(plan: StagePlan, config: Any, samples: int, files: bool) -> StagePlan:
+    """The plan with the steps that passes over built-in samples take, at most: rules and limits leave some out.
+
+    Args:
+        plan: of the trainer.
+        config: of the trainer, with `epochs`.
+        samples: built-in ones.
+        files: whether files of one's own add some, whose number is known once they are read.
+    """
+    if files:
+        return plan
+    steps = math.ceil(math.ceil(samples / config.step_size.per_step) * config.epochs)
+    return replace(plan, steps=f"≤ {steps:,}")

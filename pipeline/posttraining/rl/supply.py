@@ -1,0 +1,77 @@
+"""Where the prompts of a stage of RL come from: how many each domain and file is asked for, and how many it has."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pipeline.core.errors import ConfigError
+from pipeline.environments.registry import distinct_prompts
+from pipeline.posttraining.common.data_files import PromptFile
+from pipeline.posttraining.rl.config import RlConfig
+from pipeline.posttraining.rl.own_prompts import file_problems
+
+
+def interleave_environments(weights: dict[str, float], count: int) -> list[str]:
+    """The environments of `count` problems in a row, any stretch as close to the weights as whole numbers allow."""
+    names = [name for name, weight in weights.items() if weight > 0]
+    total = sum(weights[name] for name in names)
+    given = dict.fromkeys(names, 0)
+    order = []
+    for length in range(1, count + 1):
+        # The one that is furthest behind its share of what is given so far.
+        name = max(names, key=lambda each: weights[each] / total * length - given[each])
+        given[name] += 1
+        order.append(name)
+    return order
+
+
+def prompt_files(config: RlConfig) -> dict[str, PromptFile]:
+    """The files of prompts, by the key that names each."""
+    return {f"prompt_files.{number}": file for number, file in enumerate(config.prompt_files)}
+
+
+def weights_of(config: RlConfig) -> dict[str, float]:
+    """The weights of all domains and files in the mixture of prompts."""
+    return config.domain_weights | {name: file.weight for name, file in prompt_files(config).items()}
+
+
+def repeated(asked: int, there: int, name: str) -> str | None:
+    """What to say of a domain or file that is asked for more different prompts than it has; None if it is not."""
+    if asked <= there:
+        return None
+    return f"{name} is asked for {asked:,} and has {there:,}"
+
+
+def repeated_prompts(config: RlConfig) -> list[str]:
+    """The domains and files that have fewer different prompts for training than the stage asks of them, with numbers.
+
+    Prompts of domains are counted by drawing them. What is left out once the tokenizer is known, such as prompts that
+    are too long, is not.
+
+    Raises:
+        ConfigError: for one of them, if `repeat_prompts` is false.
+        DataError: for a file that cannot be read, or a domain without prompts.
+    """
+    files = prompt_files(config)
+    found = []
+    for name, asked in Counter(interleave_environments(weights_of(config), config.prompts)).items():
+        if name in files:
+            there, name = len(file_problems(files[name], "train")), files[name].name
+        else:
+            there = distinct_prompts(name, asked, config.problems)
+        if there and (said := repeated(asked, there, name)):
+            found.append(said)
+    check_repeats(config, found)
+    return found
+
+
+def check_repeats(config: RlConfig, found: list[str]) -> None:
+    """Refuses what `repeated` says of domains and files, if `repeat_prompts` is false.
+
+    Raises:
+        ConfigError: for the first of them.
+    """
+    if found and not config.repeat_prompts:
+        raise ConfigError(
+            f"repeat_prompts=false: {found[0]} different prompts; lower prompts or its weight, or set it to true"
+        )
