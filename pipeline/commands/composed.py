@@ -128,7 +128,8 @@ def checked_run(options: argparse.Namespace) -> ComposedRun:
     stage = getattr(options, "stage", None)
     check_domains(run.config, run.stages, select(run.stages, stage, stage) if stage else run.selected)
     check_ranks(run.stages)
-    check_data(run.stages)
+    for each in check_data(run.stages):
+        say(f"fivephase: {each}")
     plan_stages(run.stages)
     stages = with_token_budget(run.stages)
     check_login(run.config.tracking)

@@ -116,12 +116,15 @@ def check_ranks(stages: list[FrozenStage]) -> None:
                 raise ConfigError(f"{where}.{error}") from None
 
 
-def check_data(stages: list[FrozenStage]) -> None:
+def check_data(stages: list[FrozenStage]) -> list[str]:
     """Reads the files of one's own that stages name, where a stage's settings have a `check_data`.
+
+    Returns what these say of rows that will be left out, with the stage.
 
     Raises:
         UserError: of that `check_data`, for rows that cannot be used or are too few.
     """
+    said: list[str] = []
     for stage in stages:
         if stage.folder is not None:
             continue
@@ -129,7 +132,8 @@ def check_data(stages: list[FrozenStage]) -> None:
             load_symbol(stage_type(stage.kind, stage.stage).config), stage.config, f"stages.{stage.stage}.config"
         )
         if hasattr(config, "check_data"):
-            config.check_data()
+            said += [f"{stage.stage}: {each}" for each in config.check_data()]
+    return said
 
 
 def with_token_budget(stages: list[FrozenStage]) -> list[FrozenStage]:

@@ -49,7 +49,7 @@ class ResourcesConfig:
 
     @property
     def ranks(self) -> int:
-        """Processes over all machines."""
+        """How many processes run the stage, over all machines."""
         return self.nodes * self.processes_per_node
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from itertools import islice
+from numbers import Real
 from typing import Literal, cast
 
 from pipeline.core.config import nearest
@@ -144,7 +145,9 @@ def check_problem(problem: Problem) -> str | None:
     if name in VERIFIERS:
         return VERIFIERS[name].check(problem)
     try:
-        judge(grade, problem, problem.answer)
+        verdict = judge(grade, problem, problem.answer)
+        if fault := not_a_reward(verdict):
+            return f"verifier {name} {fault}, correct it"
     except Exception as error:
         message = " ".join(str(error).split())
         return f"verifier {name} cannot use its answer and spec ({type(error).__name__}: {message:.100}), correct them"
@@ -243,13 +246,20 @@ def verify(problem: Problem | Mapping[str, object], completion: str) -> Verdict:
     # A run of days does not end for one completion that a verifier of one's own was not prepared for.
     try:
         verdict = judge(grade, problem, completion)
-        if isinstance(verdict, Verdict) and 0.0 <= verdict.score <= 1.0:
+        if (fault := not_a_reward(verdict)) is None:
             return verdict
-        fault = f"gave {verdict!r:.100} and no Verdict with a score from 0 to 1"
     except Exception as error:
         fault = f"raised {type(error).__name__}: {' '.join(str(error).split()):.100}"
     print(f"{problem.environment}: its verifier {fault}; check_environment finds such text", file=sys.stderr)
     return malformed(f"the verifier {fault}")
+
+
+def not_a_reward(verdict: object) -> str | None:
+    """What is wrong with what a verifier gave, if it is no verdict with a number from 0 to 1; None if it is one."""
+    score = verdict.score if isinstance(verdict, Verdict) else None
+    if isinstance(score, Real) and 0.0 <= float(score) <= 1.0:
+        return None
+    return f"gave {verdict!r:.100} and no Verdict with a score from 0 to 1"
 
 
 def judge(grade: Grade, problem: Problem, completion: str) -> Verdict:
@@ -257,6 +267,7 @@ def judge(grade: Grade, problem: Problem, completion: str) -> Verdict:
     if len(completion) > MAX_COMPLETION_CHARACTERS:
         return malformed("too long")
     verdict = grade(problem, completion)
-    if not verdict.in_format and abstains(completion):
+    # One of one's own may give anything.
+    if isinstance(verdict, Verdict) and not verdict.in_format and abstains(completion):
         return Verdict(0.0, "abstains")
     return verdict

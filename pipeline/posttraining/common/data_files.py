@@ -8,10 +8,11 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 from pydantic import BeforeValidator, NonNegativeFloat
@@ -22,6 +23,13 @@ from pipeline.core.files import files_below, sha256_of
 FORMATS = (".jsonl", ".jsonl.gz", ".json", ".parquet")
 _BLANK = object()
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+ReadT = TypeVar("ReadT")
+SetAside = list[dict[str, Any]]
+"""A row for each row of a file that was set aside: `file`, `row` (from 1) and `reason`."""
+
+
+class RowError(ValueError):
+    """A row that cannot be used; the message says what is wrong and what to do, without the row's place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +47,9 @@ class DataFile:
     """Split of the dataset."""
     revision: str | None = None
     """Commit of the dataset on the hub, 40 characters: a branch may change its rows under the same name."""
+    on_bad_row: Literal["refuse", "set_aside"] = "refuse"
+    """What follows from a row that cannot be used: an error that names it, or a line in `quarantine.jsonl` of the stage
+    that reads it, which counts such lines and goes on with the others."""
 
     def __post_init__(self) -> None:
         if (self.path is None) == (self.dataset is None):
@@ -72,21 +83,46 @@ class DataFile:
             return {**rows, "files": {str(each.relative_to(folder)): sha256_of(each) for each in files_below(folder)}}
         return {**rows, "dataset": self.dataset, "revision": self.revision}
 
-    def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Each row, with its place (`file: row 3`) for errors; rows are counted from 1.
+    def read(self, read: Callable[[dict[str, Any]], ReadT], aside: SetAside) -> Iterator[tuple[int, ReadT]]:
+        """What `read` makes of each row, with the row's number, from 1.
+
+        Args:
+            read: refuses a row by a RowError.
+            aside: takes the rows that are set aside.
 
         Raises:
-            DataError: for what cannot be read, with the row at which reading ended.
+            DataError: for a file that cannot be read, with the row at which reading ended; for a row that cannot be
+                used, with its place, if `on_bad_row` is `refuse`.
         """
-        read = self._dataset_rows() if self.path is None else _file_rows(Path(self.path))
+        for number, row in self._numbered():
+            try:
+                if isinstance(row, RowError):
+                    raise row
+                if not isinstance(row, dict):
+                    raise RowError("not a JSON object, correct or remove it")
+                value = read(row)
+            except RowError as error:
+                self.refuse(number, str(error), aside)
+                continue
+            yield number, value
+
+    def refuse(self, number: int, reason: str, aside: SetAside) -> None:
+        """Sets a row aside.
+
+        Raises:
+            DataError: if `on_bad_row` is `refuse`.
+        """
+        if self.on_bad_row == "refuse":
+            raise DataError(f"{self.name}: row {number}: {reason}; or leave such rows out by on_bad_row: set_aside")
+        aside.append({"file": self.name, "row": number, "reason": reason})
+
+    def _numbered(self) -> Iterator[tuple[int, Any]]:
+        rows = self._dataset_rows() if self.path is None else _file_rows(Path(self.path))
         number = 0
         try:
-            for number, row in enumerate(read, start=1):
-                if row is _BLANK:
-                    continue
-                if not isinstance(row, dict):
-                    raise DataError(f"{self.name}: row {number}: not a JSON object, correct or remove it")
-                yield f"{self.name}: row {number}", row
+            for number, row in enumerate(rows, start=1):
+                if row is not _BLANK:
+                    yield number, row
         except (OSError, EOFError, ValueError, zlib.error) as error:
             raise DataError(
                 f"{self.name}: row {number + 1}: cannot be read ({' '.join(str(error).split())}), correct or remove it"
@@ -124,7 +160,27 @@ def _file_rows(path: Path) -> Iterator[Any]:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             for line in file:
                 # An empty line is no row, but counted, so that numbers are those of an editor.
-                yield orjson.loads(line) if line.strip() else _BLANK
+                yield _parsed(line) if line.strip() else _BLANK
+
+
+def _parsed(line: bytes) -> Any:
+    """The row of a line, or why it is none: the lines after it can be read all the same."""
+    try:
+        return orjson.loads(line)
+    except ValueError as error:
+        return RowError(f"cannot be read ({' '.join(str(error).split())}), correct or remove it")
+
+
+def say_aside(aside: SetAside) -> list[str]:
+    """What a plan or a log says of rows that were set aside: how many of each file, and the first."""
+    first: dict[str, dict[str, Any]] = {}
+    for row in aside:
+        first.setdefault(row["file"], row)
+    counts = Counter(row["file"] for row in aside)
+    return [
+        f"{name}: {counts[name]:,} rows set aside, the first is row {row['row']}: {row['reason']}"
+        for name, row in first.items()
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

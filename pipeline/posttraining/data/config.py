@@ -61,8 +61,8 @@ class SftDataConfig:
             **describe_files(self.preference_files, "preference_files"),
         }
 
-    def check_data(self) -> None:
-        """Reads one's own files, if there are any.
+    def check_data(self) -> list[str]:
+        """Reads one's own files, if there are any, and returns what to say of rows that are set aside.
 
         Raises:
             DataError: for a row that cannot be used, or too few different rows to train on and to measure with.
@@ -70,7 +70,8 @@ class SftDataConfig:
         if self.files or self.preference_files:
             from pipeline.posttraining.data.own_files import check_files
 
-            check_files(self)
+            return check_files(self)
+        return []
 
     def __post_init__(self) -> None:
         check_domain_weights(self.domain_weights, ("documentation",))

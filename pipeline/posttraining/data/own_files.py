@@ -2,50 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
-
 from pipeline.core.errors import DataError
 from pipeline.environments import split_of
 from pipeline.inference.conversation_ids import Message
-from pipeline.posttraining.common.data_files import DataFile
+from pipeline.posttraining.common.data_files import SetAside, say_aside
 from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.conversations import Conversation
 from pipeline.posttraining.data.preferences import PreferencePair
 from pipeline.posttraining.data.rules import Value, Violation, conversation_id, conversation_rules, normalize_message
-from pipeline.posttraining.data.shapes import ShapeError, read_conversation, read_preference
-
-ReadT = TypeVar("ReadT")
+from pipeline.posttraining.data.shapes import read_conversation, read_preference
 
 
-def read_rows(files: Iterable[DataFile], read: Callable[[dict[str, Any]], ReadT]) -> Iterator[tuple[DataFile, ReadT]]:
-    """What `read` makes of each row of the files, in their order, with the file.
-
-    Raises:
-        DataError: for a file that cannot be read, or a row that `read` refuses by a ShapeError, with its place.
-    """
-    for file in files:
-        for place, row in file.rows():
-            try:
-                yield file, read(row)
-            except ShapeError as error:
-                raise DataError(f"{place}: {error}") from None
-
-
-def own_conversations(config: SftDataConfig) -> list[Conversation]:
-    """The conversations of all files as they are, before the rules.
+def own_conversations(config: SftDataConfig, aside: SetAside) -> list[Conversation]:
+    """The conversations of all files as they are, before the rules; `aside` takes the rows that are set aside.
 
     Raises:
         DataError: for a file or a row that cannot be used.
     """
     return [
         Conversation(messages, file.name, tools=tools, own=True)
-        for file, (messages, tools) in read_rows(config.files, read_conversation)
+        for file in config.files
+        for _, (messages, tools) in file.read(read_conversation, aside)
     ]
 
 
-def own_preferences(config: SftDataConfig) -> tuple[list[PreferencePair], list[PreferencePair], list[dict[str, Value]]]:
+def own_preferences(
+    config: SftDataConfig, aside: SetAside
+) -> tuple[list[PreferencePair], list[PreferencePair], list[dict[str, Value]]]:
     """The pairs of all files that pass the rules: to train on, held out, and a row for each that was removed.
+
+    `aside` takes the rows that are set aside.
 
     Both conversations of a pair must pass the rules for conversations, and their replies differ. Its prompt's first
     question decides, as everywhere, whether it is held out.
@@ -58,7 +44,8 @@ def own_preferences(config: SftDataConfig) -> tuple[list[PreferencePair], list[P
     removed: list[dict[str, Value]] = []
     seen: set[str] = set()
     rules = conversation_rules(config) if config.preference_files else []
-    for file, parts in read_rows(config.preference_files, read_preference):
+    read = ((file, parts) for file in config.preference_files for _, parts in file.read(read_preference, aside))
+    for file, parts in read:
         prompt, chosen, rejected = (list(map(_normalized, part)) for part in parts)
         pair_id = conversation_id([*prompt, *chosen, *rejected])
         both = [Conversation([*prompt, *reply], file.name, own=True) for reply in (chosen, rejected)]
@@ -80,21 +67,26 @@ def _normalized(message: Message) -> Message:
     return {**message, "content": normalize_message(message["content"])}
 
 
-def check_files(config: SftDataConfig) -> None:
+def check_files(config: SftDataConfig) -> list[str]:
     """Reads the files of a stage, and makes sure that they suffice where there is nothing built in beside them.
+
+    Returns what to say of rows that are set aside.
 
     Raises:
         DataError: for a file or a row that cannot be used, or too few different rows.
     """
-    questions = {each.question for each in own_conversations(config)}
+    aside: SetAside = []
+    questions = {each.question for each in own_conversations(config, aside)}
     if not config.conversations:
         _check_splits(questions, "files", "conversations", "conversations")
     questions = {
         next((each["content"] for each in prompt if each["role"] == "user"), "")
-        for _, (prompt, _, _) in read_rows(config.preference_files, read_preference)
+        for file in config.preference_files
+        for _, (prompt, _, _) in file.read(read_preference, aside)
     }
     if config.preference_files and not (config.preference_pairs and config.preference_validation_pairs):
         _check_splits(questions, "preference_files", "pairs", "preference_pairs and preference_validation_pairs")
+    return say_aside(aside)
 
 
 def _check_splits(questions: set[str], key: str, what: str, built_in: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import DataError
 from pipeline.environments import split_of
+from pipeline.posttraining.common.data_files import SetAside
 from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.conversations import Conversation, raw_conversations
 from pipeline.posttraining.data.jsonl import write_jsonl
@@ -21,13 +22,15 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
 
     `train.jsonl` and `validation.jsonl` hold the conversations that were kept, `removed.jsonl` and `repaired.jsonl` the
     rules' log, `preference_train.jsonl` and `preference_validation.jsonl` the pairs, the latter on held-out prompts.
+    `quarantine.jsonl` names the rows of files that were set aside, if there are any.
     Conversations of one's own files follow the built-in ones; those with a held-out first question are for validation.
 
     Raises:
         DataError: if no conversation is left to train on or to validate with, or a file cannot be read.
     """
     config, output = context.config, context.output
-    own = own_conversations(config)
+    aside: SetAside = []
+    own = own_conversations(config, aside)
     context.progress.start(total=config.conversations + len(own), counted="conversations", label="curate")
     raw = raw_conversations(config, context.derive_seed("problems"), context.random("raw")) + own
     kept, removed, repaired = apply_rules(raw, config)
@@ -50,7 +53,7 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
     seed, draw = context.derive_seed("preferences"), context.random("preferences")
     pairs = preference_pairs(config.preference_pairs, "train", config.problems, seed, draw)
     held_out_pairs = preference_pairs(config.preference_validation_pairs, "held_out", config.problems, seed, draw)
-    own_pairs, own_held_out_pairs, removed_pairs = own_preferences(config)
+    own_pairs, own_held_out_pairs, removed_pairs = own_preferences(config, aside)
     pairs, held_out_pairs = pairs + own_pairs, held_out_pairs + own_held_out_pairs
     for name, rows in {
         "train": train,
@@ -60,6 +63,7 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
         "preference_train": pairs,
         "preference_validation": held_out_pairs,
         **({"preference_removed": removed_pairs} if config.preference_files else {}),
+        **({"quarantine": aside} if aside else {}),
     }.items():
         write_jsonl(output / f"{name}.jsonl", rows)
     by_rule = Counter(str(row["step"]) for row in removed)
@@ -71,6 +75,8 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
         "preference_pairs/train": float(len(pairs)),
         "preference_pairs/validation": float(len(held_out_pairs)),
     }
+    if aside:
+        metrics["rows_set_aside"] = float(len(aside))
     counts = {"in": len(raw), "kept": len(kept), "removed": len(removed)}
     samples = [{"prompt": _first(row, "user"), "answer": _first(row, "assistant")} for row in train[:3]]
     return StageResult(metrics=metrics, counts=counts, samples=samples)

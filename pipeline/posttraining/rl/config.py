@@ -104,8 +104,8 @@ class RlConfig(TrainingConfig):
             **environment_fingerprint(names),
         }
 
-    def check_data(self) -> None:
-        """Reads the files of prompts, if there are any.
+    def check_data(self) -> list[str]:
+        """Reads the files of prompts, if there are any, and returns what to say of rows that are set aside.
 
         Raises:
             DataError: for a row that cannot be used, or too few different rows to train on or to measure with.
@@ -113,7 +113,8 @@ class RlConfig(TrainingConfig):
         if self.prompt_files:
             from pipeline.posttraining.rl.own_prompts import check_files
 
-            check_files(self)
+            return check_files(self)
+        return []
 
     def __post_init__(self) -> None:
         check_domain_weights(self.domain_weights, others=sum(file.weight for file in self.prompt_files))

@@ -10,29 +10,44 @@ from typing import Any
 from pipeline.core.errors import DataError
 from pipeline.environments import Problem, split_of
 from pipeline.environments.registry import Split, check_problem
-from pipeline.posttraining.common.data_files import PromptFile
+from pipeline.posttraining.common.data_files import PromptFile, SetAside, say_aside
 from pipeline.posttraining.data.rules import normalize_message
 from pipeline.posttraining.data.shapes import CONVERSATIONS, ShapeError, read_prompt
 from pipeline.posttraining.rl.config import RlConfig
 
 
-def file_problems(file: PromptFile, split: Split | None = None) -> list[Problem]:
-    """The different problems of a file in its order; those of one split, which the prompt's words decide, or all.
+def file_rows(file: PromptFile, split: Split | None, aside: SetAside) -> dict[int, Problem]:
+    """The different problems of a file by the number of their row, in its order.
+
+    Args:
+        file: its settings.
+        split: which problems, as the prompt's words decide; None for those of both.
+        aside: takes the rows that are set aside.
 
     Raises:
-        DataError: for a row that cannot be used, with its place.
+        DataError: for a file that cannot be read, or a row that cannot be used, with its place.
     """
-    found: dict[str, Problem] = {}
-    for place, row in file.rows():
-        try:
-            problem = _problem(row, file.verifier)
-        except ShapeError as error:
-            raise DataError(f"{place}: {error}") from None
-        if fault := check_problem(problem):
-            raise DataError(f"{place}: {fault}")
+    found: dict[str, tuple[int, Problem]] = {}
+    for number, problem in file.read(lambda row: _checked(row, file.verifier), aside):
         if split in (None, split_of(problem.prompt)):
-            found.setdefault(json.dumps(problem.to_record(), sort_keys=True), problem)
-    return list(found.values())
+            found.setdefault(json.dumps(problem.to_record(), sort_keys=True), (number, problem))
+    return dict(found.values())
+
+
+def file_problems(file: PromptFile, split: Split | None = None) -> list[Problem]:
+    """The different problems of a file in its order, of one split or both; those that are set aside are not told.
+
+    Raises:
+        DataError: for a file that cannot be read, or a row that cannot be used, with its place.
+    """
+    return list(file_rows(file, split, []).values())
+
+
+def _checked(row: Mapping[str, Any], verifier: str | None) -> Problem:
+    problem = _problem(row, verifier)
+    if fault := check_problem(problem):
+        raise ShapeError(fault)
+    return problem
 
 
 def verifiers(config: RlConfig) -> list[str]:
@@ -44,15 +59,18 @@ def verifiers(config: RlConfig) -> list[str]:
     return list(dict.fromkeys(each.environment for file in config.prompt_files for each in file_problems(file)))
 
 
-def check_files(config: RlConfig) -> None:
+def check_files(config: RlConfig) -> list[str]:
     """Makes sure that each file has prompts to measure with, and as many different ones as it gives to a step.
+
+    Returns what to say of rows that are set aside.
 
     Raises:
         DataError: for a file or a row that cannot be used, or too few different rows.
     """
+    aside: SetAside = []
     total = sum(config.domain_weights.values()) + sum(file.weight for file in config.prompt_files)
     for file in config.prompt_files:
-        splits = [split_of(problem.prompt) for problem in file_problems(file)]
+        splits = [split_of(problem.prompt) for problem in file_rows(file, None, aside).values()]
         needed = math.ceil(file.weight / total * min(config.prompts_per_step, config.prompts))
         train, held_out = splits.count("train"), splits.count("held_out")
         if train < needed or not held_out:
@@ -60,6 +78,7 @@ def check_files(config: RlConfig) -> None:
                 f"{file.name}: {train} different prompts to train on and {held_out} held out (about a fifth is); a "
                 f"step takes {needed} and the measurement at least 1: add prompts, or lower prompts_per_step or weight"
             )
+    return say_aside(aside)
 
 
 def _problem(row: Mapping[str, Any], verifier: str | None) -> Problem:

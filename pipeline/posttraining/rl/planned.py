@@ -10,7 +10,7 @@ from pipeline.core.stage_plan import StagePlan
 from pipeline.posttraining.common.gpu_memory import GB, weight_bytes
 from pipeline.posttraining.common.planned import Models, plan_training
 from pipeline.posttraining.rl.config import RlConfig
-from pipeline.posttraining.rl.supply import repeated_prompts
+from pipeline.posttraining.rl.supply import check_rewards, repeated_prompts
 from pipeline.pretraining.model_config import ModelConfig
 
 VLLM_BYTES = 2
@@ -21,12 +21,12 @@ def plan_rl(config: RlConfig, resources: ResourcesConfig, models: Models) -> Sta
     """The plan of a stage with its settings.
 
     Raises:
-        ConfigError: for what the ranks cannot share, what does not fit their GPUs, or prompts that repeat though
-            `repeat_prompts` is false.
+        ConfigError: for what the ranks cannot share, what does not fit their GPUs, a verifier of one's own that gives
+            no number, or prompts that repeat though `repeat_prompts` is false.
     """
     beside = {"reference": _reference(config, resources, models.get("model"))}
-    if (rewarding := models.get("reward_model")) is not None:
-        beside["reward model"] = float(rewarding.parameters * weight_bytes(config))
+    rewarding = [shape for role, shape in models.items() if role.startswith("reward_model") and shape is not None]
+    beside["reward model"] = float(sum(shape.parameters for shape in rewarding) * weight_bytes(config))
     further = ""
     if config.vllm == "colocate":
         beside["vLLM"] = _vllm(config, resources, models.get("model"))
@@ -35,6 +35,7 @@ def plan_rl(config: RlConfig, resources: ResourcesConfig, models: Models) -> Sta
     lines = [plan.lines[0], steps_line(config), *plan.lines[1:]]
     if config.vllm == "server":
         lines.append(f"samples with the vLLM server at {config.vllm_server_url}, looked for when the stage begins")
+    check_rewards(config)
     repeats = [f"prompts repeat: {'; '.join(found)}"] if (found := repeated_prompts(config)) else []
     return replace(plan, steps=f"{config.total_steps:,}", lines=tuple(lines), warnings=(*plan.warnings, *repeats))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from pipeline.core.errors import ConfigError
-from pipeline.environments.registry import distinct_prompts
+from pipeline.environments.own import is_own
+from pipeline.environments.registry import check_problem, distinct_prompts, problems
 from pipeline.posttraining.common.data_files import PromptFile
 from pipeline.posttraining.rl.config import RlConfig
 from pipeline.posttraining.rl.own_prompts import file_problems
@@ -30,8 +31,8 @@ def prompt_files(config: RlConfig) -> dict[str, PromptFile]:
     return {f"prompt_files.{number}": file for number, file in enumerate(config.prompt_files)}
 
 
-def weights_of(config: RlConfig) -> dict[str, float]:
-    """The weights of all domains and files in the mixture of prompts."""
+def mixture(config: RlConfig) -> dict[str, float]:
+    """The weight of each domain and file (`prompt_files.<number>`) in the prompts."""
     return config.domain_weights | {name: file.weight for name, file in prompt_files(config).items()}
 
 
@@ -40,6 +41,17 @@ def repeated(asked: int, there: int, name: str) -> str | None:
     if asked <= there:
         return None
     return f"{name} is asked for {asked:,} and has {there:,}"
+
+
+def check_rewards(config: RlConfig) -> None:
+    """Has the verifiers of environments of one's own grade a problem each, as far as they reward this stage.
+
+    Raises:
+        ConfigError: for one that raises, or gives no number from 0 to 1.
+    """
+    for name, weight in config.domain_weights.items():
+        if weight and is_own(name) and (fault := check_problem(problems(name, 1, 0, "train", config.problems)[0])):
+            raise ConfigError(f"domain_weights.{name}: {fault}")
 
 
 def repeated_prompts(config: RlConfig) -> list[str]:
@@ -54,7 +66,7 @@ def repeated_prompts(config: RlConfig) -> list[str]:
     """
     files = prompt_files(config)
     found = []
-    for name, asked in Counter(interleave_environments(weights_of(config), config.prompts)).items():
+    for name, asked in Counter(interleave_environments(mixture(config), config.prompts)).items():
         if name in files:
             there, name = len(file_problems(files[name], "train")), files[name].name
         else:

@@ -12,10 +12,12 @@ from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import ConfigError
 from pipeline.environments.verifiers import REWARD_MODEL
 from pipeline.posttraining.common.callbacks import StageCallback
+from pipeline.posttraining.common.data_files import SetAside
 from pipeline.posttraining.common.eval_sampling import evaluate_by_sampling
 from pipeline.posttraining.common.rewards import Scorer
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
 from pipeline.posttraining.common.training import baseline_metrics, export_model, stop_check, tokens_seen, train
+from pipeline.posttraining.data.jsonl import write_jsonl
 from pipeline.posttraining.reward.scoring import RewardModel
 from pipeline.posttraining.rl.config import RlConfig
 from pipeline.posttraining.rl.own_prompts import verifiers
@@ -23,6 +25,7 @@ from pipeline.posttraining.rl.prompts import dataset_rows, environment_names, he
 from pipeline.posttraining.rl.rollouts import own_rollouts
 from pipeline.posttraining.rl.shared_prompts import SharedPromptTrainer
 from pipeline.posttraining.rl.trl_adapter import reward_function
+from pipeline.posttraining.rl.vllm_server import check_server
 from pipeline.pretraining.engine.distributed import waiting_for_files
 
 
@@ -65,6 +68,8 @@ def trainer_arguments(context: StageContext[RlConfig]) -> GRPOConfig:
         shuffle_dataset=False,
         use_vllm=config.vllm is not None,
         vllm_mode=config.vllm or "colocate",
+        vllm_server_base_url=config.vllm_server_url,
+        vllm_server_timeout=config.vllm_server_timeout,
         vllm_gpu_memory_utilization=config.vllm_gpu_memory_utilization,
         vllm_tensor_parallel_size=config.vllm_tensor_parallel_size,
         vllm_max_model_length=config.max_prompt_length + config.max_completion_length,
@@ -105,6 +110,7 @@ def run(context: StageContext[RlConfig]) -> StageResult:
         ConfigError: if the ranks cannot share a step's completions evenly, or an input is missing.
         DataError: if an environment has no prompt to train on.
         DiskFullError: if there is no room for a checkpoint.
+        DataError: if the vLLM server that the stage is to sample with is not there.
         Requeue: after a stop signal, the trainer's state saved. It is looked at after every step, and between the
             batches of every measurement.
     """
@@ -112,6 +118,8 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     # On resuming, too, the trainer is built from the model that the stage started from: the KL penalty is toward it,
     # and TRL loads the reference model from the path that the policy came from.
     start = context.inputs["model"].checkpoint
+    if config.vllm == "server" and context.rank == 0:
+        check_server(config, start)
     arguments = trainer_arguments(context)
     environments = list(dict.fromkeys([*environment_names(config), *verifiers(config)]))
     scorers = reward_model_scorers(context)
@@ -124,7 +132,10 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     )
     context.progress.doing("starting the trainer")
     tokenizer = AutoTokenizer.from_pretrained(start)
-    problems = training_problems(config, context.derive_seed("problems"), tokenizer)
+    aside: SetAside = []
+    problems = training_problems(config, context.derive_seed("problems"), tokenizer, aside)
+    if aside and context.rank == 0:
+        write_jsonl(context.output / "quarantine.jsonl", aside)
     callback = StageCallback(context)
     with waiting_for_files():
         trainer = SharedPromptTrainer(
@@ -151,6 +162,7 @@ def run(context: StageContext[RlConfig]) -> StageResult:
             **before,
             **after.metrics("after"),
             "steps": float(steps),
+            **({"rows_set_aside": float(len(aside))} if aside else {}),
             "train/reward_first": float(history[0]["reward"]),
             "train/reward_last": float(history[-1]["reward"]),
             "train/kl_last": float(history[-1].get("kl", 0.0)),
