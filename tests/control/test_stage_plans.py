@@ -71,6 +71,7 @@ def test_the_published_scales_fit_and_have_the_published_steps(scale: str) -> No
         assert ("reference" in memory) == stage.startswith("rl_")
         assert ("reward model" in memory) == (stage in ("rl_multi_domain", "rl_rlhf"))
         assert memory.endswith(" of 186 GB, without activations")
+        assert not any("probe.batch_size" in warning for warning in plan.warnings)
 
 
 def test_memory_is_what_zero_divides_and_what_it_does_not() -> None:
@@ -82,6 +83,18 @@ def test_memory_is_what_zero_divides_and_what_it_does_not() -> None:
     assert "reference" not in memory_of(plan_of("rl_math", "granite_4_1_8b", beta=0))
     zero = {"zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu"}}}
     assert "optimizer" not in memory_of(plan_of("sft", "granite_4_1_8b", deepspeed=zero))
+
+
+def test_a_measurement_that_may_not_fit_is_told() -> None:
+    # 40 layers, 8 heads of 128, keys and values of two bytes: 163,840 bytes a token.
+    probe = {"prompts_per_domain": 64, "samples_per_prompt": 4, "batch_size": 256}
+    warnings = plan_of("rl_math", "granite_4_1_8b", probe=probe).warnings
+    expected = (
+        "probe.batch_size=256: replies of up to 8,192 tokens may take 360 of 186 GB per GPU; set it to 126 or less"
+    )
+    assert expected in warnings
+    fitting = plan_of("rl_math", "granite_4_1_8b", probe={**probe, "batch_size": 126}).warnings
+    assert not any("probe.batch_size" in each for each in fitting)
 
 
 ZERO_2 = {"deepspeed": {"zero_optimization": {"stage": 2}}}
@@ -99,7 +112,7 @@ ZERO_2 = {"deepspeed": {"zero_optimization": {"stage": 2}}}
         ("rl_rlhf", "granite_4_1_30b", ZERO_2,
          r"deepspeed\.zero_optimization\.stage=2: does not fit a GPU: .* set it to 3 \(deepspeed=zero3\)"),
         ("rl_math", "granite_4_1_30b", {"nodes": 1},
-         r"deepspeed\.zero_optimization\.stage=3: .* set resources\.nodes higher, or vllm_gpu_memory_utilization lower"),
+         r"deepspeed\.zero_optimization\.stage=3: .* set resources\.nodes higher, or vllm_gpu_memory_"),
         ("sft", "granite_4_1_8b", {"nodes": 3},
          "sequences_per_step=256 is no multiple of sequences_per_device=1 × 12 ranks"),
         ("rl_rlhf", "granite_4_1_8b", {"repeat_prompts": False},

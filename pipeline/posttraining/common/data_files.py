@@ -113,7 +113,11 @@ class DataFile:
             DataError: if `on_bad_row` is `refuse`.
         """
         if self.on_bad_row == "refuse":
-            raise DataError(f"{self.name}: row {number}: {reason}; or leave such rows out by on_bad_row: set_aside")
+            key = "dataset" if self.path is None else "path"
+            raise DataError(
+                f"{self.name}: row {number}: {reason}; or leave such rows out: "
+                f"{{{key}: {self.name}, on_bad_row: set_aside}}"
+            )
         aside.append({"file": self.name, "row": number, "reason": reason})
 
     def _numbered(self) -> Iterator[tuple[int, Any]]:

@@ -7,7 +7,8 @@ not counted.
 from collections.abc import Mapping
 
 from pipeline.core.errors import ConfigError
-from pipeline.posttraining.common.config import TrainingConfig
+from pipeline.posttraining.common.config import EvalSamplingConfig, TrainingConfig
+from pipeline.pretraining.model_config import ModelConfig
 
 GB = 1e9
 
@@ -42,6 +43,40 @@ def model_states(config: TrainingConfig, parameters: int, ranks: int) -> dict[st
 
 def _offloaded(zero: Mapping[str, Mapping[str, object]], key: str) -> bool:
     return zero.get(key, {}).get("device", "none") != "none"
+
+
+def cache_bytes(shape: ModelConfig, tokens: int, width: int) -> int:
+    """Bytes of the keys and values of tokens, each number of `width` bytes, in all layers."""
+    return 2 * shape.layers * shape.key_value_heads * shape.head_size * width * tokens
+
+
+def measurement_warning(
+    config: TrainingConfig,
+    probe: EvalSamplingConfig,
+    shape: ModelConfig,
+    tokens: int,
+    others: float,
+    card: float | None,
+) -> str | None:
+    """What to say of a measurement by sampled replies that may not fit a GPU; None if it does.
+
+    Args:
+        config: of the trainer.
+        probe: how many replies are sampled together.
+        shape: of the model.
+        tokens: of a prompt with a reply, at most.
+        others: bytes of the models that reward them.
+        card: memory of the GPU in GB.
+    """
+    cache = cache_bytes(shape, tokens, weight_bytes(config))
+    needed = shape.parameters * weight_bytes(config) + others + cache * probe.batch_size
+    if card is None or needed <= card * GB:
+        return None
+    fits = max(1, int((card * GB - needed) // cache) + probe.batch_size)
+    return (
+        f"probe.batch_size={probe.batch_size}: replies of up to {tokens:,} tokens may take {needed / GB:.0f} of "
+        f"{card:g} GB per GPU; set it to {fits} or less"
+    )
 
 
 def memory_line(parts: Mapping[str, float], card: float | None) -> str:

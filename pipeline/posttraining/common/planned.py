@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.core.config import ResourcesConfig
 from pipeline.core.stage_plan import StagePlan
 from pipeline.posttraining.common.config import TrainingConfig
-from pipeline.posttraining.common.gpu_memory import GB, check_memory, memory_line, model_states
+from pipeline.posttraining.common.gpu_memory import GB, check_memory, measurement_warning, memory_line, model_states
 from pipeline.posttraining.common.packages import missing_packages
 from pipeline.pretraining.model_config import ModelConfig
 
@@ -47,6 +47,25 @@ def plan_training(
         if resources.gpu_memory_gb or sum(parts.values()) >= GB:
             lines.append(f"memory per GPU: {memory_line(parts, resources.gpu_memory_gb)}")
     return StagePlan(lines=tuple(lines), warnings=tuple(missing_packages(config)))
+
+
+def with_measurement(
+    plan: StagePlan, config: Any, resources: ResourcesConfig, models: Models, tokens: int, others: float = 0.0
+) -> StagePlan:
+    """The plan with a warning, where the replies of a measurement may not fit a GPU.
+
+    Args:
+        plan: of the trainer.
+        config: of the trainer, with `probe`.
+        resources: with the memory of the GPUs.
+        models: shapes of the inputs' models.
+        tokens: of a prompt with a reply, at most.
+        others: bytes of the models that reward replies.
+    """
+    if (shape := models.get("model")) is None:
+        return plan
+    said = measurement_warning(config, config.probe, shape, tokens, others, resources.gpu_memory_gb)
+    return replace(plan, warnings=(*plan.warnings, said)) if said else plan
 
 
 def with_epochs(plan: StagePlan, config: Any, samples: int, files: bool) -> StagePlan:

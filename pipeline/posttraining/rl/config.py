@@ -46,7 +46,8 @@ class RlConfig(TrainingConfig):
     completions_per_device: PositiveInt
     """Completions in one forward and backward pass of one rank."""
     max_prompt_length: PositiveInt
-    """Tokens of a rendered prompt; longer ones are left out."""
+    """Tokens of a rendered prompt; longer ones of domains are left out, a longer one of a file is a row that cannot be
+    used."""
     max_completion_length: PositiveInt
     """Tokens of a completion; one that does not end within them scores 0."""
     beta: NonNegativeFloat

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pipeline.core.config import ResourcesConfig
 from pipeline.core.errors import ConfigError
 from pipeline.core.stage_plan import StagePlan
-from pipeline.posttraining.common.gpu_memory import GB, weight_bytes
-from pipeline.posttraining.common.planned import Models, plan_training
+from pipeline.posttraining.common.gpu_memory import GB, cache_bytes, weight_bytes
+from pipeline.posttraining.common.planned import Models, plan_training, with_measurement
 from pipeline.posttraining.rl.config import RlConfig
 from pipeline.posttraining.rl.supply import check_rewards, repeated_prompts
 from pipeline.pretraining.model_config import ModelConfig
@@ -32,6 +32,8 @@ def plan_rl(config: RlConfig, resources: ResourcesConfig, models: Models) -> Sta
         beside["vLLM"] = _vllm(config, resources, models.get("model"))
         further = ", or vllm_gpu_memory_utilization lower"
     plan = plan_training(config, resources, models, beside, further)
+    tokens = config.max_prompt_length + config.max_completion_length
+    plan = with_measurement(plan, config, resources, models, tokens, beside["reward model"])
     lines = [plan.lines[0], steps_line(config), *plan.lines[1:]]
     if config.vllm == "server":
         lines.append(f"samples with the vLLM server at {config.vllm_server_url}, looked for when the stage begins")
@@ -79,7 +81,7 @@ def _vllm(config: RlConfig, resources: ResourcesConfig, shape: ModelConfig | Non
     if shape is None:
         return share
     tokens = config.max_prompt_length + config.max_completion_length
-    cached = 2 * shape.layers * shape.key_value_heads * shape.head_size * VLLM_BYTES * tokens
+    cached = cache_bytes(shape, tokens, VLLM_BYTES)
     weights = shape.parameters * VLLM_BYTES
     if (weights + cached) / parallel > share:
         better = next((each for each in fitting if each > parallel and (weights + cached) / each <= share), None)

@@ -108,9 +108,9 @@ def run(context: StageContext[RlConfig]) -> StageResult:
 
     Raises:
         ConfigError: if the ranks cannot share a step's completions evenly, or an input is missing.
-        DataError: if an environment has no prompt to train on.
+        DataError: if an environment has no prompt to train on, a row of a file cannot be used, or the vLLM server that
+            the stage is to sample with is not there.
         DiskFullError: if there is no room for a checkpoint.
-        DataError: if the vLLM server that the stage is to sample with is not there.
         Requeue: after a stop signal, the trainer's state saved. It is looked at after every step, and between the
             batches of every measurement.
     """
@@ -123,6 +123,11 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     arguments = trainer_arguments(context)
     environments = list(dict.fromkeys([*environment_names(config), *verifiers(config)]))
     scorers = reward_model_scorers(context)
+    tokenizer = AutoTokenizer.from_pretrained(start)
+    aside: SetAside = []
+    problems = training_problems(config, context.derive_seed("problems"), tokenizer, aside)
+    if aside and context.rank == 0:
+        write_jsonl(context.output / "quarantine.jsonl", aside)
     held_out = held_out_problems(config)
     limit, between = config.max_completion_length, stop_check(context)
     context.progress.doing("reward before training")
@@ -131,11 +136,6 @@ def run(context: StageContext[RlConfig]) -> StageResult:
         lambda: evaluate_by_sampling(start, held_out, config.probe, limit, scorers, between).metrics("before"),
     )
     context.progress.doing("starting the trainer")
-    tokenizer = AutoTokenizer.from_pretrained(start)
-    aside: SetAside = []
-    problems = training_problems(config, context.derive_seed("problems"), tokenizer, aside)
-    if aside and context.rank == 0:
-        write_jsonl(context.output / "quarantine.jsonl", aside)
     callback = StageCallback(context)
     with waiting_for_files():
         trainer = SharedPromptTrainer(

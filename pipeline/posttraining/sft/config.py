@@ -56,9 +56,10 @@ class SftConfig(TrainingConfig):
         upstream: Mapping[str, Mapping[str, Any]],
     ) -> StagePlan:
         """The same, with the most steps that the built-in conversations take, before rules and packing."""
-        from pipeline.posttraining.common.planned import with_epochs
+        from pipeline.posttraining.common.planned import with_epochs, with_measurement
 
         planned = super().plan(resources, models, upstream)
+        planned = with_measurement(planned, self, resources, models, self.max_completion_length)
         if not (data := upstream.get("data")):
             return planned
         trained = round(data["conversations"] * (1 - data["validation_share"]))
