@@ -112,7 +112,7 @@ ZERO_2 = {"deepspeed": {"zero_optimization": {"stage": 2}}}
         ("rl_rlhf", "granite_4_1_30b", ZERO_2,
          r"deepspeed\.zero_optimization\.stage=2: does not fit a GPU: .* set it to 3 \(deepspeed=zero3\)"),
         ("rl_math", "granite_4_1_30b", {"nodes": 1},
-         r"deepspeed\.zero_optimization\.stage=3: .* set resources\.nodes higher, or vllm_gpu_memory_"),
+         r"deepspeed\.zero_optimization\.stage=3: .* set resources\.nodes higher, set vllm_gpu_memory"),
         ("sft", "granite_4_1_8b", {"nodes": 3},
          "sequences_per_step=256 is no multiple of sequences_per_device=1 × 12 ranks"),
         ("rl_rlhf", "granite_4_1_8b", {"repeat_prompts": False},

@@ -107,7 +107,7 @@ class DataFile:
             yield number, value
 
     def refuse(self, number: int, reason: str, aside: SetAside) -> None:
-        """Sets a row aside.
+        """Sets a row aside that `read`, or whoever used it later, found of no use.
 
         Raises:
             DataError: if `on_bad_row` is `refuse`.

@@ -11,6 +11,8 @@ from pipeline.posttraining.common.config import EvalSamplingConfig, TrainingConf
 from pipeline.pretraining.model_config import ModelConfig
 
 GB = 1e9
+DIVIDED = ("weights", "gradients", "optimizer", "reference")
+"""What ZeRO-3 divides among the ranks; each has the rest whole."""
 
 
 def weight_bytes(config: TrainingConfig) -> int:
@@ -95,7 +97,10 @@ def check_memory(config: TrainingConfig, parts: Mapping[str, float], card: float
     if card is None or sum(parts.values()) <= card * GB:
         return
     stage = config.zero_stage
+    whole = sum(size for name, size in parts.items() if name not in DIVIDED)
     remedy = "set it to 3 (deepspeed=zero3)" if stage < 3 else "set resources.nodes higher"
+    if whole > card * GB:
+        remedy = "more ranks do not help, take GPUs with more memory"
     raise ConfigError(
         f"deepspeed.zero_optimization.stage={stage}: does not fit a GPU: {memory_line(parts, card)}; {remedy}{further}"
     )

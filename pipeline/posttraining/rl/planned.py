@@ -30,7 +30,7 @@ def plan_rl(config: RlConfig, resources: ResourcesConfig, models: Models) -> Sta
     further = ""
     if config.vllm == "colocate":
         beside["vLLM"] = _vllm(config, resources, models.get("model"))
-        further = ", or vllm_gpu_memory_utilization lower"
+        further = ", set vllm_gpu_memory_utilization lower or vllm to server"
     plan = plan_training(config, resources, models, beside, further)
     tokens = config.max_prompt_length + config.max_completion_length
     plan = with_measurement(plan, config, resources, models, tokens, beside["reward model"])
