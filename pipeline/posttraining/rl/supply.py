@@ -9,7 +9,6 @@ from pipeline.environments.own import is_own
 from pipeline.environments.registry import check_problem, distinct_prompts, problems
 from pipeline.posttraining.common.data_files import PromptFile
 from pipeline.posttraining.rl.config import RlConfig
-from pipeline.posttraining.rl.own_prompts import file_problems
 
 
 def interleave_environments(weights: dict[str, float], count: int) -> list[str]:
@@ -68,6 +67,9 @@ def repeated_prompts(config: RlConfig) -> list[str]:
     found = []
     for name, asked in Counter(interleave_environments(mixture(config), config.prompts)).items():
         if name in files:
+            # It loads transformers, which takes seconds.
+            from pipeline.posttraining.rl.own_prompts import file_problems
+
             there, name = len(file_problems(files[name], "train")), files[name].name
         else:
             there = distinct_prompts(name, asked, config.problems)
