@@ -58,7 +58,7 @@ STAGE_TYPES = {
         "pipeline.synthesis.synthesize:run",
         report="pipeline.curation.audit.funnel:report_lines",
         lead_seconds=SHORT,
-        version=5,
+        version=6,
     ),
     "tokenizer": StageType(
         "pipeline.tokenization.config:TokenizerConfig",
@@ -92,39 +92,41 @@ STAGE_TYPES = {
     "sft_data": StageType(
         "pipeline.posttraining.data.config:SftDataConfig",
         "pipeline.posttraining.data.sft_data:run",
-        version=3,
+        report="pipeline.curation.audit.funnel:report_lines",
+        lead_seconds=SHORT,
+        version=5,
     ),
     "sft": StageType(
         "pipeline.posttraining.sft.config:SftConfig",
         "pipeline.posttraining.sft.train:run",
         lead_seconds=LONG,
         several_ranks=True,
-        version=3,
+        version=4,
     ),
     "reward_model": StageType(
         "pipeline.posttraining.reward.config:RewardModelConfig",
         "pipeline.posttraining.reward.train:run",
         lead_seconds=LONG,
         several_ranks=True,
-        version=2,
+        version=3,
     ),
     "rl": StageType(
         "pipeline.posttraining.rl.config:RlConfig",
         "pipeline.posttraining.rl.train:run",
         lead_seconds=LONG,
         several_ranks=True,
-        version=4,
+        version=5,
     ),
     "evaluate": StageType(
         "pipeline.evaluation.config:EvaluateConfig",
         "pipeline.evaluation.evaluate:run",
-        version=2,
+        version=3,
     ),
     "release": StageType(
         "pipeline.release.config:ReleaseConfig",
         "pipeline.release.release:run",
         optional_inputs=("evaluate_*",),
-        version=4,
+        version=5,
     ),
 }
 

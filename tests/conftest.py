@@ -6,7 +6,7 @@ from collections.abc import Generator
 import hypothesis
 import pytest
 
-from pipeline.environments import expressions
+from pipeline.environments.workers import stop_workers
 from tests.processes import end_children
 
 # Nothing is downloaded, and nothing is sent.
@@ -26,6 +26,6 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     """Ends the processes of a test that failed or reached its time limit: none runs on, or is waited for at the end."""
     report = yield
     if report.failed:
-        expressions._stop()
+        stop_workers()
         end_children()
     return report

@@ -46,6 +46,14 @@ def language_model_settings(**changes: Any) -> dict[str, Any]:
     return {**copy.deepcopy(found.config["language_model"]), **changes}
 
 
+def judge_settings(**changes: Any) -> dict[str, Any]:
+    """The settings of a judge, as `judge=endpoint` has them; a change of `endpoint` gives its url and model."""
+    found = _run("smoke", "judge=endpoint").stages["sft_data"]
+    assert found is not None
+    judge = copy.deepcopy(found.config["judge"])
+    return {**judge, **changes, "endpoint": {**judge["endpoint"], **changes.get("endpoint", {})}}
+
+
 def model_shape(**changes: Any) -> ModelConfig:
     """A shape with the multipliers of Granite 4.1 8B (base width 256), and the sizes that a test sets."""
     return build(ModelConfig, {**_run("granite_4_1_8b").model, **changes}, "model")

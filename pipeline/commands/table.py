@@ -58,6 +58,15 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--chat-template", metavar="NAME_OR_FILE", help="try this one in the place of its own")
 
 
+def _calibrate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topic", choices=["judge", "verifiers"], help="what to calibrate")
+    parser.add_argument(
+        "--conversations", metavar="FILE", action="append", default=[],
+        help="good conversations beside the built-in ones, for the judge (may be given again)",
+    )  # fmt: skip
+    parser.add_argument("--report", metavar="FILE", help="where to write the report (default: calibration_TOPIC.json)")
+
+
 def _chat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", metavar="TEXT", help="what the model is told before the conversation")
     # Fields of pipeline.inference.conversation.Sampling, which has the defaults and checks the values.
@@ -121,6 +130,11 @@ COMMANDS = {
         summary="what is trained on of a conversation by a chat template: fivephase doctor template PATH_OR_STAGE",
         entry="pipeline.commands.doctor:doctor",
         arguments=_doctor,
+    ),
+    "calibrate": Command(
+        summary="what the judge or the verifiers find of planted defects: fivephase calibrate judge judge=endpoint ...",
+        entry="pipeline.commands.calibrate:calibrate",
+        arguments=_calibrate,
     ),
     "chat": Command(
         summary="talk to a model: fivephase chat run=smoke, or the folder of a Hugging Face model, a stage or a run",

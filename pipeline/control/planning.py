@@ -198,10 +198,26 @@ def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[Froz
             *([""] if mixtures else []),
             *trained,
             *([""] if trained else []),
+            *_to_fetch(selected),
             *([f"cannot save midway, begin anew when ended: {', '.join(unsaved)}"] if unsaved else []),
             f"run {config.run}, scale {config.scale}: {len(selected)} stages, {tokens:,} tokens of pretraining",
         ]
     )
+
+
+def _to_fetch(selected: list[FrozenStage]) -> list[str]:
+    """For each stage with data sets of the hub that are not on this machine a paragraph that names them.
+
+    A stage names them by a method `datasets_to_fetch` of its settings.
+    """
+    lines: list[str] = []
+    for stage in selected:
+        cls = load_symbol(stage_type(stage.kind, stage.stage).config)
+        if stage.folder is None and hasattr(cls, "datasets_to_fetch"):
+            names = build(cls, stage.config, f"stages.{stage.stage}.config").datasets_to_fetch()
+            text = f"{stage.stage} fetches from the hub what is not on this machine: {', '.join(names)}"
+            lines += _wrapped(text) if names else []
+    return [*lines, ""] if lines else []
 
 
 def _mixture(phase: PlannedPhase, stage: FrozenStage) -> list[str]:

@@ -45,6 +45,10 @@ class CheckpointError(ArtifactError):
     """A checkpoint that is incomplete or belongs to another model."""
 
 
+class GateError(UserError):
+    """A trained model that lost more than its stage's settings allow."""
+
+
 class LaunchError(UserError):
     """A job of Slurm or Ray, or a process of a pool that did not end well."""
 

@@ -1,11 +1,12 @@
 """Environments: seeds turned into problems with known answers, and completions turned into scores.
 
 An environment makes problems of one kind and has a verifier for them. `problems` draws from it, `verify` scores a
-completion, `split_of` says which prompts are held out. The same problems are text for synthesis, conversations for
-SFT, prompts with rewards for RL, and the accuracy that evaluation measures.
+completion and `verify_all` many, `split_of` says which prompts are held out. The same problems are text for synthesis,
+conversations for SFT, prompts with rewards for RL, and the accuracy that evaluation measures.
 """
 
+from pipeline.environments.parallel import verify_all
 from pipeline.environments.problem import Problem, ProblemConfig, Verdict
 from pipeline.environments.registry import ENVIRONMENT_NAMES, problems, split_of, verify
 
-__all__ = ["ENVIRONMENT_NAMES", "Problem", "ProblemConfig", "Verdict", "problems", "split_of", "verify"]
+__all__ = ["ENVIRONMENT_NAMES", "Problem", "ProblemConfig", "Verdict", "problems", "split_of", "verify", "verify_all"]

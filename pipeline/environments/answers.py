@@ -1,56 +1,51 @@
-"""How verifiers read an answer out of free text: words, numbers, one of several candidates, "I do not know"."""
+"""Verdicts on a number or on one of several candidates: extraction and comparison put together.
+
+What environments need of the two halves has a name here as well.
+"""
 
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
+from pipeline.environments.choices import chosen
+from pipeline.environments.expressions import bare, equivalent, final_expression, is_delimited
+from pipeline.environments.extraction import DOES_NOT_KNOW, abstains, reply, unfenced, words
+from pipeline.environments.numerals import as_number, as_numeral, final_numerals, same_number
 from pipeline.environments.problem import RIGHT, WRONG, Problem, Verdict, malformed
 
-MAX_DIGITS = 40
-"""Longest text that is read as a number: longer ones are noise, and turning them into integers is slow."""
+__all__ = [
+    "DOES_NOT_KNOW", "OUT_OF_TIME", "abstains", "as_number", "candidates", "grade_choice", "grade_number", "unfenced",
+    "words",
+]  # fmt: skip
 
-DOES_NOT_KNOW = "I do not know."
-"""How the training data of this project say that an answer is not known."""
+OUT_OF_TIME = malformed("the comparison ran out of time or memory")
 
-_NUMBER = re.compile(r"(?<![\w.])[-−]?\d+(?:\.\d+|/\d+)?(?![\w])")
-_WORD = re.compile(r"[^\W\d_]+")
-
-
-def words(text: str) -> list[str]:
-    """The lower-case words of a text in order, without digits and punctuation."""
-    return _WORD.findall(text.casefold())
-
-
-def abstains(text: str) -> bool:
-    """Whether the first 200 characters say that the answer is not known."""
-    said = " ".join(words(text[:200]))
-    return any(phrase in said for phrase in ("not know", "don t know", "not sure"))
+MAX_CLOSED_FORM_CHARACTERS = 100
+_UNEVALUATED = re.compile(r"[-+*/×÷!]|\\(?:times|cdot|div|sum|prod|int|d?binom|lim)\b|\^[^^]*\^")
+"""Operations that a number may not leave undone: whoever copies the question into a box has not answered. Sums without
+end and towers of powers are among them, which would keep the algebra system busy."""
+_NEGATIVE = re.compile(r"^\s*-")
+_FRACTION_BAR = re.compile(r"(?<=[\d}])\s*/\s*(?=[\d{\\])")
 
 
-def as_number(text: str) -> Fraction | None:
-    """The exact value of an integer, decimal or fraction, or None for any other text."""
-    text = text.strip().replace("−", "-").replace(",", "")
-    if len(text) > MAX_DIGITS or not re.fullmatch(r"-?\d+(\.\d+|/\d+)?", text, flags=re.ASCII):
-        return None
-    numerator, _, denominator = text.partition("/")
-    if denominator and not int(denominator):
-        return None
-    return Fraction(numerator) / int(denominator or 1)
+def grade_number(completion: str, answer: str, prompt: str = "") -> Verdict:
+    """Right if the number that the completion gives equals the answer: 10/12 is 5/6, 7.0 is 7, 50% is .5.
 
-
-def last_number(text: str) -> Fraction | None:
-    """The exact value of the last number in a text, or None if it has none."""
-    found = [value for value in map(as_number, _NUMBER.findall(text)) if value is not None]
-    return found[-1] if found else None
-
-
-def grade_number(completion: str, answer: str) -> Verdict:
-    """Right if the last number of the completion equals the answer exactly: 10/12 is 5/6, and 7.0 is 7."""
-    number = last_number(completion)
-    if number is None:
+    In LaTeX it may be a closed form such as \\sqrt{16}, but no sum or product that is left to the reader.
+    """
+    gold = as_numeral(answer)
+    text = reply(completion, prompt)
+    found = final_numerals(text)
+    if gold is not None and found:
+        return RIGHT if all(same_number(gold, each) for each in found) else WRONG
+    expression = final_expression(text) if is_delimited(text) else None
+    if expression is None:
         return malformed("no number")
-    return RIGHT if number == as_number(answer) else WRONG
+    form = _FRACTION_BAR.sub("", _NEGATIVE.sub("", bare(expression)))
+    if len(form) > MAX_CLOSED_FORM_CHARACTERS or _UNEVALUATED.search(form):
+        return malformed("no number, but something to compute")
+    same = equivalent(answer, text)
+    return OUT_OF_TIME if same is None else RIGHT if same else WRONG
 
 
 def candidates(problem: Problem) -> set[str]:
@@ -60,15 +55,8 @@ def candidates(problem: Problem) -> set[str]:
 
 
 def grade_choice(problem: Problem, completion: str) -> Verdict:
-    """Right if the answer is the only candidate that the completion names; one that names several is malformed."""
-    named = candidates(problem) & set(words(completion))
+    """Right if the answer is the only candidate that the completion settles on; one that names several is malformed."""
+    named = chosen(reply(completion, problem.prompt), candidates(problem))
     if len(named) != 1:
         return malformed("no candidate named" if not named else "several candidates named")
     return RIGHT if named == {problem.answer.casefold()} else WRONG
-
-
-def unfenced(text: str) -> str:
-    """The text without the Markdown code fence around it, if it has one."""
-    text = text.strip()
-    fence = re.fullmatch(r"```\w*\n(.*?)\n?```", text, flags=re.DOTALL)
-    return fence.group(1).strip() if fence else text

@@ -1,122 +1,138 @@
 """Whether two mathematical expressions are equal, decided by math-verify in a child process that can be killed.
 
-`9**9**9**9` keeps a computer algebra system busy forever, and math-verify's own time limit is an alarm signal, which
-works in the main thread alone. So the comparison happens in a child with limits of memory and CPU time, and when it has
-died of one the parent starts another for the next comparison.
+math-verify's own time limit is an alarm signal, which works in the main thread alone.
 """
 
 from __future__ import annotations
 
-import atexit
-import json
-import logging
-import os
-import resource
-import selectors
-import signal
-import subprocess
-import sys
-import threading
+import re
+from functools import cache
+from typing import Any
 
-from pipeline.core.installation import python_path
-from pipeline.core.stop_signals import stop_signals_blocked
+from pipeline.environments import workers
+from pipeline.environments.extraction import behind_cue, boxed, denied, sentences, unfenced
 
-MAX_EXPRESSION_CHARACTERS = 200
-CPU_SECONDS = 5.0
-"""CPU time of one comparison. A limit by the clock would make verdicts depend on what else the machine does."""
-DEADLINE_SECONDS = 300.0
-"""Time by the clock, for a child that hangs or whose machine is very busy."""
-START_SECONDS = 600.0
-"""Importing the algebra system takes seconds, far longer on a busy machine; only the first call waits."""
-MEMORY_BYTES = 2 << 30
+MAX_EXPRESSION_CHARACTERS = 2_000
+"""Longest reference, and the most of a completion's end that is read."""
 
-_lock = threading.Lock()
-_child: subprocess.Popen[str] | None = None
+_DELIMITED = re.compile(r"\$[^$]|\\\(|\\\[|\\boxed\b")
+_FORMULA = re.compile(r"\$\$?([^$]+)\$|\\\((.*?)\\\)|\\\[(.*?)\\\]", re.DOTALL)
+_REMARK = re.compile(r"\s\([^()]*[A-Za-z]{3,}[^()]*\)\.?\s*$")
+_ASCII = str.maketrans({"²": "^2", "³": "^3", "×": "*", "·": "*", "−": "-"})
+_MATHEMATICAL = re.compile(
+    r"[^A-Za-z]*(?:(?:[A-Za-z]{1,2}|sin|cos|tan|log|exp|sqrt)(?![A-Za-z])[^A-Za-z]*)*",
+)
+_SHORT_WORDS = frozenset({"is", "a", "so", "it", "to", "of", "be", "we", "by", "in", "as", "or", "an", "at", "i"})
 
 
-def _read_line(child: subprocess.Popen[str], seconds: float) -> str:
-    """The child's next line, or "" if none comes within the time."""
-    assert child.stdout is not None
-    with selectors.DefaultSelector() as selector:
-        selector.register(child.stdout, selectors.EVENT_READ)
-        return child.stdout.readline() if selector.select(seconds) else ""
-
-
-def _stop() -> None:
-    global _child
-    if _child is not None:
-        _child.kill()
-        _child.communicate()
-        _child = None
-
-
-atexit.register(_stop)
-
-
-def _start() -> subprocess.Popen[str]:
-    # A signal to all processes of the stage must not look like a comparison that took too long.
-    with stop_signals_blocked():
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pipeline.environments.expressions"],
-            env={**os.environ, "PYTHONPATH": python_path()},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            bufsize=1,
-        )
-    if not _read_line(child, START_SECONDS):
-        child.kill()
-        child.communicate()
-        raise RuntimeError("the process that compares expressions did not start, is math-verify installed?")
-    return child
-
-
-def equivalent(reference: str, expression: str) -> bool | None:
-    """Whether two expressions are equal; None if the comparison took more than CPU_SECONDS or MEMORY_BYTES.
-
-    An expression of more than MAX_EXPRESSION_CHARACTERS equals nothing. Calls from several threads take turns.
+def equivalent(reference: str, text: str) -> bool | None:
+    """Whether the expression that a text ends with equals the reference; None if that took too much time or memory.
 
     Raises:
         RuntimeError: if the child process does not start.
     """
-    global _child
-    if max(len(reference), len(expression)) > MAX_EXPRESSION_CHARACTERS:
+    if len(reference) > MAX_EXPRESSION_CHARACTERS:
         return False
-    with _lock:
-        if _child is None:
-            _child = _start()
-        assert _child.stdin is not None
-        try:
-            _child.stdin.write(json.dumps([reference, expression, CPU_SECONDS]) + "\n")
-            line = _read_line(_child, DEADLINE_SECONDS)
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            _stop()
-            return None
-        return bool(json.loads(line))
+    final = final_expression(text)
+    if final is None:
+        return False
+    if workers.in_child:
+        return compare(reference, final)
+    try:
+        return workers.workers().call(
+            "pipeline.environments.expressions:compare_limited", reference, final, workers.CPU_SECONDS
+        )
+    except workers.CallError:
+        return None
 
 
-def main() -> None:
-    """The child process: answers each line, a JSON pair of expressions, with true or false until its input ends."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    from math_verify import parse, verify
-
-    # math-verify logs every expression that it cannot read, and hostile text has no place in a log.
-    logging.disable(logging.CRITICAL)
-    print("ready", flush=True)
-    for line in sys.stdin:
-        reference, expression, cpu_seconds = json.loads(line)
-        # When the time is used up, the system ends this process by a signal.
-        signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
-        # 0 means no time limit.
-        gold = parse(f"${reference}$", parsing_timeout=0)
-        answer = parse(f"${expression}$", parsing_timeout=0)
-        same = bool(verify(gold, answer, timeout_seconds=0))
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        print(json.dumps(same), flush=True)
+def is_delimited(text: str) -> bool:
+    """Whether a text has expressions in signs of LaTeX."""
+    return bool(_DELIMITED.search(text))
 
 
-if __name__ == "__main__":
-    main()
+def final_expression(text: str) -> str | None:
+    """The end of a text as math-verify reads expressions, in signs of LaTeX; None if it has none.
+
+    It is the last line with such signs and what follows it, else what follows "the answer is", else the last "=", else
+    the end or the beginning of the last sentence as far as it is made of numbers, signs and variables.
+    """
+    if is_delimited(text):
+        end = _end(text).translate(_ASCII)
+        start = max((found.start() for found in _FORMULA.finditer(end)), default=0)
+        return None if denied(end[max(0, start - 40) : start]) or not bare(end).strip() else end
+    text = unfenced(text)
+    line = behind_cue(text) or (sentences(text) or [""])[-1]
+    line = _REMARK.sub("", line).strip(" *_`").removesuffix(".").strip(" *_`").translate(_ASCII)
+    expression = line.rpartition("=")[2].strip() if "=" in line else _run(line)
+    start = line.rfind(expression) if expression else 0
+    if denied(line[max(0, start - 40) : start]):
+        return None
+    return f"${expression}$" if expression and len(expression) <= MAX_EXPRESSION_CHARACTERS else None
+
+
+def bare(expression: str) -> str:
+    """What `final_expression` gave without the text and the signs around its last box or formula."""
+    if (box := boxed(expression)) is not None:
+        return box.rpartition("=")[2]
+    formulas = _FORMULA.findall(expression)
+    return next(filter(None, formulas[-1]), "").rpartition("=")[2] if formulas else expression
+
+
+def _end(text: str) -> str:
+    if len(text) <= MAX_EXPRESSION_CHARACTERS:
+        return text
+    end = text[-MAX_EXPRESSION_CHARACTERS:]
+    if _DELIMITED.search(end) and (boxed(text) is None or boxed(end) is not None):
+        # From the beginning of a line, so that signs that come in pairs do.
+        return end.partition("\n")[2] if "\n" in end and _DELIMITED.search(end.partition("\n")[2]) else end
+    return f"\\boxed{{{(boxed(text) or '')[:MAX_EXPRESSION_CHARACTERS]}}}"
+
+
+def _run(line: str) -> str:
+    """The words at the end of a line, else at its beginning, that look like parts of an expression."""
+    tokens = line.split()
+
+    def mathematical(token: str) -> bool:
+        return bool(_MATHEMATICAL.fullmatch(token)) and token.casefold().strip(".,:") not in _SHORT_WORDS
+
+    last = next((place for place in range(len(tokens), 0, -1) if not mathematical(tokens[place - 1])), 0)
+    first = next((place for place, token in enumerate(tokens) if not mathematical(token)), len(tokens))
+    return " ".join(tokens[last:] or tokens[:first])
+
+
+@cache
+def _library() -> Any:
+    """math-verify, imported and used once, as its first use builds tables."""
+    import math_verify
+
+    with_boxes_first = (math_verify.LatexExtractionConfig(boxed_match_priority=0), math_verify.ExprExtractionConfig())
+
+    def parse(text: str) -> Any:
+        return math_verify.parse(text, with_boxes_first, parsing_timeout=0)
+
+    def verify(gold: Any, answer: Any) -> bool:
+        return bool(math_verify.verify(gold, answer, timeout_seconds=None))
+
+    verify(parse("$x^2 + 1$"), parse("$1 + x^2$"))
+    return parse, verify
+
+
+def compare_limited(reference: str, text: str, cpu_seconds: float) -> bool:
+    """In a child process: what `compare` gives, within limits."""
+    _library()
+    with workers.limited(cpu_seconds):
+        return compare(reference, text)
+
+
+def compare(reference: str, text: str) -> bool:
+    """Whether the expressions of two texts are equal, as math-verify reads them, without a limit of its own.
+
+    Args:
+        reference: an expression, or a text with one in signs of LaTeX.
+        text: likewise.
+    """
+    with workers.unlimited():
+        parse, verify = _library()
+    gold = parse(reference) if is_delimited(reference) else parse(f"${reference}$")
+    return verify(gold or parse(f"${reference}$"), parse(text))

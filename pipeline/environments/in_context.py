@@ -40,7 +40,7 @@ def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
 
 def _grade(problem: Problem, completion: str) -> Verdict:
     if problem.spec.get("numeric"):
-        return grade_number(completion, problem.answer)
+        return grade_number(completion, problem.answer, problem.prompt)
     return grade_choice(problem, completion)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from pipeline.environments.answers import words
+from pipeline.environments.extraction import reply, words
 from pipeline.environments.problem import JSON, Environment, Problem, ProblemConfig, Verdict, malformed
 
 _WORDS = ("sun", "moon", "tree", "fish", "book", "rain", "star", "road", "milk", "bird", "wind", "snow")
@@ -37,6 +37,8 @@ def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:
+    # Signs that a chat model puts around a whole reply are none of the reply's.
+    completion = reply(completion).strip().strip("*_`\"'“”").strip()
     said, spec = words(completion), problem.spec
     if not said:
         return malformed("no words")
@@ -45,11 +47,11 @@ def _grade(problem: Problem, completion: str) -> Verdict:
         "as often as asked": len(said) == spec["count"],
     }
     if "ending" in spec:
-        checks["ending as asked"] = completion.rstrip().endswith(str(spec["ending"]))
+        checks["ending as asked"] = completion.endswith(str(spec["ending"]))
     if "capitals" in spec:
         checks["in capital letters"] = completion == completion.upper()
     if "line_each" in spec:
-        checks["one word a line"] = len(completion.split()) == len(completion.splitlines())
+        checks["one word a line"] = all(len(words(line)) == 1 for line in completion.splitlines() if line.strip())
     failed = [name for name, met in checks.items() if not met]
     return Verdict(1 - len(failed) / len(checks), f"not {failed[0]}" if failed else "right")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-import re
 from fractions import Fraction
 
-from pipeline.environments.answers import as_number, grade_number
-from pipeline.environments.expressions import MAX_EXPRESSION_CHARACTERS, equivalent
-from pipeline.environments.problem import RIGHT, WRONG, Environment, Problem, ProblemConfig, Verdict, malformed
+from pipeline.environments.answers import OUT_OF_TIME, as_number, grade_number
+from pipeline.environments.expressions import bare, equivalent, final_expression
+from pipeline.environments.extraction import reply
+from pipeline.environments.problem import JSON, RIGHT, WRONG, Environment, Problem, ProblemConfig, Verdict, malformed
 
 _QUESTIONS = (
     "What is {}?",
@@ -64,37 +64,27 @@ def _polynomial(draw: random.Random) -> tuple[str, str, str]:
 
 def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
     kinds = {1: (_sum,), 2: (_difference, _chain), 3: (_chain, _fractions, _polynomial)}[problem_config.difficulty]
-    task, answer, solution = draw.choice(kinds)(draw)
-    return Problem("math", draw.choice(_QUESTIONS).format(task), answer, solution, {})
-
-
-def final_expression(completion: str) -> str | None:
-    """The final expression of a worked solution, or None if there is none.
-
-    It is what stands in the last \\boxed{} (without braces inside), else what follows the last "=" of the last line,
-    with at most MAX_EXPRESSION_CHARACTERS.
-    """
-    boxed = re.findall(r"\\boxed\{([^{}]*)\}", completion)
-    if boxed:
-        return boxed[-1].strip()
-    lines = completion.strip().splitlines()
-    expression = lines[-1].rpartition("=")[2].strip().rstrip(".") if lines else ""
-    return expression if 0 < len(expression) <= MAX_EXPRESSION_CHARACTERS else None
+    kind = draw.choice(kinds)
+    task, answer, solution = kind(draw)
+    spec: dict[str, JSON] = {"expanded": True} if kind is _polynomial else {}
+    return Problem("math", draw.choice(_QUESTIONS).format(task), answer, solution, spec)
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:
     # A number is compared as a number: exact, and thousands of times cheaper than a computer algebra system.
     if as_number(problem.answer) is not None:
-        return grade_number(completion, problem.answer)
-    expression = final_expression(completion)
+        return grade_number(completion, problem.answer, problem.prompt)
+    text = reply(completion, problem.prompt)
+    expression = final_expression(text)
     if expression is None:
         return malformed("no expression")
-    if expression == problem.answer:
+    if bare(expression).strip() == problem.answer:
         return RIGHT
-    same = equivalent(problem.answer, expression)
-    if same is None:
-        return Verdict(0.0, "the comparison ran out of time or memory")
-    return RIGHT if same else WRONG
+    # Equal to the answer is the question as well.
+    if problem.spec.get("expanded") and "(" in bare(expression):
+        return Verdict(0.0, "not expanded")
+    same = equivalent(problem.answer, text)
+    return OUT_OF_TIME if same is None else RIGHT if same else WRONG
 
 
 ENVIRONMENT = Environment("math", _generate, _grade)

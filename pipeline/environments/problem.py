@@ -49,7 +49,7 @@ class Problem:
     spec: dict[str, JSON]
     """What the verifier needs beside the answer, e.g. the schema or the tables."""
     before: tuple[tuple[str, str], ...] = ()
-    """Turns before the prompt, each a role and its text, such as a system prompt; no environment has any."""
+    """Turns before the prompt, each a role and its text: a system turn with tools or documents (`system_turns`)."""
 
     def to_record(self) -> dict[str, str]:
         """The problem as a flat row of strings, for data sets and files; `spec` and `before` are JSON."""

@@ -17,6 +17,9 @@ from pipeline.core.errors import ConfigError, DataError
 from pipeline.environments import (
     calibration,
     chat,
+    code,
+    fact_extraction,
+    grounding,
     identity,
     in_context,
     instructions,
@@ -25,7 +28,9 @@ from pipeline.environments import (
     science,
     sql,
     structured,
+    summarization,
     temporal,
+    tool_calling,
 )
 from pipeline.environments.answers import abstains
 from pipeline.environments.own import is_own, load_own
@@ -63,9 +68,23 @@ ENVIRONMENTS: dict[str, Environment] = {
         in_context.ENVIRONMENT,
         identity.ENVIRONMENT,
         calibration.ENVIRONMENT,
+        tool_calling.ENVIRONMENT,
+        grounding.ENVIRONMENT,
+        fact_extraction.ENVIRONMENT,
+        summarization.ENVIRONMENT,
+        code.ENVIRONMENT,
     )
 }
-ENVIRONMENT_NAMES = tuple(ENVIRONMENTS)
+FURTHER_NAMES = ("tool_calling", "grounding", "extraction", "summarization", "code")
+"""Environments that are used where a setting names them. Their prompts are longer than the others'."""
+ENVIRONMENT_NAMES = tuple(name for name in ENVIRONMENTS if name not in FURTHER_NAMES)
+"""Those of the published recipe, with identity and calibration: the ones that are used where no setting names any."""
+
+
+ANSWER_IS_A_REPLY = frozenset(
+    module.ENVIRONMENT.name for module in (mathematics, science, logic, instructions, temporal, in_context)
+)
+"""Environments whose answers are replies that score 1.0, so that a record with another answer or spec is none."""
 
 
 def split_of(prompt: str) -> Split:
@@ -89,7 +108,7 @@ def check_names(names: Iterable[str], more: Iterable[str] = ()) -> None:
     Raises:
         ValueError: for one that is not, with the nearest that is, or why it cannot be loaded.
     """
-    known = (*ENVIRONMENT_NAMES, *more)
+    known = (*ENVIRONMENTS, *more)
     for name in names:
         if is_own(name):
             try:
@@ -113,7 +132,7 @@ def _environment(name: str) -> Environment:
         # Problems carry the reference, by which any process finds the verifier.
         return replace(environment, name=name)
     if name not in ENVIRONMENTS:
-        raise ConfigError(f"no environment {name!r}, the environments are {', '.join(ENVIRONMENT_NAMES)}")
+        raise ConfigError(f"no environment {name!r}, the environments are {', '.join(ENVIRONMENTS)}")
     return ENVIRONMENTS[name]
 
 
@@ -131,6 +150,15 @@ def _grader(name: str) -> Grade:
     return _environment(name).grade
 
 
+def prepare(name: str) -> None:
+    """Loads the verifier of a name, which may take longer than a verdict.
+
+    Raises:
+        ConfigError: for a name that has none.
+    """
+    _grader(name)
+
+
 def check_problem(problem: Problem) -> str | None:
     """What keeps a problem of one's own from being verified, with the remedy; None if nothing does."""
     name = problem.environment
@@ -139,9 +167,7 @@ def check_problem(problem: Problem) -> str | None:
     except ConfigError as error:
         if is_own(name):
             return f"verifier {error}"
-        return (
-            f"verifier {name!r} is none, {nearest(name, (*VERIFIERS, *ENVIRONMENT_NAMES))}; or your own as module:NAME"
-        )
+        return f"verifier {name!r} is none, {nearest(name, (*VERIFIERS, *ENVIRONMENTS))}; or your own as module:NAME"
     if name in VERIFIERS:
         return VERIFIERS[name].check(problem)
     try:
@@ -151,6 +177,8 @@ def check_problem(problem: Problem) -> str | None:
     except Exception as error:
         message = " ".join(str(error).split())
         return f"verifier {name} cannot use its answer and spec ({type(error).__name__}: {message:.100}), correct them"
+    if name in ANSWER_IS_A_REPLY and verdict.score < 1.0:
+        return f"verifier {name} says of its own answer: {verdict.reason}; correct answer or spec"
     return None
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
 
-from pipeline.environments.answers import grade_choice, grade_number, words
+from pipeline.environments.answers import grade_choice, grade_number
+from pipeline.environments.choices import chosen
+from pipeline.environments.extraction import reply
 from pipeline.environments.problem import RIGHT, WRONG, Environment, Problem, ProblemConfig, Verdict, malformed
 
 _ANIMALS = {
@@ -71,13 +74,15 @@ def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
 
 def _grade(problem: Problem, completion: str) -> Verdict:
     if problem.spec.get("numeric"):
-        return grade_number(completion, problem.answer)
+        return grade_number(completion, problem.answer, problem.prompt)
     if problem.spec.get("exact"):
-        # Symbols differ by case (Co is not CO), so the last word counts as it is written.
-        last = completion.replace(".", " ").split()[-1:]
-        if not last or not words(last[0]):
-            return malformed("no symbol")
-        return RIGHT if last[0] == problem.answer else WRONG
+        # Symbols differ by case: Co is not CO.
+        text = reply(completion, problem.prompt)
+        named = chosen(text, {*_SYMBOLS.values(), problem.answer}, exact=True)
+        if len(named) != 1:
+            like_one = re.search(r"\b[A-Z][a-z]?\W*$", text)
+            return WRONG if like_one and not named else malformed("several symbols" if named else "no symbol")
+        return RIGHT if named == {problem.answer} else WRONG
     return grade_choice(problem, completion)
 
 

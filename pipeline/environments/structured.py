@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import re
+from collections.abc import Callable
 from typing import NoReturn
 
 from jsonschema import Draft202012Validator
@@ -19,6 +21,16 @@ way and neither is worth staying at."""
 
 _NAMES = ("Tom", "Ann", "Bob", "Sue", "Max", "Eve", "Ben", "Kim")
 _CITIES = ("Rome", "Paris", "Berlin", "Madrid", "Vienna", "Oslo")
+_ITEMS = ("lamp", "chair", "coat", "clock", "mug", "tent", "scarf", "drum", "kite", "vase")
+_COLORS = ("red", "blue", "green", "black", "white", "brown")
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
+_AROUND = {
+    "nothing": "Reply with one JSON object and nothing else, no code fence either.",
+    "in_fence": "Reply with one JSON object in a code fence; a sentence may stand before it.",
+    "prose": "Reply with one JSON object; explain it in a sentence if you like.",
+}
+"""What may stand around the object; at difficulty 1, where nothing is said of it, a code fence (`fence`)."""
+_FENCE = re.compile(r"```[a-z]*\n(.*?)\n?```", re.DOTALL)
 _QUESTIONS = (
     "Give JSON with name {} and age {}.",
     "Write JSON: name {}, age {}.",
@@ -45,22 +57,46 @@ def _schema(value: JSON) -> dict[str, JSON]:
     return {"type": "integer" if isinstance(value, int) else "string"}
 
 
+def _product(draw: random.Random) -> dict[str, JSON]:
+    return {"item": draw.choice(_ITEMS), "color": draw.choice(_COLORS), "price": draw.randint(1, 99)}
+
+
+def _trip(draw: random.Random) -> dict[str, JSON]:
+    start, end = draw.sample(_CITIES, 2)
+    return {"from": start, "to": end, "day": draw.choice(_DAYS), "seats": draw.randint(1, 9)}
+
+
+def _resident(draw: random.Random) -> dict[str, JSON]:
+    return {**_person(draw), "city": draw.choice(_CITIES)}
+
+
+_RECORDS: dict[str, tuple[Callable[[random.Random], dict[str, JSON]], str]] = {
+    "friends": (_resident, "{name}, {age}, lives in {city}."),
+    "orders": (_product, "A {color} {item} costs {price}."),
+    "trips": (_trip, "On {day} from {from} to {to}, {seats} seats."),
+}
+"""Kinds of record by the key of a list of more: what makes one, and how it is told."""
+
+
 def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
-    value = _person(draw)
     if problem_config.difficulty == 1:
+        value = _person(draw)
         prompt = draw.choice(_QUESTIONS).format(value["name"], value["age"])
+        around = "fence"
     else:
-        value["city"] = draw.choice(_CITIES)
-        prompt = f"{value['name']}, {value['age']}, lives in {value['city']}."
+        key = draw.choice(tuple(_RECORDS))
+        make, told = _RECORDS[key]
+        value = make(draw)
+        prompt = told.format(**value)
         if problem_config.difficulty == 3:
-            friends = [_person(draw) for _ in range(draw.randint(1, 3))]
-            value["friends"] = list(friends)
-            told = ", ".join(f"{friend['name']} ({friend['age']})" for friend in friends)
-            prompt += f" Friends, in this order: {told}."
-        schema = json.dumps(_schema(value))
-        prompt += f" Reply with one JSON object of this schema: {schema}"
+            more = [make(draw) for _ in range(draw.randint(1, 3))]
+            value[key] = [*more]
+            prompt += f" Further {key}, in this order: " + " ".join(told.format(**each) for each in more)
+        around = draw.choice(tuple(_AROUND))
+        prompt += f" {_AROUND[around]} Its schema: {json.dumps(_schema(value))}"
     solution = json.dumps(value)
-    return Problem("structured_output", prompt, solution, solution, {"schema": _schema(value)})
+    shown = f"```json\n{solution}\n```" if around == "in_fence" else solution
+    return Problem("structured_output", prompt, solution, shown, {"schema": _schema(value), "around": around})
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -89,13 +125,32 @@ def parse_json(text: str) -> JSON:
     return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
 
 
+def _json_in(text: str, around: str) -> str | None:
+    """The part of a reply that is to be JSON, or None if the reply does not have the form that was asked for."""
+    text = text.strip()
+    if around == "nothing":
+        return text
+    if around == "fence":
+        return unfenced(text)
+    fences = _FENCE.findall(text)
+    if around == "in_fence":
+        return fences[0] if len(fences) == 1 else None
+    begin, end = text.find("{"), text.rfind("}")
+    return fences[-1] if fences else text[begin : end + 1]
+
+
 def _grade(problem: Problem, completion: str) -> Verdict:
+    text = _json_in(completion, str(problem.spec.get("around", "fence")))
+    if text is None:
+        return malformed("not in one code fence")
     try:
-        value = parse_json(unfenced(completion))
+        value = parse_json(text)
     except ValueError:
         return malformed("not JSON")
     schema = problem.spec["schema"]
     assert isinstance(schema, dict)
+    if value == schema:
+        return Verdict(0.0, "the schema instead of an object")
     if not Draft202012Validator(schema).is_valid(value):
         return Verdict(PARSES_SCORE, "JSON of another schema")
     return RIGHT if value == json.loads(problem.answer) else Verdict(FITS_SCHEMA_SCORE, "other values")

@@ -8,6 +8,7 @@ import re
 from functools import partial
 
 from pipeline.environments.answers import grade_choice
+from pipeline.environments.extraction import denied, final_texts, reply
 from pipeline.environments.problem import RIGHT, WRONG, Environment, Problem, ProblemConfig, Verdict, malformed
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -27,6 +28,7 @@ _QUESTIONS = (
     "What comes {where} {given}?",
     "Find the {period} {where} {given}.",
 )
+_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)", flags=re.ASCII)
 _AFTER_AND_BEFORE = (("after", 1), ("before", -1))
 
 
@@ -67,10 +69,20 @@ def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
 
 def _grade(problem: Problem, completion: str) -> Verdict:
     if problem.spec.get("date"):
-        dates = re.findall(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)", completion, flags=re.ASCII)
-        if not dates:
+        # "2021-03-12 is 30 days after 2021-02-10" says the date of the question as well.
+        asked = set(_DATE.findall(problem.prompt))
+        dates = [
+            [
+                each.group()
+                for each in _DATE.finditer(place)
+                if each.group() not in asked and not denied(place[max(0, each.start() - 40) : each.start()])
+            ]
+            for place in final_texts(reply(completion, problem.prompt))
+        ]
+        found = next((each[-1] for each in dates if each), None)
+        if found is None:
             return malformed("no date")
-        return RIGHT if dates[-1] == problem.answer else WRONG
+        return RIGHT if found == problem.answer else WRONG
     return grade_choice(problem, completion)
 
 

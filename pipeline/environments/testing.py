@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from pipeline.core.errors import DataError
+from pipeline.environments.parallel import OWN_CPU_SECONDS
 from pipeline.environments.problem import Environment, Problem, ProblemConfig, Verdict
 from pipeline.environments.registry import draw_problems, judge, split_of
 
@@ -32,8 +33,8 @@ LONG = (
     "x." * 30_000,
 )
 """Texts near the limit of what is read, for verifiers whose time grows faster than the text."""
-CPU_SECONDS = 10.0
-"""Most CPU time of one verdict: hundreds of times what a built-in one takes on a slow machine."""
+CPU_SECONDS = OWN_CPU_SECONDS
+"""Most CPU time of one verdict, in training as here: thousands of times what a built-in one takes."""
 TOO_LONG = "a " * 100_000
 RIGHT_BY_CHANCE = 0.5
 """Most share of other problems' solutions that may score 1.0: some problems have the same answer in other words."""

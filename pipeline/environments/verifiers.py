@@ -13,12 +13,14 @@ from typing import Any
 from jsonschema import Draft202012Validator, SchemaError
 
 from pipeline.environments.answers import as_number, candidates, grade_choice, grade_number, unfenced, words
+from pipeline.environments.constraints import fault_of, meets
+from pipeline.environments.extraction import behind_cue, bold, boxed, reply
 from pipeline.environments.problem import RIGHT, WRONG, Grade, Problem, Verdict, malformed
 from pipeline.environments.structured import PARSES_SCORE, parse_json
 
 REWARD_MODEL = "reward_model"
 """Verifier of prompts that the reward model rewards; it only looks whether there is a reply."""
-MAX_SCHEMA_CHARACTERS = 10_000
+MAX_SPEC_CHARACTERS = 10_000
 UNBOUNDED = ("$ref", "$dynamicRef", "pattern", "patternProperties", "uniqueItems", "unevaluatedItems",
              "unevaluatedProperties")  # fmt: skip
 """Keywords of JSON Schema whose check may take time without bound, or read a file or an address."""
@@ -34,13 +36,17 @@ class Verifier:
 
 
 def _folded(text: str) -> str:
-    return " ".join(text.casefold().split()).removesuffix(".")
+    return " ".join(text.casefold().split()).strip("*_`\"'").removesuffix(".").strip("*_`\"'")
 
 
 def _grade_exact(problem: Problem, completion: str) -> Verdict:
-    if not completion.strip():
+    text = reply(completion, problem.prompt)
+    if not text.strip():
         return malformed("empty")
-    return RIGHT if _folded(completion) == _folded(problem.answer) else WRONG
+    answer = _folded(problem.answer)
+    if (marked := boxed(text) or behind_cue(text)) is not None:
+        return RIGHT if _folded(marked) == answer else WRONG
+    return RIGHT if answer in (_folded(text), *map(_folded, bold(text)[-1:])) else WRONG
 
 
 def _check_number(problem: Problem) -> str | None:
@@ -97,8 +103,8 @@ def _check_schema(problem: Problem) -> str | None:
         return "neither spec.schema nor answer is a JSON schema, set one"
     except SchemaError as error:
         return f"the schema is none ({' '.join(error.message.split()):.100}), correct it"
-    if len(json.dumps(schema)) > MAX_SCHEMA_CHARACTERS:
-        return f"the schema has more than {MAX_SCHEMA_CHARACTERS:,} characters, set a smaller one"
+    if len(json.dumps(schema)) > MAX_SPEC_CHARACTERS:
+        return f"the schema has more than {MAX_SPEC_CHARACTERS:,} characters, set a smaller one"
     found = [key for key in UNBOUNDED if key in _keys(schema)]
     return (
         f"the schema has {found[0]}, whose check has no bound in time; write it out or leave it away" if found else None
@@ -130,6 +136,7 @@ CONSTRAINTS: dict[str, tuple[tuple[type, ...], Callable[[str, Any], bool]]] = {
 
 
 def _grade_instructions(problem: Problem, completion: str) -> Verdict:
+    completion = reply(completion)
     if not completion.strip():
         return malformed("empty")
     failed = [key for key, value in problem.spec.items() if not CONSTRAINTS[key][1](completion, value)]
@@ -149,16 +156,46 @@ def _check_instructions(problem: Problem) -> str | None:
     return None
 
 
+def _ifeval(problem: Problem) -> list[tuple[Any, Any]]:
+    kinds, arguments = problem.spec.get("instruction_id_list"), problem.spec.get("kwargs")
+    if isinstance(kinds, list) and arguments is None:
+        arguments = [{}] * len(kinds)
+    if not isinstance(kinds, list) or not isinstance(arguments, list) or len(kinds) != len(arguments):
+        return []
+    return [(kind, given or {}) for kind, given in zip(kinds, arguments, strict=True)]
+
+
+def _grade_ifeval(problem: Problem, completion: str) -> Verdict:
+    text = reply(completion)
+    if not text.strip():
+        return malformed("empty")
+    asked = _ifeval(problem)
+    failed = [kind for kind, arguments in asked if not meets(kind, text, arguments)]
+    return Verdict(1 - len(failed) / len(asked), f"not {failed[0]}" if failed else "right")
+
+
+def _check_ifeval(problem: Problem) -> str | None:
+    asked = _ifeval(problem)
+    if not asked:
+        return "spec.instruction_id_list and spec.kwargs are no lists of the same length, set a constraint or more"
+    if len(json.dumps(problem.spec)) > MAX_SPEC_CHARACTERS:
+        return f"spec has more than {MAX_SPEC_CHARACTERS:,} characters, set fewer constraints"
+    return next(filter(None, (fault_of(kind, arguments) for kind, arguments in asked)), None)
+
+
 def _grade_reply(problem: Problem, completion: str) -> Verdict:
     return RIGHT if words(completion) else malformed("no words")
 
 
 VERIFIERS = {
-    "number": Verifier(lambda problem, completion: grade_number(completion, problem.answer), _check_number),
+    "number": Verifier(
+        lambda problem, completion: grade_number(completion, problem.answer, problem.prompt), _check_number
+    ),
     "exact_match": Verifier(_grade_exact, _check_exact),
     "choice": Verifier(grade_choice, _check_choice),
     "json": Verifier(_grade_json, _check_json),
     "json_schema": Verifier(_grade_schema, _check_schema),
     "instructions": Verifier(_grade_instructions, _check_instructions),
+    "ifeval": Verifier(_grade_ifeval, _check_ifeval),
     REWARD_MODEL: Verifier(_grade_reply, lambda problem: None),
 }

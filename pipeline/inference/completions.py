@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pipeline.environments import Problem, Verdict, verify
+from pipeline.environments import Problem, Verdict, verify, verify_all
 from pipeline.inference.conversation_ids import Message, conversation_ids, problem_messages, to_messages
 from pipeline.inference.loading import LoadedModel
 from pipeline.inference.sampling import decode, reply_seed
@@ -31,6 +31,16 @@ class Completion:
     def well_formed(self) -> bool:
         """Whether the turn ended and has the form that its environment asks for, be the answer right or wrong."""
         return self.ended and self.verdict.in_format
+
+
+def verified(completions: Sequence[Completion]) -> Sequence[Completion]:
+    """The same completions, each with its verdict found: all at once, which takes a fraction of the time of each."""
+    ahead = [each for each in completions if "verdict" not in vars(each)]
+    verdicts = verify_all([each.problem for each in ahead], [each.text for each in ahead])
+    for completion, verdict in zip(ahead, verdicts, strict=True):
+        # Where a cached property keeps its value.
+        vars(completion)["verdict"] = verdict
+    return completions
 
 
 def group_by_environment(completions: Iterable[Completion]) -> dict[str, list[Completion]]:
@@ -110,5 +120,6 @@ def complete_problems(
                 own.append((each, Completion(problems[each[0]], text, ended)))
             report(len(batch))
         between()
+    verified([completion for _, completion in own])
     completions = [each for of_rank in gather_objects(own) for each in of_rank]
     return [completion for _, completion in sorted(completions, key=lambda each: each[0])]

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 
-from pipeline.core.config import Share
+from pipeline.language_model.config import EndpointConfig
 
 if TYPE_CHECKING:
     from pipeline.synthesis.language_model.prompt_templates import PromptTemplate
@@ -18,41 +18,16 @@ ASSISTANT = "Fivephase"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageModelConfig:
-    """A language model behind an OpenAI-compatible server, the prompts it is asked, and what it may cost."""
+class LanguageModelConfig(EndpointConfig):
+    """A language model behind an OpenAI-compatible server, and the prompts it is asked."""
 
-    url: str = field(metadata={"fingerprint": False})
-    """Where the server is, up to `/v1`."""
-    model: str
-    """Name that the server knows the model by."""
-    api_key_variable: str | None = field(metadata={"fingerprint": False})
-    """Environment variable with the server's key; null sends none."""
     prompts: str
     """Folder of prompts, one YAML file each; a relative path is looked for in the working directory, then among the
     built-in ones."""
     names: tuple[str, ...] | None
     """Prompts to ask, of those in the folder; null takes all of them."""
-    maximum_tokens: PositiveInt
-    """Most tokens of all replies together; a request that could exceed them is not made, and has a row."""
-    concurrency: PositiveInt = field(metadata={"fingerprint": False})
-    """Requests at the same time."""
-    timeout_seconds: PositiveFloat = field(metadata={"fingerprint": False})
-    """Seconds that one attempt may take."""
-    retries: NonNegativeInt = field(metadata={"fingerprint": False})
-    """Attempts after the first, for what may pass: 408, 409, 425, 429, 5xx, timeouts, cut or broken answers."""
-    backoff_seconds: NonNegativeFloat = field(metadata={"fingerprint": False})
-    """Seconds before the second attempt, doubled for each further one up to a minute, unless the server says how
-    long."""
-    maximum_failed_share: Share = field(metadata={"fingerprint": False})
-    """Share of requests that may fail for good; with more the stage ends, and keeps the replies."""
-    cache: str = field(metadata={"fingerprint": False})
-    """Folder of all replies ever given: what was asked once is not asked again, in any run."""
     cpu_seconds: PositiveInt
     """CPU time of one program with its tests, in seconds."""
-
-    def __post_init__(self) -> None:
-        if not self.url.startswith(("http://", "https://")):
-            raise ValueError(f"url is {self.url}, set one such as http://localhost:8000/v1")
 
     def load(self) -> "dict[str, PromptTemplate]":
         """The prompts of the folder by name, read and checked.

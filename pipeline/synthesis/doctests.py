@@ -4,8 +4,8 @@ import doctest
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline.core import sandbox
 from pipeline.curation.readers.embedded.packages import module_name, python_files, read_source, shuffled
-from pipeline.synthesis import sandbox
 from pipeline.synthesis.sample import Sample
 
 CHECKER = doctest.OutputChecker()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.synthesis import sandbox
+from pipeline.core import sandbox
 from pipeline.synthesis.sample import Sample
 
 WORDS = ("ant", "bee", "cat", "dog", "eel", "fox", "hen", "jay", "owl", "pig", "rat", "yak")

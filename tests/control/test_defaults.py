@@ -21,6 +21,7 @@ WITHOUT_SIZES = "scale=granite_4_1_8b"
 CHOICES: tuple[tuple[str, ...], ...] = (
     (),
     ("language_model=endpoint", "stages.synthesize.config.language_model.model=any"),
+    ("judge=endpoint", "stages.sft_data.config.judge.endpoint.model=any"),
     ("executor=slurm", "executor.partition=any"),
     ("executor=ray",),
     ("+stage=import_model", "+stages.import_model.config.path=any"),
@@ -41,7 +42,7 @@ LEFT_OUT = {
         "learning_rate.scale", "learning_rate.exponent", "learning_rate.maximum",
     },
     "evaluate": {"long_context", "accuracy"},
-    "rl": {"reward_model_domains"},
+    "rl": {"reward"},
 }  # fmt: skip
 """By kind, keys that some of its files leave out. The default is no number of a recipe: it says that there is none."""
 

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.core.stop_signals import STOP_SIGNALS
-from pipeline.environments import Problem, expressions, problems, verify
+from pipeline.environments import Problem, problems, verify
 from pipeline.environments.sql import database, run_query
 from pipeline.environments.structured import PARSES_SCORE
 from tests.clock import assert_bounded_time
@@ -42,30 +41,6 @@ def test_expressions_are_compared_by_their_value() -> None:
     assert verify(problem, "It is (x+2)(x+3) = x^2 + 5x + 6").score == 1.0
     assert verify(problem, r"\boxed{6 + 5x + x^2}").score == 1.0
     assert verify(problem, "x^2 + 5*x + 7").score == 0.0
-
-
-def test_an_expression_that_never_ends_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert expressions.equivalent("x^2", "x*x") is True
-    monkeypatch.setattr(expressions, "CPU_SECONDS", 1.0)
-
-    def judge() -> None:
-        assert verify(problem_with("math", "x^2 + 1"), "9^{9^{9^{9^{9}}}} + x").score == 0.0
-
-    # A second of the time of another process, which on a busy machine also has to start, each time but the first.
-    assert_bounded_time(judge, wall_seconds=120)
-    assert expressions._child is None
-    monkeypatch.undo()
-    assert expressions.equivalent("x^2", "x*x") is True, "it starts again after a kill"
-
-
-def test_a_stop_signal_to_all_processes_does_not_decide_a_comparison() -> None:
-    assert expressions.equivalent("x^2", "x*x") is True
-    assert expressions._child is not None
-    child = expressions._child
-    for number in STOP_SIGNALS:
-        child.send_signal(number)
-    assert expressions.equivalent("(x + 1)^2", "x^2 + 2*x + 1") is True
-    assert expressions._child is child
 
 
 @pytest.mark.parametrize(
@@ -175,7 +150,7 @@ def test_hostile_queries_are_refused_in_bounded_time(query: str) -> None:
     [
         ("green", "It is green.", 1),
         ("green", "It is red.", 0),
-        ("green", "I do not know.", 0.5),
+        ("green", "I do not know.", 0.3),
         ("", "I don't know.", 1),
         ("", "It is red.", 0),
         ("", "I do not know, it is red.", 0),

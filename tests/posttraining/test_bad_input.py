@@ -146,12 +146,13 @@ def test_bad_rows_are_set_aside_counted_and_told(tmp_path: Path) -> None:
     assert result.metrics["rows_set_aside"] == len(bad) + len(PREFERENCES)
     quarantine = read_jsonl(tmp_path / "stage" / "partial" / "quarantine.jsonl")
     assert [(row["file"], row["row"]) for row in quarantine] == [
-        *((own["path"], number) for number in range(41, 41 + len(bad))),
         *((pairs["path"], number) for number in (1, 2)),
+        *((own["path"], number) for number in range(41, 41 + len(bad))),
     ]
-    assert all(row["reason"].startswith(why) for row, (_, why) in zip(quarantine, CONVERSATIONS, strict=False))
+    whys = [why for _, why in (*PREFERENCES, *CONVERSATIONS)]
+    assert all(row["reason"].startswith(why) for row, why in zip(quarantine, whys, strict=True))
     assert result.counts is not None
-    assert result.counts["in"] == 40
+    assert result.counts["in"] == 40 + len(bad)
     # The same rows alone make the same stage: what is set aside changes nothing else.
     clean = data_config(conversations=0, files=[write(tmp_path / "own.jsonl", good_conversations(40))])
     run(StageContext.for_test("sft_data", clean, {}, tmp_path / "clean"))

@@ -101,7 +101,7 @@ def write_data(directory: Path) -> None:
     rows = [{"messages": conversation.messages} for conversation in kept]
     write_jsonl(directory / "train.jsonl", [*rows[8:], WITH_TOOLS])
     write_jsonl(directory / "validation.jsonl", [*rows[:8], WITH_TOOLS])
-    pairs = preference_pairs(320, "train", config.problems, 0, random.Random(0))
+    pairs = preference_pairs(640, "train", config.problems, 0, random.Random(0))
     write_jsonl(directory / "preference_train.jsonl", pairs[32:])
     write_jsonl(directory / "preference_validation.jsonl", pairs[:32])
 

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core import sandbox
 from pipeline.core.context import StageContext
 from pipeline.core.files import read_json
 from pipeline.curation.audit.funnel import report_lines
 from pipeline.curation.text.documents import content_id, read_folder, read_rows
 from pipeline.environments import split_of
-from pipeline.synthesis import doctests, programs, sandbox, synthesize
+from pipeline.synthesis import doctests, programs, synthesize
 from pipeline.synthesis.config import SynthesizeConfig
 from pipeline.synthesis.language_model.prompt_templates import SAMPLE_DOMAINS
 from pipeline.synthesis.programs import Program

@@ -73,6 +73,6 @@ def write_signatures(documents: Iterable[Document], step: MinHash, path: Path) -
 
     Memory: some 30 bytes x buckets a document.
     """
-    shingles, minhasher = shingle_hasher(step.language, step.n_grams), MinHasher(step)
+    shingles, minhasher = shingle_hasher(step.language, step.n_grams, step.numbers_alike), MinHasher(step)
     rows = [minhasher(shingles(document.text)) for document in documents]
     write_array(path, numpy.array(rows, numpy.uint64).reshape(-1, step.buckets).T)

@@ -32,6 +32,7 @@ def remove_near_duplicates(
     work: Path,
     step: MinHash,
     audit: AuditLog,
+    keep_first: bool = False,
 ) -> Iterator[Document]:
     """Yields the documents of a domain that stay, in the order of their ids, and writes down those that go.
 
@@ -48,6 +49,7 @@ def remove_near_duplicates(
         work: folder for the candidates' texts, on a local disk if there is one.
         step: its `minimum_jaccard`, language and length of shingles.
         audit: takes down what is kept and removed.
+        keep_first: of a cluster the first document of the shards stays, instead of the longest.
 
     Memory: some 200 bytes for each candidate, the shingles of 512 of them, a bitmap for each representative of the
     largest group.
@@ -55,10 +57,11 @@ def remove_near_duplicates(
     indices = candidates(groups)
     texts = TextStore(work, indices, enumerate_documents([*shards, *previous]))
     # Stable: of equal length the smallest id is first, which is the order of indices.
-    by_preference = numpy.lexsort((-texts.characters, indices < own))
+    lengths = numpy.zeros_like(texts.characters) if keep_first else -texts.characters
+    by_preference = numpy.lexsort((lengths, indices < own))
     preference = numpy.empty_like(by_preference)
     preference[by_preference] = numpy.arange(len(by_preference))
-    shingles = shingle_hasher(step.language, step.n_grams)
+    shingles = shingle_hasher(step.language, step.n_grams, step.numbers_alike)
 
     @lru_cache(maxsize=CACHED_SHINGLES)
     def shingles_at(number: int) -> numpy.ndarray:

@@ -1,10 +1,11 @@
 """The shingles of a text, its n-grams of words, as hashes: what MinHash signs, and what similarity is counted on.
 
-Words are those that datatrove's MinHash compares: without case, punctuation, diacritics, and with 0 for every number,
-split by datatrove's tokenizer of the language. That is slow, and in English the words of a chunk between two white
-spaces depend on the chunk alone: they are looked up in a table that grows as chunks are met.
+Words are those that datatrove's MinHash compares: without case, punctuation, diacritics, and with 0 for every number
+unless numbers are to count, split by datatrove's tokenizer of the language. That is slow, and in English the words of a
+chunk between two white spaces depend on the chunk alone: they are looked up in a table that grows as chunks are met.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -21,16 +22,15 @@ MULTIPLIER = numpy.uint64(0x9E3779B97F4A7C15)
 
 SEPARATOR = "\ue000"
 """Between chunks that are simplified together: a character of private use, which the simplification leaves as it is."""
-WITH_DIACRITICS, WITHOUT_DIACRITICS = TextNormConfig(), TextNormConfig(norm_unicode_diacritics=False)
-"""Taking diacritics off costs most, and ASCII has none."""
 
 
 class ShingleHasher:
     """Hashes the n-grams of words of texts in one language."""
 
-    def __init__(self, language: str, n_grams: int) -> None:
-        """Args: `language`, datatrove's name of it; `n_grams`, words in a shingle."""
+    def __init__(self, language: str, n_grams: int, numbers_alike: bool = True) -> None:
+        """Args: `language`, datatrove's name of it; `n_grams`, words in a shingle; whether all numbers are one word."""
         self.n_grams = n_grams
+        self._simplification = TextNormConfig(norm_numbers=numbers_alike)
         self._chunks: dict[str, tuple[int, ...]] = {}
         """English: hashes of the words of a chunk as it stands in texts."""
         self._parts: dict[str, tuple[int, ...]] = {}
@@ -56,7 +56,7 @@ class ShingleHasher:
     def _words(self, text: str) -> numpy.ndarray:
         """The hashes of a text's words in order, uint64."""
         if self._tokenizer is not None:
-            words = self._tokenizer.word_tokenize(simplify_text(text))
+            words = self._tokenizer.word_tokenize(simplify_text(text, self._simplification))
             return numpy.fromiter(map(_hash_word, words), numpy.uint64, len(words))
         if len(self._chunks) > MOST_CHUNKS:
             self._chunks.clear()
@@ -74,7 +74,7 @@ class ShingleHasher:
 
     def _learn(self, chunks: list[str]) -> None:
         """Adds chunks to the table."""
-        simple = _simplified(chunks)
+        simple = _simplified(chunks, self._simplification)
         parts = list(dict.fromkeys(part for part in chain.from_iterable(simple) if part not in self._parts))
         for part, words in zip(parts, words_of_chunks(parts), strict=True):
             self._parts[part] = tuple(map(_hash_word, words))
@@ -82,7 +82,7 @@ class ShingleHasher:
             self._chunks[chunk] = tuple(chain.from_iterable(map(self._parts.__getitem__, own)))
 
 
-def _simplified(chunks: list[str]) -> list[list[str]]:
+def _simplified(chunks: list[str], config: TextNormConfig) -> list[list[str]]:
     """What datatrove's simplification makes of each chunk, which can be several.
 
     No rule of it reaches over white space: all are simplified in one call, and taken apart again.
@@ -90,10 +90,11 @@ def _simplified(chunks: list[str]) -> list[list[str]]:
     ascii_only = [chunk for chunk in chunks if chunk.isascii()]
     others = [chunk for chunk in chunks if not chunk.isascii() and SEPARATOR not in chunk]
     found: dict[str, list[str]] = {}
-    for some, config in ((ascii_only, WITHOUT_DIACRITICS), (others, WITH_DIACRITICS)):
-        simple = simplify_text(f" {SEPARATOR} ".join(some), config).split(SEPARATOR)
+    # Taking diacritics off costs most, and ASCII has none.
+    for some, own in ((ascii_only, replace(config, norm_unicode_diacritics=False)), (others, config)):
+        simple = simplify_text(f" {SEPARATOR} ".join(some), own).split(SEPARATOR)
         found.update(zip(some, map(str.split, simple), strict=False))
-    return [found[chunk] if chunk in found else simplify_text(chunk).split() for chunk in chunks]
+    return [found[chunk] if chunk in found else simplify_text(chunk, config).split() for chunk in chunks]
 
 
 def _hash_word(word: str) -> int:
@@ -101,12 +102,12 @@ def _hash_word(word: str) -> int:
 
 
 @lru_cache
-def shingle_hasher(language: str, n_grams: int) -> ShingleHasher:
+def shingle_hasher(language: str, n_grams: int, numbers_alike: bool = True) -> ShingleHasher:
     """The hasher of a language, one for all tasks of a process, which so share its table.
 
-    Args: `language`, datatrove's name of it; `n_grams`, words in a shingle.
+    Args: `language`, datatrove's name of it; `n_grams`, words in a shingle; whether all numbers are one word.
     """
-    return ShingleHasher(language, n_grams)
+    return ShingleHasher(language, n_grams, numbers_alike)
 
 
 def jaccard(one: numpy.ndarray, other: numpy.ndarray) -> float:

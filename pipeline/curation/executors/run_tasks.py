@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 
 from pipeline.core.errors import LaunchError, Requeue, UserError, as_user_error
@@ -117,6 +118,7 @@ def run_tasks(
     workers: int | None,
     progress: Callable[[int, int], None] = lambda units, documents: None,
     stop_requested: Callable[[], bool] = lambda: False,
+    here: bool = False,
 ) -> None:
     """Does those tasks that an earlier attempt has not done, and comes back when all are.
 
@@ -127,6 +129,8 @@ def run_tasks(
         workers: most tasks at the same time; null is one per core, with Slurm and Ray as many as they give.
         progress: called now and then, in a thread, with the units and documents that all tasks counted together.
         stop_requested: asked now and then, in a thread.
+        here: does them in this process, one after the other, which spares small tasks the seconds that workers need
+            to start.
 
     Raises:
         Requeue: if `stop_requested` turned true before all were done.
@@ -149,7 +153,7 @@ def run_tasks(
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        run = EXECUTORS[executor.kind]
+        run = _run_here if here else EXECUTORS[executor.kind]
         run([TaskOfRank(tasks, progress_folder)], len(tasks), folder, executor, workers, stop_requested)
     except LaunchError:
         # Slurm and Ray say only that tasks failed, not why.
@@ -164,6 +168,24 @@ def run_tasks(
     progress(*_total(progress_folder))
     if stop_requested():
         raise Requeue("stopped between two parts of the work")
+
+
+def _run_here(
+    steps: list[PipelineStep],
+    tasks: int,
+    folder: Path,
+    config: ExecutorConfig,
+    workers: int | None,
+    stop_requested: Callable[[], bool],
+) -> None:
+    """An `Executor` that is this process; it marks tasks done as all others do."""
+    executor = LocalPipelineExecutor(steps, tasks=tasks, logging_dir=str(folder))
+    for rank in executor.get_incomplete_ranks():
+        for step in steps:
+            step.run(None, rank)
+        executor.mark_rank_as_completed(rank)
+        if stop_requested():
+            raise Requeue("stopped between two parts of the work")
 
 
 def _total(progress_folder: Path) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import errno
 import gzip
 import lzma
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow
@@ -74,6 +74,12 @@ class RecordLocation:
     offset: int
     unit: Literal["byte", "record"]
     """What the offset counts, in the decompressed file."""
+    number: int | None = None
+    """The record's number from 1, of a file of lines the line's, where the reader counts it."""
+
+    def as_row(self) -> dict[str, Any]:
+        """File, offset and unit, as rows of a quarantine have them."""
+        return {"file": self.file, "offset": self.offset, "unit": self.unit}
 
 
 @dataclass
@@ -105,5 +111,5 @@ def bad_record(location: RecordLocation, reason: str, content: bytes | str) -> R
 
 def quarantine_row(location: RecordLocation | None, origin: str, reason: str, text: str) -> dict[str, Any]:
     """The row of the quarantine for a bad record: file, offset, unit, reason, and a printable excerpt."""
-    where = asdict(location) if location is not None else {"file": origin, "offset": 0, "unit": "record"}
+    where = location.as_row() if location is not None else {"file": origin, "offset": 0, "unit": "record"}
     return {**where, "reason": reason, "excerpt": one_line(text[:EXCERPT_CHARACTERS], EXCERPT_CHARACTERS)}

@@ -41,17 +41,18 @@ class JsonLines(JsonlReader):
 
         An error while reading ends the file with a bad record, and so does a file without any line.
         """
-        offset, lines = 0, False
+        offset, number = 0, 0
         try:
             with open_decompressed(self.data_folder, filepath) as file:
-                for offset, line, length in _lines(file, self.source.maximum_record_bytes):
-                    lines = True
+                lines = _lines(file, self.source.maximum_record_bytes)
+                for number, (offset, line, length) in enumerate(lines, start=1):
                     if line.removeprefix(BOM).strip():
-                        yield self._document(RecordLocation(filepath, offset, "byte"), line, length)
+                        yield self._document(RecordLocation(filepath, offset, "byte", number), line, length)
         except READ_ERRORS as error:
-            yield bad_record(RecordLocation(filepath, offset, "byte"), read_error_reason(error, filepath), str(error))
+            location = RecordLocation(filepath, offset, "byte", number)
+            yield bad_record(location, read_error_reason(error, filepath), str(error))
         else:
-            if not lines:
+            if not number:
                 yield bad_record(RecordLocation(filepath, 0, "byte"), "empty_file", "")
 
     def _document(self, location: RecordLocation, line: bytes, length: int) -> ReadDocument:

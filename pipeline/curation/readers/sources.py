@@ -186,6 +186,13 @@ class Columns(Filtered):
         """What a column is called here."""
         return self.columns.get(column, column)
 
+    def whole_rows(self) -> Self:
+        """This source with every column as metadata and none as text: of a document that it gives, the row is read."""
+        found = copy.copy(self)
+        object.__setattr__(found, "text_key", ())
+        object.__setattr__(found, "metadata_keys", None)
+        return found
+
     @property
     def text_keys(self) -> tuple[str, ...]:
         """The columns of the text in order, also if there is only one."""

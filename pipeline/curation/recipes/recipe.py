@@ -145,10 +145,15 @@ def _loaders(folder: Path | Recipes) -> dict[str, Callable[[], Recipe]]:
             name: partial(_make, {**content, "domain": name}, recipe_name(folder, name), None)
             for name, content in sorted(folder.items())
         }
-    return {name: partial(_load_named, path) for name, path in _recipe_files(locate(folder)).items()}
+    return {name: partial(_load_named, path) for name, path in recipe_files(locate(folder)).items()}
 
 
-def _recipe_files(folder: Path) -> dict[str, Path]:
+def recipe_files(folder: Path) -> dict[str, Path]:
+    """The YAML files of a folder by the domain that each is named after, in alphabetical order.
+
+    Raises:
+        RecipeError: for a folder that is not there or has none.
+    """
     if not folder.is_dir():
         raise RecipeError(
             f"recipes={folder}: no such folder (looked for {places(folder)}), set recipes to a folder of YAML files"
@@ -172,6 +177,15 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         RecipeError: if it cannot be used; the line names file, key, value and what to do.
     """
+    return _make(read_mapping(path), str(path), path.parent)
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """What the YAML file of a recipe says, before any of it is checked.
+
+    Raises:
+        RecipeError: for a file that cannot be read, or is no mapping.
+    """
     try:
         mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -182,12 +196,12 @@ def load_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(mapping, dict):
         raise RecipeError(f"{path}: not a mapping, start it with `domain:`")
-    return _make(mapping, str(path), path.parent)
+    return mapping
 
 
 def _make(mapping: dict[str, Any], path: str, folder: Path | None) -> Recipe:
     """The recipe that a mapping says, checked; `path` names it in messages, `folder` is where its file lies."""
-    outline = _build(_Outline, mapping, path)
+    outline = build_part(_Outline, mapping, path)
     recipe = Recipe(
         domain=outline.domain,
         description=outline.description,
@@ -196,10 +210,10 @@ def _make(mapping: dict[str, Any], path: str, folder: Path | None) -> Recipe:
         sources=tuple(
             source.in_recipe(folder) if isinstance(source, FileSource) and folder is not None else source
             for index, part in enumerate(outline.sources)
-            for source in [_build_named(SOURCES, "kind", part, f"{path}: sources[{index}]")]
+            for source in [build_named(SOURCES, "kind", part, f"{path}: sources[{index}]")]
         ),
         steps=tuple(
-            _build_named(STEPS, "step", part, f"{path}: steps[{index}]") for index, part in enumerate(outline.steps)
+            build_named(STEPS, "step", part, f"{path}: steps[{index}]") for index, part in enumerate(outline.steps)
         ),
     )
     _check_steps(recipe, path)
@@ -209,16 +223,25 @@ def _make(mapping: dict[str, Any], path: str, folder: Path | None) -> Recipe:
     return recipe
 
 
-def _build_named(classes: Mapping[str, type[PartT]], key: str, part: dict[str, Any], where: str) -> PartT:
-    """The source or step of a mapping, of the class that the value of `key` names."""
+def build_named(classes: Mapping[str, type[PartT]], key: str, part: dict[str, Any], where: str) -> PartT:
+    """The source or step of a mapping, of the class that the value of `key` names.
+
+    Raises:
+        RecipeError: for a name that no class has, or a setting that the class does not take; `where` is named.
+    """
     name = part.get(key)
     if not isinstance(name, str) or name not in classes:
         hint = nearest(str(name), classes) if name is not None else f"valid: {', '.join(sorted(classes))}"
         raise RecipeError(f"{where}.{key}={name}: unknown {key}, {hint}")
-    return _build(classes[name], part, where)
+    return build_part(classes[name], part, where)
 
 
-def _build(cls: type[PartT], mapping: dict[str, Any], where: str) -> PartT:
+def build_part(cls: type[PartT], mapping: dict[str, Any], where: str) -> PartT:
+    """A part of a recipe as an instance of its dataclass.
+
+    Raises:
+        RecipeError: for a setting that the class does not take; `where` is named.
+    """
     if not all(isinstance(key, str) for key in mapping):
         raise RecipeError(f"{where}: keys must be text, quote them")
     try:

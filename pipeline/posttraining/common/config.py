@@ -139,8 +139,16 @@ def environment_fingerprint(names: Iterable[str]) -> dict[str, Any]:
     return {"environments": sources} if (sources := own_sources(names)) else {}
 
 
-def check_domain_weights(weights: dict[str, float], more: tuple[str, ...] = (), others: float = 0.0) -> None:
+def check_domain_weights(
+    weights: dict[str, float], more: tuple[str, ...] = (), others: float = 0.0, key: str = "domain_weights"
+) -> None:
     """Checks that a mixture names environments or `more` only, and that weights and `others` are above 0 together.
+
+    Args:
+        weights: by name.
+        more: further names that may stand there.
+        others: sum of weights that stand elsewhere.
+        key: of the setting, for the message.
 
     Raises:
         ValueError: naming the domain at fault, or that no weight is above 0.
@@ -150,6 +158,6 @@ def check_domain_weights(weights: dict[str, float], more: tuple[str, ...] = (), 
     try:
         check_names(weights, more)
     except ValueError as error:
-        raise ValueError(f"domain_weights: {error}") from None
+        raise ValueError(f"{key}: {error}") from None
     if not sum(weights.values()) + others > 0:
-        raise ValueError("domain_weights gives no domain any weight, set at least one above 0")
+        raise ValueError(f"{key} gives no domain any weight, set at least one above 0")

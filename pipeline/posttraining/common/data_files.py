@@ -6,11 +6,13 @@ A row is a JSON object. What its keys may be is said where the rows are used: `d
 from __future__ import annotations
 
 import gzip
+import itertools
 import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -19,13 +21,23 @@ from pydantic import BeforeValidator, NonNegativeFloat
 
 from pipeline.core.errors import DataError
 from pipeline.core.files import files_below, sha256_of
+from pipeline.core.installation import locate
+from pipeline.posttraining.common.row_recipes import (
+    RowSource,
+    describe_recipe,
+    load_row_recipe,
+    missing_datasets,
+)
+from pipeline.posttraining.common.rows import items, read_rows
 
 FORMATS = (".jsonl", ".jsonl.gz", ".json", ".parquet")
 _BLANK = object()
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 ReadT = TypeVar("ReadT")
+Place = tuple[str, int]
+"""A row's file and its number, from 1."""
 SetAside = list[dict[str, Any]]
-"""A row for each row of a file that was set aside: `file`, `row` (from 1) and `reason`."""
+"""A row for each row of a file that was set aside: `file`, `row` (from 1) and `reason`; `recipe` where one names it."""
 
 
 class RowError(ValueError):
@@ -83,8 +95,8 @@ class DataFile:
             return {**rows, "files": {str(each.relative_to(folder)): sha256_of(each) for each in files_below(folder)}}
         return {**rows, "dataset": self.dataset, "revision": self.revision}
 
-    def read(self, read: Callable[[dict[str, Any]], ReadT], aside: SetAside) -> Iterator[tuple[int, ReadT]]:
-        """What `read` makes of each row, with the row's number, from 1.
+    def read(self, read: Callable[[dict[str, Any]], ReadT], aside: SetAside) -> Iterator[tuple[Place, ReadT]]:
+        """What `read` makes of each row, with the row's place.
 
         Args:
             read: refuses a row by a RowError.
@@ -94,7 +106,7 @@ class DataFile:
             DataError: for a file that cannot be read, with the row at which reading ended; for a row that cannot be
                 used, with its place, if `on_bad_row` is `refuse`.
         """
-        for number, row in self._numbered():
+        for place, row in self._placed():
             try:
                 if isinstance(row, RowError):
                     raise row
@@ -102,11 +114,11 @@ class DataFile:
                     raise RowError("not a JSON object, correct or remove it")
                 value = read(row)
             except RowError as error:
-                self.refuse(number, str(error), aside)
+                self.refuse(place, str(error), aside)
                 continue
-            yield number, value
+            yield place, value
 
-    def refuse(self, number: int, reason: str, aside: SetAside) -> None:
+    def refuse(self, place: Place, reason: str, aside: SetAside) -> None:
         """Sets a row aside that `read`, or whoever used it later, found of no use.
 
         Raises:
@@ -115,18 +127,19 @@ class DataFile:
         if self.on_bad_row == "refuse":
             key = "dataset" if self.path is None else "path"
             raise DataError(
-                f"{self.name}: row {number}: {reason}; or leave such rows out: "
+                f"{place[0]}: row {place[1]}: {reason}; or leave such rows out: "
                 f"{{{key}: {self.name}, on_bad_row: set_aside}}"
             )
-        aside.append({"file": self.name, "row": number, "reason": reason})
+        aside.append({"file": place[0], "row": place[1], "reason": reason})
 
-    def _numbered(self) -> Iterator[tuple[int, Any]]:
+    def _placed(self) -> Iterator[tuple[Place, Any]]:
+        """Each row with its place: an object, what stands there in place of one, or the RowError of what is no row."""
         rows = self._dataset_rows() if self.path is None else _file_rows(Path(self.path))
         number = 0
         try:
             for number, row in enumerate(rows, start=1):
                 if row is not _BLANK:
-                    yield number, row
+                    yield (self.name, number), row
         except (OSError, EOFError, ValueError, zlib.error) as error:
             raise DataError(
                 f"{self.name}: row {number + 1}: cannot be read ({' '.join(str(error).split())}), correct or remove it"
@@ -176,13 +189,16 @@ def _parsed(line: bytes) -> Any:
 
 
 def say_aside(aside: SetAside) -> list[str]:
-    """What a plan or a log says of rows that were set aside: how many of each file, and the first."""
+    """What a plan or a log says of rows that were set aside: how many of each file or recipe, and the first."""
     first: dict[str, dict[str, Any]] = {}
+    counts = Counter[str]()
     for row in aside:
-        first.setdefault(row["file"], row)
-    counts = Counter(row["file"] for row in aside)
+        name = row.get("recipe", row["file"])
+        first.setdefault(name, row)
+        counts[name] += 1
     return [
-        f"{name}: {counts[name]:,} rows set aside, the first is row {row['row']}: {row['reason']}"
+        f"{name}: {counts[name]:,} rows set aside, the first is "
+        f"{row['file'] + ': ' if name != row['file'] else ''}row {row['row']}: {row['reason']}"
         for name, row in first.items()
     ]
 
@@ -195,14 +211,68 @@ class PromptFile(DataFile):
     """Share of the file in the mixture of prompts, relative to the weights of domains and other files."""
     verifier: str | None = None
     """Verifier of the rows that name none."""
+    recipe: str | None = field(default=None, metadata={"fingerprint": False})
+    """A recipe in place of path and dataset, such as `data_recipes/posttraining/granite/prompts/math.yaml`: the prompts
+    of all its sources together."""
+
+    def __post_init__(self) -> None:
+        if self.recipe is None:
+            super().__post_init__()
+        elif self.path is not None or self.dataset is not None:
+            raise ValueError("set one of recipe, path and dataset")
+
+    @property
+    def name(self) -> str:
+        """What logs and errors call it: the recipe, the path, or the dataset."""
+        return self.recipe or super().name
+
+    @cached_property
+    def sources(self) -> list[RowSource]:
+        """The sources of the recipe; none without one.
+
+        Raises:
+            RecipeError: for a recipe that cannot be used.
+        """
+        return load_row_recipe(locate(Path(self.recipe)))[1] if self.recipe is not None else []
+
+    @property
+    def missing(self) -> list[str]:
+        """The data sets of the hub that the recipe names and that are not on this machine."""
+        return missing_datasets(self.sources)
+
+    def refuse(self, place: Place, reason: str, aside: SetAside) -> None:
+        """Sets a row aside that cannot be used; one of a recipe always, as nobody corrects a public data set.
+
+        Raises:
+            DataError: if `on_bad_row` is `refuse`, without a recipe.
+        """
+        if self.recipe is None:
+            super().refuse(place, reason, aside)
+        else:
+            aside.append({"file": place[0], "row": place[1], "reason": reason, "recipe": self.recipe})
+
+    def _placed(self) -> Iterator[tuple[Place, Any]]:
+        if self.recipe is None:
+            yield from super()._placed()
+        for source in self.sources:
+            for row in itertools.chain.from_iterable(read_rows(source, item) for item in items(source)):
+                if row.bad is not None:
+                    yield (row.file, row.number), RowError(row.bad)
+                elif row.left_out is None:
+                    yield (row.file, row.number), {"verifier": source.settings.verifier, **row.values}
 
     def describe(self) -> dict[str, Any]:
         """What identifies its rows and their share, for a fingerprint.
 
         Raises:
             DataError: for a file that is not there.
+            RecipeError: for a recipe that cannot be used.
         """
-        return {**super().describe(), "weight": self.weight, "verifier": self.verifier}
+        if self.recipe is None:
+            rows = super().describe()
+        else:
+            rows = {"recipe": describe_recipe(*load_row_recipe(locate(Path(self.recipe))))}
+        return {**rows, "weight": self.weight, "verifier": self.verifier}
 
 
 def _from_path(value: Any) -> Any:

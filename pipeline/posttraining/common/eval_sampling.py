@@ -6,7 +6,8 @@ are the same every time, so that a difference comes from the model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -15,7 +16,7 @@ from pipeline.environments import Problem, ProblemConfig, problems
 from pipeline.inference.completions import Completion, complete_problems, group_by_environment
 from pipeline.inference.loading import load_model
 from pipeline.posttraining.common.config import EvalSamplingConfig
-from pipeline.posttraining.common.rewards import Scorer, rewards_of
+from pipeline.posttraining.common.rewards import RewardRule, rewards_of
 from pipeline.pretraining.engine.distributed import waiting_for_files
 
 EVAL_SAMPLING_SEED = 20_260_429
@@ -57,6 +58,26 @@ class EvalResult:
         well_formed = fmean(self.well_formed_by_environment.values())
         return {f"reward/{when}": self.reward, f"in_format/{when}": well_formed, **named}
 
+    def of(self, environments: Collection[str]) -> EvalResult:
+        """The part of it that is of some environments."""
+        reward, well_formed = (
+            {name: value for name, value in values.items() if name in environments}
+            for values in (self.reward_by_environment, self.well_formed_by_environment)
+        )
+        return EvalResult(
+            reward, well_formed, [each for each in self.completions if each.problem.environment in environments]
+        )
+
+    def verified(self) -> dict[str, list[float]]:
+        """By environment, the verifier's mean score of each different prompt, whatever rewards it; 0 for a completion
+        that did not end. Prompts come in an order that is the same for every model."""
+        found: dict[str, dict[str, list[float]]] = {}
+        for each in self.completions:
+            asked = json.dumps(each.problem.to_record(), sort_keys=True)
+            scores = found.setdefault(each.problem.environment, {}).setdefault(asked, [])
+            scores.append(each.verdict.score if each.ended else 0.0)
+        return {environment: [fmean(scores) for scores in own.values()] for environment, own in found.items()}
+
     def samples(self, count: int = 3) -> list[dict[str, str]]:
         """For the report, up to `count` completions with their prompts: every n-th, where n is all // count or 1."""
         shown = self.completions[:: max(1, len(self.completions) // count)][:count]
@@ -68,7 +89,7 @@ def evaluate_by_sampling(
     problems: Sequence[Problem],
     eval_sampling: EvalSamplingConfig,
     max_new_tokens: int,
-    scorers: Mapping[str, Scorer] | None = None,
+    rules: Mapping[str, RewardRule] | None = None,
     between: Callable[[], None] = lambda: None,
 ) -> EvalResult:
     """Samples completions of a checkpoint's model at temperature 1.0 and scores them; a collective.
@@ -81,7 +102,7 @@ def evaluate_by_sampling(
         problems: what is asked, of one or more environments.
         eval_sampling: how many completions, and how many of them together.
         max_new_tokens: tokens of a completion, at most.
-        scorers: by environment, what stands in for its verifier.
+        rules: by environment, what its completions are rewarded by, where that is not its verifier.
         between: called after each batch of completions, by all ranks alike; it may raise to end the evaluation.
 
     Raises:
@@ -100,7 +121,7 @@ def evaluate_by_sampling(
     )
     groups = group_by_environment(completions)
     return EvalResult(
-        {environment: fmean(rewards_of(own, (scorers or {}).get(environment))) for environment, own in groups.items()},
+        {environment: fmean(rewards_of(own, (rules or {}).get(environment))) for environment, own in groups.items()},
         {environment: fmean(each.well_formed for each in own) for environment, own in groups.items()},
         completions,
     )

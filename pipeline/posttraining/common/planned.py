@@ -12,6 +12,7 @@ from pipeline.core.stage_plan import StagePlan
 from pipeline.posttraining.common.config import TrainingConfig
 from pipeline.posttraining.common.gpu_memory import GB, check_memory, measurement_warning, memory_line, model_states
 from pipeline.posttraining.common.packages import missing_packages
+from pipeline.posttraining.common.row_recipes import load_row_recipes
 from pipeline.pretraining.model_config import ModelConfig
 
 Models = Mapping[str, ModelConfig | None]
@@ -68,16 +69,53 @@ def with_measurement(
     return replace(plan, warnings=(*plan.warnings, said)) if said else plan
 
 
-def with_epochs(plan: StagePlan, config: Any, samples: int, files: bool) -> StagePlan:
-    """The plan with the steps that passes over built-in samples take, at most: rules and limits leave some out.
+def with_epochs(plan: StagePlan, config: Any, samples: int | None) -> StagePlan:
+    """The plan with the steps that passes over the samples take, at most: rules and limits leave some out.
 
     Args:
         plan: of the trainer.
         config: of the trainer, with `epochs`.
-        samples: built-in ones.
-        files: whether files of one's own add some, whose number is known once they are read.
+        samples: the most there can be; None where only reading them tells.
     """
-    if files:
+    if samples is None:
         return plan
     steps = math.ceil(math.ceil(samples / config.step_size.per_step) * config.epochs)
     return replace(plan, steps=f"≤ {steps:,}")
+
+
+def most_conversations(data: Mapping[str, Any]) -> int | None:
+    """The most conversations that a stage `sft_data` gives to train on; None where only reading them tells.
+
+    A recipe has at most its share of the stage's samples, or, of the generators alone, what these make.
+
+    Args:
+        data: settings of the stage.
+
+    Raises:
+        RecipeError: for a recipe that cannot be used.
+    """
+    if data["files"]:
+        return None
+    made = round(data["conversations"] * (1 - data["validation_share"]))
+    most = 0 if data["recipes"] else made
+    for recipe, sources in load_row_recipes(data["recipes"], "conversations"):
+        if recipe.share is not None and data["samples"] is not None:
+            most += round(recipe.share * data["samples"])
+        elif all(source.is_built_in for source in sources):
+            most += made * len(sources)
+        else:
+            return None
+    return most
+
+
+def most_pairs(data: Mapping[str, Any]) -> int | None:
+    """The most preference pairs that a stage `sft_data` gives to train on; None where only reading them tells.
+
+    Args:
+        data: settings of the stage.
+
+    Raises:
+        RecipeError: for a recipe that cannot be used.
+    """
+    elsewhere = data["preference_files"] or load_row_recipes(data["recipes"], "preferences")
+    return None if elsewhere else data["preference_pairs"]

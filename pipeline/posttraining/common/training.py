@@ -6,7 +6,7 @@ import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.core.context import StageContext
 from pipeline.core.disk import reporting_full_disk
@@ -14,6 +14,8 @@ from pipeline.core.files import read_json, write_json
 from pipeline.posttraining.common.callbacks import AlreadyTrained, StageCallback
 from pipeline.posttraining.common.checkpoints import newest_checkpoint, remove_unfinished
 from pipeline.pretraining.engine.distributed import gather_objects, rank, requeue_if_stopped, waiting_for_files
+
+ValueT = TypeVar("ValueT")
 
 
 def stop_check(context: StageContext[Any]) -> Callable[[], None]:
@@ -24,14 +26,14 @@ def stop_check(context: StageContext[Any]) -> Callable[[], None]:
     return lambda: requeue_if_stopped(context, "a measurement")
 
 
-def baseline_metrics(path: Path, evaluate: Callable[[], dict[str, float]]) -> dict[str, float]:
+def baseline_metrics(path: Path, evaluate: Callable[[], dict[str, ValueT]]) -> dict[str, ValueT]:
     """The metrics of the model before training, evaluated by the stage's first attempt and read by later ones.
 
     A collective: rank 0 says whether the file is there, and if it is not, all ranks evaluate together.
 
     Args:
         path: a JSON file in the stage's state.
-        evaluate: returns the metrics on every rank; it may be a collective.
+        evaluate: returns the metrics on every rank, as what JSON holds; it may be a collective.
     """
     with waiting_for_files():
         known = gather_objects(read_json(path) if path.exists() else None)[0]

@@ -5,46 +5,22 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from itertools import accumulate, cycle
 
 from pipeline.environments import ENVIRONMENT_NAMES, Problem, problems, split_of
 from pipeline.environments.answers import DOES_NOT_KNOW
-from pipeline.environments.own import is_own
-from pipeline.inference.conversation_ids import Message, to_messages
+from pipeline.environments.chat import terse_reply
+from pipeline.inference.conversation_ids import problem_messages, to_messages
 from pipeline.posttraining.data.config import SftDataConfig
+from pipeline.posttraining.data.record import Conversation
 
 DOCUMENTED_MODULES = ("builtins", "math", "os.path", "random", "shutil", "statistics", "string", "textwrap")
 MAX_DOCSTRING_CHARACTERS = 80
 NEVER_ABSTAINS = ("general_chat", "identity", "calibration")
 """Environments whose raw responses never abstain without need: chat and identity are no matter of knowing, and
 calibration is about when to abstain."""
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """A conversation, and for each of its questions the problem whose verifier can check the response."""
-
-    messages: list[Message]
-    source: str
-    """The environment, `documentation`, or a file of one's own."""
-    problems: tuple[Problem, ...] = ()
-    """In the order of the user's turns; empty where no response can be verified."""
-    tools: str = ""
-    """JSON text of the tools that it may call; empty without."""
-    own: bool = False
-    """Whether it is from a file of one's own."""
-
-    @property
-    def question(self) -> str:
-        """The first turn of the user; empty if there is none."""
-        return next((message["content"] for message in self.messages if message["role"] == "user"), "")
-
-
-def short_chat_response(topic: str) -> str:
-    """The short and plain response to small talk about a topic, which the reward model is trained to like less."""
-    return f"I like {topic}."
 
 
 def documentation_questions() -> list[tuple[str, str]]:
@@ -74,18 +50,23 @@ def raw_conversations(config: SftDataConfig, seed: int, draw: random.Random) -> 
     """
     counts = _counts(config)
     conversations: list[Conversation] = []
-    environments = [*ENVIRONMENT_NAMES, *filter(is_own, config.domain_weights)]
+    others = [name for name in config.domain_weights if name not in (*ENVIRONMENT_NAMES, "documentation")]
+    environments = [*ENVIRONMENT_NAMES, *others]
     for environment in environments:
         drawn = problems(environment, counts.get(environment, 0), seed, "train", config.problems)
         position = 0
         while position < len(drawn):
-            turns = 2 if draw.random() < config.multi_turn_share else 1
+            # A conversation has one system turn, at its beginning.
+            turns = 2 if draw.random() < config.multi_turn_share and not drawn[position].before else 1
             asked = drawn[position : position + turns]
             position += len(asked)
             messages = [
                 message
                 for problem in asked
-                for message in to_messages(problem.prompt, _response(problem, config, draw))
+                for message in (
+                    *problem_messages(problem),
+                    {"role": "assistant", "content": _response(problem, config, draw)},
+                )
             ]
             conversations.append(Conversation(messages, environment, tuple(asked)))
     pairs = documentation_questions()
@@ -107,7 +88,7 @@ def raw_conversations(config: SftDataConfig, seed: int, draw: random.Random) -> 
 
 def _response(problem: Problem, config: SftDataConfig, draw: random.Random) -> str:
     if problem.environment == "general_chat" and draw.random() < config.terse_share:
-        return short_chat_response(problem.answer)
+        return terse_reply(problem)
     if problem.environment not in NEVER_ABSTAINS and draw.random() < config.abstaining_share:
         return DOES_NOT_KNOW
     return problem.solution

@@ -2,94 +2,128 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any
+from collections.abc import Sequence
 
 from pipeline.core.context import StageContext, StageResult
-from pipeline.core.errors import DataError
-from pipeline.environments import split_of
-from pipeline.posttraining.common.data_files import SetAside
+from pipeline.core.files import read_json
+from pipeline.curation.audit.audit_log import AuditLog
+from pipeline.curation.recipes.steps.duplicates import MinHash
+from pipeline.posttraining.common.row_recipes import load_row_recipes
 from pipeline.posttraining.data.config import SftDataConfig
-from pipeline.posttraining.data.conversations import Conversation, raw_conversations
-from pipeline.posttraining.data.jsonl import write_jsonl
-from pipeline.posttraining.data.own_files import own_conversations, own_preferences
-from pipeline.posttraining.data.preferences import preference_pairs
-from pipeline.posttraining.data.rules import apply_rules, conversation_id
+from pipeline.posttraining.data.duplicates import (
+    Buckets,
+    DropCopies,
+    find_copies,
+    minhash_step,
+    without_near_duplicates,
+)
+from pipeline.posttraining.data.judge.step import judge_parts
+from pipeline.posttraining.data.outcome import Written, write_conversations, write_report
+from pipeline.posttraining.data.pairs import ReadPairs, write_pairs
+from pipeline.posttraining.data.read import ReadAndCheck
+from pipeline.posttraining.data.shares import within_shares
+from pipeline.posttraining.data.sources import check_bad_share, conversation_parts, preference_parts
+from pipeline.posttraining.data.workspace import JUDGE, RULES, Part, Workspace, do, new_audit
 
 
 def run(context: StageContext[SftDataConfig]) -> StageResult:
-    """Makes and curates conversations and preference pairs, and writes them as JSON lines.
+    """Reads, checks and compares the records of all sources, and writes them as JSON lines.
 
-    `train.jsonl` and `validation.jsonl` hold the conversations that were kept, `removed.jsonl` and `repaired.jsonl` the
-    rules' log, `preference_train.jsonl` and `preference_validation.jsonl` the pairs, the latter on held-out prompts.
-    `quarantine.jsonl` names the rows of files that were set aside, if there are any.
-    Conversations of one's own files follow the built-in ones; those with a held-out first question are for validation.
+    `train.jsonl` and `validation.jsonl` hold the conversations that were kept, in the order of the sources;
+    `removed.jsonl`, `repaired.jsonl` and `quarantine.jsonl` say what was done to the others, `judged.jsonl` holds the
+    verdict on each that a judge was asked about, and `report.json` and
+    `disclosure.json` what became of each source. `preference_train.jsonl` and `preference_validation.jsonl` hold the
+    pairs, the latter on held-out prompts. Of what the generators make, the id decides what is held back for
+    validation, of what comes from elsewhere the first question.
 
     Raises:
-        DataError: if no conversation is left to train on or to validate with, or a file cannot be read.
+        DataError: if no conversation is left to train on or to validate with, a file cannot be read, or too much of a
+            source is no record.
+        RecipeError: for a recipe that cannot be used.
+        Requeue: after a stop signal; what is done stays done.
+        UserError: for a judge that cannot be asked, or fails too often.
     """
-    config, output = context.config, context.output
-    aside: SetAside = []
-    own = own_conversations(config, aside)
-    context.progress.start(total=config.conversations + len(own), counted="conversations", label="curate")
-    raw = raw_conversations(config, context.derive_seed("problems"), context.random("raw")) + own
-    kept, removed, repaired = apply_rules(raw, config)
-    context.progress.update(len(raw))
-    train: list[dict[str, Any]] = []
-    validation: list[dict[str, Any]] = []
-    for conversation in kept:
-        row = _row(conversation)
-        # Which split a conversation falls into is decided by its content, so more data moves none of it.
-        if conversation.own:
-            held_out = split_of(conversation.question) == "held_out"
-        else:
-            held_out = int(row["id"][:8], 16) < config.validation_share * 2**32
-        (validation if held_out else train).append(row)
-    if not train or not validation:
-        raise DataError(
-            f"{context.stage}: {len(train)} conversations for training and {len(validation)} for validation "
-            "are left, set more conversations or a larger validation_share, or add rows to files"
-        )
-    seed, draw = context.derive_seed("preferences"), context.random("preferences")
-    pairs = preference_pairs(config.preference_pairs, "train", config.problems, seed, draw)
-    held_out_pairs = preference_pairs(config.preference_validation_pairs, "held_out", config.problems, seed, draw)
-    own_pairs, own_held_out_pairs, removed_pairs = own_preferences(config, aside)
-    pairs, held_out_pairs = pairs + own_pairs, held_out_pairs + own_held_out_pairs
-    for name, rows in {
-        "train": train,
-        "validation": validation,
-        "removed": removed,
-        "repaired": repaired,
-        "preference_train": pairs,
-        "preference_validation": held_out_pairs,
-        **({"preference_removed": removed_pairs} if config.preference_files else {}),
-        **({"quarantine": aside} if aside else {}),
-    }.items():
-        write_jsonl(output / f"{name}.jsonl", rows)
-    by_rule = Counter(str(row["step"]) for row in removed)
-    metrics = {f"removed/{rule}": float(count) for rule, count in sorted(by_rule.items())}
+    judged = context.config.judge is not None
+    workspace, audit = Workspace(context.state / "work", judged), new_audit()
+    parts = conversation_parts(context.config)
+    if closed := context.config.closed_verifiers():
+        print("verifiers that remove nothing:", ", ".join(f"{name} ({why})" for name, why in sorted(closed.items())))
+    read_and_check(context, workspace, parts)
+    judge = judge_parts(context, workspace, parts)
+    step = drop_copies(context, workspace, parts)
+    count_tasks(audit, workspace, parts)
+    kept = without_near_duplicates(workspace, parts, step, audit)
+    kept = within_shares(kept, most_of_domains(context.config), workspace, audit)
+    written = write_conversations(context, kept)
+    pairs = make_pairs(context, workspace)
+    aside = write_report(context, workspace, parts, audit, written)
+    return _result(audit, written, pairs, judge, aside)
+
+
+def read_and_check(context: StageContext[SftDataConfig], workspace: Workspace, parts: Sequence[Part]) -> None:
+    """Turns the rows of all parts into records, and keeps those that pass the rules.
+
+    Raises:
+        DataError: if too much of a source is no record.
+    """
+    config = context.config
+    do(context, "read", [ReadAndCheck(part, workspace, config, context.seed, context.stage) for part in parts])
+    check_bad_share(workspace, parts, config)
+
+
+def drop_copies(context: StageContext[SftDataConfig], workspace: Workspace, parts: Sequence[Part]) -> MinHash | None:
+    """Drops the records of all parts that equal an earlier one, and finds candidates for near duplicates.
+
+    Returns:
+        The step that made the candidates; None if there is nothing to compare.
+    """
+    step = minhash_step(context.config.near_duplicates) if any(part.compared for part in parts) else None
+    find_copies(workspace, parts)
+    do(context, "exact duplicates", [DropCopies(part, workspace, step) for part in parts])
+    if step is not None:
+        do(context, "buckets", [Buckets(number, len(parts), workspace) for number in range(step.buckets)])
+    return step
+
+
+def count_tasks(audit: AuditLog, workspace: Workspace, parts: Sequence[Part]) -> None:
+    """Adds what the tasks of the steps counted to the stage's account."""
+    for task in ("read", JUDGE, "unique") if workspace.judged else ("read", "unique"):
+        for part in parts:
+            audit.merge(read_json(workspace.counts(f"{task}-{part.number:05d}")))
+    if not workspace.judged:
+        audit.counts.pop(JUDGE)
+
+
+def most_of_domains(config: SftDataConfig) -> dict[str, int]:
+    """How many records of a domain are kept at most, for each that has a share of the stage's `samples`."""
+    if config.samples is None:
+        return {}
+    recipes = [recipe for recipe, _ in load_row_recipes(config.recipes, "conversations")]
+    return {each.domain: round(each.share * config.samples) for each in recipes if each.share is not None}
+
+
+def make_pairs(context: StageContext[SftDataConfig], workspace: Workspace) -> dict[str, int]:
+    """Reads and writes the preference pairs, and returns how many each split has, by `train` and `held_out`."""
+    parts = preference_parts(context.config)
+    do(context, "preferences", [ReadPairs(part, workspace, context.config) for part in parts])
+    return write_pairs(context, workspace, parts)
+
+
+def _result(
+    audit: AuditLog, written: Written, pairs: dict[str, int], judge: dict[str, float], aside: int
+) -> StageResult:
+    steps = {step["step"]: step for step in audit.funnel()}
+    into, kept = next(iter(steps.values()))["in"], sum(written.splits.values())
+    reasons = {name: step["removed"] for name, step in steps.items() if name != RULES} | steps[RULES]["reasons"]
+    metrics = {f"removed/{reason}": float(count) for reason, count in sorted(reasons.items()) if count}
     metrics |= {
-        "conversations/train": float(len(train)),
-        "conversations/validation": float(len(validation)),
-        "conversations/repaired": float(len(repaired)),
-        "preference_pairs/train": float(len(pairs)),
-        "preference_pairs/validation": float(len(held_out_pairs)),
+        "conversations/train": float(written.splits["train"]),
+        "conversations/validation": float(written.splits["validation"]),
+        "conversations/repaired": float(steps[RULES]["edited"]),
+        "preference_pairs/train": float(pairs["train"]),
+        "preference_pairs/validation": float(pairs["held_out"]),
+        **judge,
+        **({"rows_set_aside": float(aside)} if aside else {}),
     }
-    if aside:
-        metrics["rows_set_aside"] = float(len(aside))
-    counts = {"in": len(raw), "kept": len(kept), "removed": len(removed)}
-    samples = [{"prompt": _first(row, "user"), "answer": _first(row, "assistant")} for row in train[:3]]
-    return StageResult(metrics=metrics, counts=counts, samples=samples)
-
-
-def _first(row: dict[str, Any], role: str) -> str:
-    return next(message["content"] for message in row["messages"] if message["role"] == role)
-
-
-def _row(conversation: Conversation) -> dict[str, Any]:
-    return {
-        "id": conversation_id(conversation.messages, conversation.tools),
-        "source": conversation.source,
-        "messages": conversation.messages,
-        **({"tools": conversation.tools} if conversation.tools else {}),
-    }
+    counts = {"in": into, "kept": kept, "removed": into - kept}
+    return StageResult(metrics=metrics, counts=counts, samples=written.samples)

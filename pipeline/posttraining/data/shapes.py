@@ -1,8 +1,10 @@
 """Rows of one's own files, in the shapes that other tools write, as conversations, preferences and prompts.
 
 Conversations: `messages` (OpenAI, TRL), `conversations` (ShareGPT's from and value), `instruction`, `input`, `output`
-(Alpaca), `prompt` with `completion` or `response`. Preferences: `chosen` and `rejected`, with `prompt` or beginning
-with it. Prompts: `prompt` or `messages`. Wherever a text or a list of messages may stand, either is read.
+(Alpaca), `prompt` with `completion` or `response`, `query` with `answers` (xLAM's calls of tools); `tools` and
+`documents` beside them. Preferences: `chosen` and `rejected`, with `prompt` or beginning with it; or `response1`,
+`response2` and `overall_preference` (HelpSteer3). Prompts: `prompt` or `messages`. Wherever a text or a list of
+messages may stand, either is read.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ def read_conversation(row: Mapping[str, Any]) -> tuple[list[Message], str]:
         messages = [{"role": "user", "content": question}, {"role": "assistant", "content": _text(row.get("output"))}]
     elif row.get("prompt") is not None and (reply := next((row[key] for key in REPLIES if row.get(key)), None)):
         messages = [*read_prompt(row["prompt"]), *read_reply(reply)]
+    elif row.get("query") is not None and row.get("answers") is not None:
+        messages = [*read_prompt(row["query"]), _calls(row["answers"])]
     else:
         raise ShapeError(
             f"no conversation among {', '.join(row) or 'no keys'}; set messages, conversations, instruction and "
@@ -58,12 +62,37 @@ def read_conversation(row: Mapping[str, Any]) -> tuple[list[Message], str]:
     return messages, _tools(row)
 
 
+def read_documents(row: Mapping[str, Any]) -> str:
+    """The documents that come with a row's question, as JSON text of a list of objects; empty if it has none.
+
+    Raises:
+        ShapeError: for documents that are neither texts nor objects.
+    """
+    documents = row.get("documents")
+    if isinstance(documents, str) and documents.lstrip().startswith("["):
+        documents = _json(documents, "documents")
+    documents = [documents] if isinstance(documents, str) and documents.strip() else documents
+    if not documents:
+        return ""
+    if not isinstance(documents, list) or not all(isinstance(each, str | Mapping) for each in documents):
+        raise ShapeError("documents is no list of texts or objects, set such a list or leave it out")
+    objects = [
+        {"doc_id": number, "text": each} if isinstance(each, str) else _given(each)
+        for number, each in enumerate(documents, start=1)
+    ]
+    return json.dumps(objects, ensure_ascii=False)
+
+
 def read_preference(row: Mapping[str, Any]) -> tuple[list[Message], list[Message], list[Message]]:
     """Prompt, chosen reply and rejected reply of a row, each as messages; what both replies begin with is the prompt.
+
+    Two replies with `overall_preference` (HelpSteer3) are ordered by it: below 0 the first is better; at 0 neither is.
 
     Raises:
         ShapeError: for a row without them, or replies that do not go on from the same prompt.
     """
+    if row.get("overall_preference") is not None:
+        row = _ordered(row)
     for key in ("chosen", "rejected"):
         if not row.get(key):
             raise ShapeError(f"no {key} among {', '.join(row) or 'no keys'}; set prompt, chosen and rejected")
@@ -144,6 +173,23 @@ def _message(turn: Mapping[str, Any]) -> Message:
     if calls:
         message["tool_calls"] = [_call(call) for call in calls]
     return message
+
+
+def _ordered(row: Mapping[str, Any]) -> dict[str, Any]:
+    preference = row["overall_preference"]
+    if not isinstance(preference, int | float) or not preference:
+        raise ShapeError(f"overall_preference is {preference}, set it below 0 for response1 and above for response2")
+    better, worse = ("response1", "response2") if preference < 0 else ("response2", "response1")
+    prompt = row["prompt"] if row.get("prompt") is not None else row.get("context")
+    return {"prompt": prompt, "chosen": row.get(better), "rejected": row.get(worse)}
+
+
+def _calls(answers: Any) -> Message:
+    """The assistant's turn that calls tools, from a list of calls or the JSON text of one."""
+    answers = _json(answers, "answers") if isinstance(answers, str) else answers
+    if not isinstance(answers, list) or not answers:
+        raise ShapeError("answers is no list of calls of tools, set one")
+    return {"role": "assistant", "content": "", "tool_calls": [_call(call) for call in answers]}
 
 
 def _text(value: Any) -> str:

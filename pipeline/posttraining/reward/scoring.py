@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, Literal
 
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -14,6 +15,7 @@ from pipeline.core.errors import CheckpointError
 from pipeline.core.files import read_json, write_json
 from pipeline.environments import Problem
 from pipeline.inference.conversation_ids import Message, encode, problem_messages
+from pipeline.posttraining.common.rewards import Scorer
 from pipeline.pretraining.engine.distributed import device
 from pipeline.pretraining.model.architecture import register_reward_heads
 
@@ -118,3 +120,21 @@ class RewardModel:
         scores = raw_scores(self._model, self._tokenizer, replies, self._max_length, self._batch_size)
         centered = torch.tensor(scores, dtype=torch.float64) - self._midpoint
         return torch.sigmoid(self._slope * centered).tolist()
+
+
+def ensemble(models: Sequence[Scorer], combine: Literal["mean", "minimum"]) -> Scorer:
+    """What several reward models say together: the mean of their rewards, or the lowest.
+
+    The lowest is the more careful: a completion that one model overrates is overrated by few others (Coste et al. 2023,
+    arXiv 2310.02743).
+
+    Args:
+        models: one or more, each with its own scale.
+        combine: how their rewards become one.
+    """
+    together = fmean if combine == "mean" else min
+
+    def scored(problems: Sequence[Problem], completions: Sequence[str]) -> list[float]:
+        return [together(each) for each in zip(*(model(problems, completions) for model in models), strict=True)]
+
+    return models[0] if len(models) == 1 else scored

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,6 +15,8 @@ from trl.trainer.reward_trainer import RewardTrainer
 
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import DataError
+from pipeline.inference.conversation_ids import Message
+from pipeline.inference.loading import LoadedModel, load_model
 from pipeline.posttraining.common.callbacks import StageCallback
 from pipeline.posttraining.common.forged_tokens import without_forged_tokens
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
@@ -25,10 +28,17 @@ from pipeline.posttraining.common.training import (
     train,
 )
 from pipeline.posttraining.data.jsonl import read_jsonl
+from pipeline.posttraining.reward.best_of_n import Picks, best_of_n, held_out_problems
 from pipeline.posttraining.reward.config import RewardModelConfig
+from pipeline.posttraining.reward.gate import best_of_n_metrics, check_gate
+from pipeline.posttraining.reward.on_policy import with_own_mistakes
+from pipeline.posttraining.reward.pair_scores import pair_metrics
 from pipeline.posttraining.reward.scoring import load_reward_model, raw_scores, write_reward_scale
 from pipeline.pretraining.engine.distributed import waiting_for_files
 from pipeline.pretraining.model.architecture import check_reward_head
+
+TRAINED_ON = ("prompt", "chosen", "rejected")
+"""Keys of a pair that TRL gets; the others say what is known of it."""
 
 
 def trainer_arguments(context: StageContext[RewardModelConfig]) -> RewardConfig:
@@ -50,10 +60,11 @@ def trainer_arguments(context: StageContext[RewardModelConfig]) -> RewardConfig:
 def run(context: StageContext[RewardModelConfig]) -> StageResult:
     """Trains a reward model from the input `model` on the preference pairs of the input `data`; every rank calls it.
 
-    Its pairwise accuracy on held-out prompts is measured before and after. The scale of its rewards is written beside
-    its weights.
+    Its pairwise accuracy on held-out prompts is measured before and after, of each kind of rejection apart, and which
+    of the start model's replies it picks. The scale of its rewards is written beside its weights.
 
     Raises:
+        GateError: if the gate is to stop a stage whose model is not fit to be followed.
         ConfigError: if the ranks cannot share a step's pairs evenly.
         DataError: if there are no pairs.
         CheckpointError: for a model that transformers has no scalar head for, or if the trained one does not score
@@ -76,6 +87,20 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
     callback = StageCallback(context)
     arguments = trainer_arguments(context)
     tokenizer = AutoTokenizer.from_pretrained(start)
+    between = stop_check(context)
+    context.progress.doing("sampling replies for the pairs")
+    pairs, held_out = (
+        with_own_mistakes(
+            each,
+            partial(_start_model, start),
+            config.on_policy,
+            config.sampling,
+            context.state / "on_policy" / name,
+            context.derive_seed(f"on_policy/{name}") % 2**62,
+            between,
+        )
+        for name, each in (("train", pairs), ("held_out", held_out))
+    )
     pairs = without_forged_tokens(
         pairs,
         tokenizer,
@@ -88,11 +113,10 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
         trainer = RewardTrainer(
             model=str(start),
             args=arguments,
-            train_dataset=Dataset.from_list(pairs),
+            train_dataset=Dataset.from_list([{key: pair[key] for key in TRAINED_ON} for pair in pairs]),
             processing_class=tokenizer,
             callbacks=[callback],
         )
-    between = stop_check(context)
     context.progress.doing("accuracy before training")
     before = baseline_metrics(context.state / "before.json", lambda: pairwise_metrics(start, held_out, config, between))
     context.progress.doing("starting the trainer")
@@ -100,6 +124,9 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
     checkpoint = export_model(trainer, context.output)
     context.progress.doing("accuracy after training")
     after = pairwise_metrics(checkpoint, held_out, config, between)
+    context.progress.doing("best of n before RL")
+    picks = _best_of_n(context, start, checkpoint, held_out, between)
+    check_gate(context.stage, config.gate, after, picks)
     if trainer.args.should_save:
         write_reward_scale(checkpoint, rejected=after["rejected"], chosen=after["chosen"])
     return StageResult(
@@ -108,6 +135,8 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
             "accuracy/after": after["accuracy"],
             "score/chosen": after["chosen"],
             "score/rejected": after["rejected"],
+            **{name: value for name, value in after.items() if "/" in name or name == "margin"},
+            **best_of_n_metrics(picks),
             **({"loss/train": loss} if loss is not None else {}),
             "steps": float(trainer.state.global_step),
         },
@@ -133,13 +162,9 @@ def pairwise_metrics(
         between: called after each batch; it may raise to end the measurement.
 
     Returns:
-        `accuracy`, the share of pairs whose chosen response scores higher than the rejected one, and `chosen` and
-        `rejected`, the mean scores.
+        `pair_scores.pair_metrics`, and `chosen` and `rejected`, the mean scores.
     """
-    with waiting_for_files():
-        model, tokenizer = load_reward_model(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
-    # A causal language model's configuration may lack it, and the head looks for the last token that is not padding.
-    model.config.pad_token_id = tokenizer.pad_token_id
+    model, tokenizer = _scoring_model(checkpoint)
     chosen, rejected = (
         raw_scores(
             model,
@@ -151,5 +176,37 @@ def pairwise_metrics(
         )
         for side in ("chosen", "rejected")
     )
-    accuracy = fmean(better > worse for better, worse in zip(chosen, rejected, strict=True))
-    return {"accuracy": accuracy, "chosen": fmean(chosen), "rejected": fmean(rejected)}
+    return {**pair_metrics(pairs, chosen, rejected), "chosen": fmean(chosen), "rejected": fmean(rejected)}
+
+
+def _scoring_model(checkpoint: Path) -> tuple[Any, Any]:
+    with waiting_for_files():
+        model, tokenizer = load_reward_model(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
+    # A causal language model's configuration may lack it, and the head looks for the last token that is not padding.
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return model, tokenizer
+
+
+def _start_model(start: Path) -> LoadedModel:
+    with waiting_for_files():
+        return load_model(start)
+
+
+def _best_of_n(
+    context: StageContext[RewardModelConfig],
+    start: Path,
+    checkpoint: Path,
+    held_out: list[dict[str, Any]],
+    between: Callable[[], None],
+) -> dict[str, Picks]:
+    config = context.config
+    problems = held_out_problems(held_out, config.best_of_n)
+    if not problems:
+        return {}
+    model, tokenizer = _scoring_model(checkpoint)
+
+    def score(conversations: Sequence[list[Message]]) -> list[float]:
+        return raw_scores(model, tokenizer, conversations, config.max_length, config.pairs_per_device)
+
+    seed = context.derive_seed("best_of_n") % 2**62
+    return best_of_n(problems, _start_model(start), score, config.best_of_n, config.sampling, seed, between)

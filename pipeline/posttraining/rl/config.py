@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from pipeline.core.batching import StepSize
 from pipeline.core.config import ResourcesConfig, Share
@@ -19,7 +19,22 @@ from pipeline.posttraining.common.config import (
     environment_fingerprint,
 )
 from pipeline.posttraining.common.data_files import PromptFiles, describe_files
+from pipeline.posttraining.common.reward_config import REWARD_MODEL, RewardConfig
 from pipeline.pretraining.model_config import ModelConfig
+
+LossType = Literal["dapo", "grpo", "bnpo", "dr_grpo", "cispo", "sapo", "luspo", "vespo"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageGateConfig:
+    """By how much the stage may lose verified accuracy, on the same held-out prompts before and after."""
+
+    domains: tuple[str, ...]
+    """Domains that are measured and held beside the stage's own."""
+    may_fall: Share = field(metadata={"fingerprint": False})
+    """Fall of a domain's verified accuracy that is let pass, beyond the noise of so few prompts."""
+    action: Literal["warn", "stop"] = field(metadata={"fingerprint": False})
+    """What follows a greater fall: a warning in the log, or the end of the stage before it is published."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +45,14 @@ class RlConfig(TrainingConfig):
     """Relative share of each environment's prompts; every update sees the whole mixture."""
     prompt_files: PromptFiles = field(metadata={"fingerprint": False})
     """Files of prompts (`prompt`, `answer`, `verifier`), mixed with the environments' prompts by their weights."""
-    reward_model_domains: tuple[str, ...] = ()
-    """Domains rewarded by the reward model (input `reward_model`); all others are by their verifier."""
+    replay_share: Share
+    """Share of the prompts that comes from `replay_weights`, so that what earlier stages taught is not unlearned."""
+    replay_weights: dict[str, NonNegativeFloat] | None
+    """Relative share of each environment in the replayed prompts; null where nothing is replayed."""
+    reward: dict[str, RewardConfig] = field(default_factory=dict)
+    """How the completions of each domain are rewarded; those of a domain that is not named, by its verifier."""
+    reward_ensemble: Literal["mean", "minimum"]
+    """What several reward models give together; each input whose role begins with `reward_model` is one."""
     prompts: PositiveInt
     """Distinct draws of a prompt that the stage trains on, once each or until `steps`."""
     repeat_prompts: bool = field(default=True, metadata={"fingerprint": False})
@@ -56,6 +77,10 @@ class RlConfig(TrainingConfig):
     """Lower clip range of the probability ratio; without effect on-policy, where the ratio is 1."""
     epsilon_high: NonNegativeFloat
     """Upper clip range of the probability ratio."""
+    loss_type: LossType
+    """Loss and its reduction over tokens, by TRL's names: docs/reinforcement_learning.md."""
+    importance_sampling_level: Literal["token", "sequence"]
+    """Whether the probability ratio is each token's or the sequence's mean (GSPO, arXiv 2507.18071)."""
     scale_rewards: Literal["group", "batch", "none"]
     """What rewards are divided by: the standard deviation of the group, of the batch, or nothing."""
     use_bias_correction_kl: bool
@@ -81,6 +106,10 @@ class RlConfig(TrainingConfig):
     """Seconds that a stage waits for that server to answer."""
     vllm_importance_sampling_mode: Literal["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"]
     """How the difference between vLLM's probabilities and the trainer's is corrected."""
+    completions_kept: NonNegativeInt
+    """Steps whose completions the artifact has as Parquet, spread over the stage; 0 is none."""
+    gate: StageGateConfig
+    """What the stage may lose."""
     probe: EvalSamplingConfig
     """Prompts and sampled replies of the measurement before and after."""
     problems: ProblemConfig
@@ -94,7 +123,7 @@ class RlConfig(TrainingConfig):
         Raises:
             DataError: for a file that is not there, or a row of prompts that cannot be used.
         """
-        names = [*self.domain_weights]
+        names = [*self.domain_weights, *self.replayed, *self.gate.domains, *self.rules]
         if self.prompt_files:
             from pipeline.posttraining.rl.own_prompts import verifiers
 
@@ -117,11 +146,48 @@ class RlConfig(TrainingConfig):
             return check_files(self)
         return []
 
+    def datasets_to_fetch(self) -> list[str]:
+        """The data sets of the hub that recipes of prompts name and the local cache has nothing of.
+
+        Raises:
+            RecipeError: for a recipe that cannot be used.
+        """
+        return list(dict.fromkeys(name for file in self.prompt_files for name in file.missing))
+
     def __post_init__(self) -> None:
         check_domain_weights(self.domain_weights, others=sum(file.weight for file in self.prompt_files))
-        for domain in self.reward_model_domains:
-            if domain not in self.domain_weights:
-                raise ValueError(f"reward_model_domains names {domain!r}, set only domains with a weight")
+        if self.replay_share:
+            check_domain_weights(self.replay_weights or {}, key="replay_weights")
+            if self.replay_share == 1:
+                raise ValueError("replay_share is 1, which leaves no prompts of the stage's own, set it below")
+        for domain in self.reward:
+            if domain not in (*self.domain_weights, *self.replayed):
+                raise ValueError(f"reward names {domain!r}, set only domains with a weight")
+        if self.gate.domains:
+            check_domain_weights(dict.fromkeys(self.gate.domains, 1.0), key="gate.domains")
+        if self.importance_sampling_level == "sequence" and self.loss_type not in ("grpo", "luspo", "sapo"):
+            raise ValueError(
+                f"importance_sampling_level is sequence and loss_type {self.loss_type}, which adds up tokens; set "
+                "loss_type to grpo (GSPO) or luspo"
+            )
+        if self.importance_sampling_level == "token" and self.loss_type == "luspo":
+            raise ValueError("loss_type is luspo, set importance_sampling_level to sequence")
+
+    @property
+    def replayed(self) -> dict[str, float]:
+        """The environments that are replayed, with their weights; empty where none is."""
+        weights = self.replay_weights if self.replay_share else None
+        return {name: weight for name, weight in (weights or {}).items() if weight}
+
+    @property
+    def reward_model_domains(self) -> list[str]:
+        """The domains that the reward model has a part in rewarding."""
+        return [domain for domain, reward in self.reward.items() if REWARD_MODEL in reward.parts]
+
+    @property
+    def rules(self) -> list[str]:
+        """The parts of rewards that are rules of one's own."""
+        return [rule for reward in self.reward.values() for rule in reward.rules]
 
     @property
     def total_steps(self) -> int:

@@ -10,28 +10,28 @@ from typing import Any
 from pipeline.core.errors import DataError
 from pipeline.environments import Problem, split_of
 from pipeline.environments.registry import Split, check_problem
-from pipeline.posttraining.common.data_files import PromptFile, SetAside, say_aside
+from pipeline.posttraining.common.data_files import Place, PromptFile, SetAside, say_aside
 from pipeline.posttraining.data.rules import normalize_message
 from pipeline.posttraining.data.shapes import CONVERSATIONS, ShapeError, read_prompt
 from pipeline.posttraining.rl.config import RlConfig
 
 
-def file_rows(file: PromptFile, split: Split | None, aside: SetAside) -> dict[int, Problem]:
-    """The different problems of a file by the number of their row, in its order.
+def file_rows(file: PromptFile, split: Split | None, aside: SetAside) -> list[tuple[Place, Problem]]:
+    """The different problems of a file in its order, each with the place of its row.
 
     Args:
         file: its settings.
         split: which problems, as the prompt's words decide; None for those of both.
-        aside: takes the rows that are set aside.
+        aside: takes the rows that are set aside, of a recipe all that cannot be used.
 
     Raises:
         DataError: for a file that cannot be read, or a row that cannot be used, with its place.
     """
-    found: dict[str, tuple[int, Problem]] = {}
-    for number, problem in file.read(lambda row: _checked(row, file.verifier), aside):
+    found: dict[str, tuple[Place, Problem]] = {}
+    for place, problem in file.read(lambda row: _checked(row, file.verifier), aside):
         if split in (None, split_of(problem.prompt)):
-            found.setdefault(json.dumps(problem.to_record(), sort_keys=True), (number, problem))
-    return dict(found.values())
+            found.setdefault(json.dumps(problem.to_record(), sort_keys=True), (place, problem))
+    return list(found.values())
 
 
 def file_problems(file: PromptFile, split: Split | None = None) -> list[Problem]:
@@ -40,7 +40,7 @@ def file_problems(file: PromptFile, split: Split | None = None) -> list[Problem]
     Raises:
         DataError: for a file that cannot be read, or a row that cannot be used, with its place.
     """
-    return list(file_rows(file, split, []).values())
+    return [problem for _, problem in file_rows(file, split, [])]
 
 
 def _checked(row: Mapping[str, Any], verifier: str | None) -> Problem:
@@ -51,12 +51,20 @@ def _checked(row: Mapping[str, Any], verifier: str | None) -> Problem:
 
 
 def verifiers(config: RlConfig) -> list[str]:
-    """The names of the verifiers of all files' rows, each once.
+    """The names of the verifiers of all files' rows, each once; of a recipe those that it names, unread.
 
     Raises:
-        DataError: for a row that cannot be used.
+        DataError: for a row that cannot be used, or a source of a recipe without a verifier.
     """
-    return list(dict.fromkeys(each.environment for file in config.prompt_files for each in file_problems(file)))
+    names: list[str] = []
+    for file in config.prompt_files:
+        for source in file.sources:
+            if (name := source.settings.verifier or file.verifier) is None:
+                raise DataError(f"{file.name}: {source.name} names no verifier, set verifier of the source")
+            names.append(name)
+        if file.recipe is None:
+            names += [each.environment for each in file_problems(file)]
+    return list(dict.fromkeys(names))
 
 
 def check_files(config: RlConfig) -> list[str]:
@@ -68,9 +76,13 @@ def check_files(config: RlConfig) -> list[str]:
         DataError: for a file or a row that cannot be used, or too few different rows.
     """
     aside: SetAside = []
-    total = sum(config.domain_weights.values()) + sum(file.weight for file in config.prompt_files)
+    weights = sum(config.domain_weights.values()) + sum(file.weight for file in config.prompt_files)
+    # Of a step, what is replayed leaves the rest to the stage's own mixture.
+    total = weights / (1 - config.replay_share)
     for file in config.prompt_files:
-        splits = [split_of(problem.prompt) for problem in file_rows(file, None, aside).values()]
+        if file.missing:
+            continue  # The plan names it; the stage fetches it.
+        splits = [split_of(problem.prompt) for _, problem in file_rows(file, None, aside)]
         needed = math.ceil(file.weight / total * min(config.prompts_per_step, config.prompts))
         train, held_out = splits.count("train"), splits.count("held_out")
         if train < needed or not held_out:
@@ -83,6 +95,8 @@ def check_files(config: RlConfig) -> list[str]:
 
 def _problem(row: Mapping[str, Any], verifier: str | None) -> Problem:
     """The problem of a row, before its verifier looks at it."""
+    if isinstance(row.get("choices"), Mapping) and row.get("answerKey") is not None:
+        row = _with_choices(row)
     asked = next((row[key] for key in ("prompt", "question", *CONVERSATIONS) if row.get(key) is not None), None)
     if asked is None:
         raise ShapeError(f"no prompt among {', '.join(row) or 'no keys'}; set prompt, answer and verifier")
@@ -102,6 +116,16 @@ def _problem(row: Mapping[str, Any], verifier: str | None) -> Problem:
         spec=_spec(row.get("spec")),
         before=tuple((each["role"], normalize_message(each["content"])) for each in messages[:-1]),
     )
+
+
+def _with_choices(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A question with `choices` of text and label (ARC): the choices are listed below it, a label is the answer."""
+    labels, texts = row["choices"].get("label"), row["choices"].get("text")
+    if not isinstance(labels, list) or not isinstance(texts, list) or len(labels) != len(texts):
+        raise ShapeError("choices are no lists of text and label of the same length, set such lists")
+    listed = [f"{label}. {text}" for label, text in zip(labels, texts, strict=True)]
+    question = "\n".join([str(row.get("question", "")), *listed, "Answer with the letter alone."])
+    return {**row, "question": question, "answer": row["answerKey"], "spec": {"candidates": labels}}
 
 
 def _answer(value: Any) -> str:

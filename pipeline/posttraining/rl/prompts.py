@@ -11,7 +11,7 @@ from pipeline.core.errors import DataError
 from pipeline.curation.decontamination.prompts import PromptIndex
 from pipeline.environments import Problem, problems
 from pipeline.inference.conversation_ids import conversation_ids, forged_token, problem_messages
-from pipeline.posttraining.common.data_files import SetAside
+from pipeline.posttraining.common.data_files import Place, SetAside
 from pipeline.posttraining.common.eval_sampling import EVAL_SAMPLING_SEED, eval_problems
 from pipeline.posttraining.rl.config import RlConfig
 from pipeline.posttraining.rl.own_prompts import file_problems, file_rows, user_turns
@@ -45,12 +45,12 @@ def training_problems(
     streams = {}
     for environment in dict.fromkeys(order):
         count = order.count(environment)
-        numbers: dict[int, int] = {}
+        places: dict[int, Place] = {}
         if environment in files:
-            rows = [*file_rows(files[environment], "train", aside).items()]
+            rows = file_rows(files[environment], "train", aside)
             random.Random(f"{environment}/{seed}").shuffle(rows)
             candidates = [problem for _, problem in rows]
-            numbers = {id(problem): number for number, problem in rows}
+            places = {id(problem): place for place, problem in rows}
         else:
             candidates = problems(environment, count, seed, "train", config.problems)
         asked = [problem for problem in candidates if forged_token(tokenizer, problem_messages(problem)) is None]
@@ -67,7 +67,7 @@ def training_problems(
             for problem, tokens in zip(asked, lengths, strict=True):
                 if environment in files and tokens > config.max_prompt_length:
                     reason = f"prompt: {tokens} tokens, {too_long}; shorten it or raise max_prompt_length"
-                    files[environment].refuse(numbers[id(problem)], reason, aside)
+                    files[environment].refuse(places[id(problem)], reason, aside)
         if not short:
             raise DataError(
                 f"no prompt of {environment} is within {config.max_prompt_length} tokens and without special tokens, "
@@ -88,10 +88,13 @@ def training_problems(
 def held_out_problems(config: RlConfig) -> list[Problem]:
     """What the stage is measured on: `probe.prompts_per_domain` held-out problems of each environment and each file.
 
+    The environments are the stage's own and those of its gate, not what it replays.
+
     Raises:
         DataError: for a row of a file that cannot be used.
     """
-    drawn = eval_problems(environment_names(config), config.probe, config.problems)
+    measured = list(dict.fromkeys([*environment_names(config, replayed=False), *config.gate.domains]))
+    drawn = eval_problems(measured, config.probe, config.problems)
     for file in config.prompt_files:
         own = file_problems(file, "held_out")
         random.Random(EVAL_SAMPLING_SEED).shuffle(own)
@@ -99,9 +102,10 @@ def held_out_problems(config: RlConfig) -> list[Problem]:
     return drawn
 
 
-def environment_names(config: RlConfig) -> list[str]:
-    """The environments with a weight above 0, in the order of the settings."""
-    return [name for name, weight in config.domain_weights.items() if weight > 0]
+def environment_names(config: RlConfig, replayed: bool = True) -> list[str]:
+    """The environments with a weight above 0, in the order of the settings, with or without those only replayed."""
+    weights = {**config.domain_weights, **(config.replayed if replayed else {})}
+    return [name for name in weights if config.domain_weights.get(name) or (replayed and name in config.replayed)]
 
 
 def without_benchmarks(problems: list[Problem], benchmarks: PromptIndex) -> list[Problem]:

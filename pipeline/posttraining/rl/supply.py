@@ -31,8 +31,16 @@ def prompt_files(config: RlConfig) -> dict[str, PromptFile]:
 
 
 def mixture(config: RlConfig) -> dict[str, float]:
-    """The weight of each domain and file (`prompt_files.<number>`) in the prompts."""
-    return config.domain_weights | {name: file.weight for name, file in prompt_files(config).items()}
+    """The weight of each domain and file (`prompt_files.<number>`) in the prompts, with what is replayed."""
+    own = config.domain_weights | {name: file.weight for name, file in prompt_files(config).items()}
+    if not config.replayed:
+        return own
+    # Of the whole, the replayed have their share and the stage's own the rest.
+    scales = [(own, 1 - config.replay_share), (config.replayed, config.replay_share)]
+    return {
+        name: sum(weights.get(name, 0) * share / sum(weights.values()) for weights, share in scales)
+        for name in own | config.replayed
+    }
 
 
 def repeated(asked: int, there: int, name: str) -> str | None:
@@ -48,9 +56,10 @@ def check_rewards(config: RlConfig) -> None:
     Raises:
         ConfigError: for one that raises, or gives no number from 0 to 1.
     """
-    for name, weight in config.domain_weights.items():
-        if weight and is_own(name) and (fault := check_problem(problems(name, 1, 0, "train", config.problems)[0])):
-            raise ConfigError(f"domain_weights.{name}: {fault}")
+    for key, weights in (("domain_weights", config.domain_weights), ("replay_weights", config.replayed)):
+        for name in (each for each, weight in weights.items() if weight and is_own(each)):
+            if fault := check_problem(problems(name, 1, 0, "train", config.problems)[0]):
+                raise ConfigError(f"{key}.{name}: {fault}")
 
 
 def repeated_prompts(config: RlConfig) -> list[str]:
@@ -67,6 +76,8 @@ def repeated_prompts(config: RlConfig) -> list[str]:
     found = []
     for name, asked in Counter(interleave_environments(mixture(config), config.prompts)).items():
         if name in files:
+            if files[name].missing:
+                continue  # The plan names what the stage fetches.
             # It loads transformers, which takes seconds.
             from pipeline.posttraining.rl.own_prompts import file_problems
 

@@ -1,8 +1,10 @@
-"""The stages `rl_*`: on-policy GRPO with the DAPO loss, by TRL's GRPOTrainer."""
+"""The stages `rl_*`: on-policy GRPO, by TRL's GRPOTrainer."""
 
 from __future__ import annotations
 
 import gc
+from pathlib import Path
+from typing import Any
 
 from datasets import Dataset
 from transformers import AutoTokenizer
@@ -10,27 +12,30 @@ from trl.trainer.grpo_config import GRPOConfig
 
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import ConfigError
-from pipeline.environments.verifiers import REWARD_MODEL
+from pipeline.environments.verifiers import REWARD_MODEL as REWARD_MODEL_ROWS
 from pipeline.posttraining.common.callbacks import StageCallback
-from pipeline.posttraining.common.data_files import SetAside
-from pipeline.posttraining.common.eval_sampling import evaluate_by_sampling
-from pipeline.posttraining.common.rewards import Scorer
+from pipeline.posttraining.common.data_files import SetAside, say_aside
+from pipeline.posttraining.common.eval_sampling import EvalResult, evaluate_by_sampling
+from pipeline.posttraining.common.reward_config import REWARD_MODEL, RewardConfig
+from pipeline.posttraining.common.rewards import RewardRule, Scorer
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
 from pipeline.posttraining.common.training import baseline_metrics, export_model, stop_check, tokens_seen, train
 from pipeline.posttraining.data.jsonl import write_jsonl
-from pipeline.posttraining.reward.scoring import RewardModel
+from pipeline.posttraining.reward.scoring import RewardModel, ensemble
+from pipeline.posttraining.rl.completion_files import CompletionFiles, kept_steps
 from pipeline.posttraining.rl.config import RlConfig
 from pipeline.posttraining.rl.own_prompts import verifiers
 from pipeline.posttraining.rl.prompts import dataset_rows, environment_names, held_out_problems, training_problems
 from pipeline.posttraining.rl.rollouts import own_rollouts
 from pipeline.posttraining.rl.shared_prompts import SharedPromptTrainer
+from pipeline.posttraining.rl.stage_gate import check_gate, verified_metrics
 from pipeline.posttraining.rl.trl_adapter import reward_function
 from pipeline.posttraining.rl.vllm_server import check_server
-from pipeline.pretraining.engine.distributed import waiting_for_files
+from pipeline.pretraining.engine.distributed import rank, waiting_for_files
 
 
 def trainer_arguments(context: StageContext[RlConfig]) -> GRPOConfig:
-    """TRL's arguments for the stage's settings: the DAPO loss (Yu et al. 2025, arXiv 2503.14476), on-policy.
+    """TRL's arguments for the stage's settings, on-policy.
 
     Prints how many completions a step samples and how many prompts the stage takes.
 
@@ -59,8 +64,8 @@ def trainer_arguments(context: StageContext[RlConfig]) -> GRPOConfig:
         beta=config.beta,
         epsilon=config.epsilon,
         epsilon_high=config.epsilon_high,
-        loss_type="dapo",
-        importance_sampling_level="token",
+        loss_type=config.loss_type,
+        importance_sampling_level=config.importance_sampling_level,
         scale_rewards=config.scale_rewards,
         use_bias_correction_kl=config.use_bias_correction_kl,
         mask_truncated_completions=config.mask_truncated_completions,
@@ -74,39 +79,66 @@ def trainer_arguments(context: StageContext[RlConfig]) -> GRPOConfig:
         vllm_tensor_parallel_size=config.vllm_tensor_parallel_size,
         vllm_max_model_length=config.max_prompt_length + config.max_completion_length,
         vllm_importance_sampling_mode=config.vllm_importance_sampling_mode,
+        log_completions=config.completions_kept > 0,
+        # To files alone: the log would get a table of all of them at every step.
+        num_completions_to_print=0,
     )
 
 
-def reward_model_scorers(context: StageContext[RlConfig]) -> dict[str, Scorer]:
-    """The reward model by each environment or verifier whose completions it rewards, loaded once; a collective.
+def reward_rules(context: StageContext[RlConfig], tokenizer: Any) -> dict[str, RewardRule]:
+    """What completions are rewarded by, for each environment or verifier where that is not its verifier; a collective.
 
-    Empty if it rewards none.
+    The reward models are loaded once, if any completion needs one.
 
     Raises:
         ConfigError: if the stage has no input `reward_model`.
         CheckpointError: if that input has no scale of rewards.
     """
     config = context.config
-    rewarded = [*config.reward_model_domains, *(each for each in verifiers(config) if each == REWARD_MODEL)]
-    if not rewarded:
-        return {}
-    if "reward_model" not in context.inputs:
+    rewards = dict(config.reward)
+    if REWARD_MODEL_ROWS in verifiers(config):
+        rewards[REWARD_MODEL_ROWS] = RewardConfig(score={REWARD_MODEL: 1.0})
+    asking = [name for name, reward in rewards.items() if REWARD_MODEL in reward.parts]
+    scorer = reward_model(context, asking[0]) if asking else None
+
+    def tokens_of(text: str) -> int:
+        return len(tokenizer(text, add_special_tokens=False).input_ids)
+
+    return {name: RewardRule(reward, scorer, tokens_of) for name, reward in rewards.items()}
+
+
+def reward_model(context: StageContext[RlConfig], domain: str) -> Scorer:
+    """The reward model of the stage's inputs, or the ensemble of them; a collective.
+
+    Args:
+        context: of the stage.
+        domain: that needs it, for the error message.
+
+    Raises:
+        ConfigError: if there is no such input.
+        CheckpointError: if one has no scale of rewards.
+    """
+    config = context.config
+    roles = sorted(role for role in context.inputs if role.startswith(REWARD_MODEL))
+    if not roles:
         raise ConfigError(
-            f"stages.{context.stage} rewards {rewarded[0]} by the reward model, "
+            f"stages.{context.stage} rewards {domain} by the reward model, "
             "set inputs.reward_model to the stage that trains it"
         )
     length = config.max_prompt_length + config.max_completion_length
     with waiting_for_files():
-        model = RewardModel(context.inputs["reward_model"].checkpoint, length, config.completions_per_device)
-    return dict.fromkeys(rewarded, model)
+        models = [RewardModel(context.inputs[role].checkpoint, length, config.completions_per_device) for role in roles]
+    return ensemble(models, config.reward_ensemble)
 
 
 def run(context: StageContext[RlConfig]) -> StageResult:
     """Trains the input `model` on the stage's problems; every rank calls it.
 
-    The stage's own reward on held-out problems is measured before and after.
+    The stage's own reward on held-out problems is measured before and after, and beside it what the verifiers say. The
+    artifact has `checkpoint/`, and `completions/` with those of some steps.
 
     Raises:
+        GateError: if the gate is to stop a stage whose verified accuracy fell.
         ConfigError: if the ranks cannot share a step's completions evenly, or an input is missing.
         DataError: if an environment has no prompt to train on, a row of a file cannot be used, or the vLLM server that
             the stage is to sample with is not there.
@@ -122,45 +154,60 @@ def run(context: StageContext[RlConfig]) -> StageResult:
         check_server(config, start)
     arguments = trainer_arguments(context)
     environments = list(dict.fromkeys([*environment_names(config), *verifiers(config)]))
-    scorers = reward_model_scorers(context)
     tokenizer = AutoTokenizer.from_pretrained(start)
+    rules = reward_rules(context, tokenizer)
     aside: SetAside = []
     problems = training_problems(config, context.derive_seed("problems"), tokenizer, aside)
     if aside and context.rank == 0:
+        print("\n".join(say_aside(aside)))
         write_jsonl(context.output / "quarantine.jsonl", aside)
     held_out = held_out_problems(config)
+    # What the gate alone looks at is no part of the stage's reward.
+    own = {*environment_names(config, replayed=False), *verifiers(config)}
     limit, between = config.max_completion_length, stop_check(context)
     context.progress.doing("reward before training")
-    before = baseline_metrics(
-        context.state / "before.json",
-        lambda: evaluate_by_sampling(start, held_out, config.probe, limit, scorers, between).metrics("before"),
-    )
+
+    def measured(checkpoint: Path) -> EvalResult:
+        return evaluate_by_sampling(checkpoint, held_out, config.probe, limit, rules, between)
+
+    def baseline() -> dict[str, Any]:
+        found = measured(start)
+        return {"metrics": found.of(own).metrics("before"), "verified": found.verified()}
+
+    before = baseline_metrics(context.state / "before.json", baseline)
     context.progress.doing("starting the trainer")
     callback = StageCallback(context)
+    kept = kept_steps(config.total_steps, config.log_every_steps, config.completions_kept)
+    completions = CompletionFiles(context.state, kept)
     with waiting_for_files():
         trainer = SharedPromptTrainer(
             model=str(start),
             args=arguments,
             train_dataset=Dataset.from_list(dataset_rows(problems)),
             processing_class=tokenizer,
-            reward_funcs=[reward_function(name, tokenizer.eos_token_id, scorers.get(name)) for name in environments],
-            callbacks=[callback],
+            reward_funcs=[reward_function(name, tokenizer.eos_token_id, rules.get(name)) for name in environments],
+            callbacks=[callback, completions],
             # vLLM samples by itself.
             rollout_func=None if config.vllm else own_rollouts(context.derive_seed("rollouts")),
         )
     train(trainer, callback, context.state)
     context.progress.doing("reward after training")
     checkpoint = export_model(trainer, context.output)
+    if rank() == 0:
+        completions.publish(context.output)
     steps, tokens = trainer.state.global_step, tokens_seen(trainer)
     history = [row for row in trainer.state.log_history if "reward" in row]
     # The trainer's memory is needed for what follows.
     del trainer
     gc.collect()
-    after = evaluate_by_sampling(checkpoint, held_out, config.probe, limit, scorers, between)
+    found = measured(checkpoint)
+    after, verified = found.of(own), found.verified()
+    check_gate(context.stage, config.gate, before["verified"], verified)
     return StageResult(
         metrics={
-            **before,
+            **before["metrics"],
             **after.metrics("after"),
+            **verified_metrics(before["verified"], verified),
             "steps": float(steps),
             **({"rows_set_aside": float(len(aside))} if aside else {}),
             "train/reward_first": float(history[0]["reward"]),
@@ -168,7 +215,7 @@ def run(context: StageContext[RlConfig]) -> StageResult:
             "train/kl_last": float(history[-1].get("kl", 0.0)),
         },
         measure="mean reward",
-        before=before["reward/before"],
+        before=before["metrics"]["reward/before"],
         after=after.reward,
         tokens=tokens,
         samples=after.samples(),

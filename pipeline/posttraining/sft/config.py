@@ -55,12 +55,10 @@ class SftConfig(TrainingConfig):
         models: Mapping[str, ModelConfig | None],
         upstream: Mapping[str, Mapping[str, Any]],
     ) -> StagePlan:
-        """The same, with the most steps that the built-in conversations take, before rules and packing."""
-        from pipeline.posttraining.common.planned import with_epochs, with_measurement
+        """The same, with the most steps that the conversations take, before rules and packing, where it is known."""
+        from pipeline.posttraining.common.planned import most_conversations, with_epochs, with_measurement
 
         planned = super().plan(resources, models, upstream)
         planned = with_measurement(planned, self, resources, models, self.max_completion_length)
-        if not (data := upstream.get("data")):
-            return planned
-        trained = round(data["conversations"] * (1 - data["validation_share"]))
-        return with_epochs(planned, self, trained, files=bool(data["files"]))
+        data = upstream.get("data")
+        return with_epochs(planned, self, most_conversations(data)) if data else planned

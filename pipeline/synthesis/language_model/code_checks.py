@@ -13,9 +13,9 @@ from typing import Any
 
 from datatrove.data import Document
 
-from pipeline.synthesis import sandbox
+from pipeline.core import sandbox
+from pipeline.core.restricted_code import Rejected, parse_restricted
 from pipeline.synthesis.language_model.prompt_templates import CodeWithTests
-from pipeline.synthesis.language_model.restricted_code import Rejected, parse_restricted
 from pipeline.synthesis.language_model.rollouts import UncheckedReply
 from pipeline.synthesis.sample import Sample
 

@@ -8,21 +8,20 @@ from functools import partial
 from pathlib import Path
 
 from datatrove.data import Document
-from datatrove.pipeline.inference.run_inference import InferenceConfig
-from datatrove.pipeline.inference.types import InferenceError
 from datatrove.pipeline.writers import JsonlWriter
 
 from pipeline.core.context import StageContext
-from pipeline.core.errors import DiskFullError, Requeue, as_user_error
+from pipeline.core.errors import DiskFullError, Requeue
 from pipeline.core.files import read_json, write_json
 from pipeline.curation.text.documents import read_documents
+from pipeline.language_model.client import ChatClient
+from pipeline.language_model.response_cache import ResponseCache
+from pipeline.language_model.rollouts import run_rollouts
 from pipeline.synthesis.config import LanguageModelConfig, SynthesizeConfig
 from pipeline.synthesis.language_model.checks import check
 from pipeline.synthesis.language_model.code_checks import check_code
-from pipeline.synthesis.language_model.endpoint import EndpointRunner
 from pipeline.synthesis.language_model.prompt_templates import CodeWithTests, PromptTemplate
-from pipeline.synthesis.language_model.response_cache import ResponseCache
-from pipeline.synthesis.language_model.rollouts import ChatClient, UncheckedReply, rollout_of
+from pipeline.synthesis.language_model.rollouts import UncheckedReply, rollout_of
 from pipeline.synthesis.language_model.seeds import seed_documents
 from pipeline.synthesis.sample import Sample
 
@@ -85,21 +84,8 @@ def _completions(
         context.progress.note(tokens=client.tokens, failed=client.failed)
         context.progress.advance()
 
-    runner = EndpointRunner(
-        settings,
-        rollout_fn=rollout_of(prompt, client, done),
-        config=InferenceConfig(
-            server_type="endpoint",
-            model_name_or_path=settings.model,
-            max_concurrent_generations=settings.concurrency,
-        ),
-        output_writer=JsonlWriter(str(folder), FILE),
-        metadata_key=COMPLETIONS,
-    )
-    try:
-        runner.run(iter(seeds))
-    except InferenceError as error:
-        raise _root_cause(error) from None
+    writer = JsonlWriter(str(folder), FILE)
+    run_rollouts(settings, rollout_of(prompt, client, done), seeds, writer, COMPLETIONS)
     # Each seed has one rollout. A document that the runner cannot write is logged and left out, so they are counted.
     found = {
         str(document.id): [UncheckedReply(**completion) for completion in document.metadata[COMPLETIONS][0]]
@@ -111,16 +97,6 @@ def _completions(
             "run again: replies are kept"
         )
     return found
-
-
-def _root_cause(error: BaseException) -> BaseException:
-    """What the runner's error wraps: a stop signal, a user's error, or else the error itself."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, Requeue):
-            return cause
-        cause = cause.__cause__
-    return as_user_error(error, "language_model") or error
 
 
 def _check_completions(

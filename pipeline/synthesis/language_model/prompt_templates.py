@@ -3,32 +3,21 @@
 import string
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import PositiveInt
 
 from pipeline.core.config import build, nearest
 from pipeline.core.errors import ConfigError, RecipeError
 from pipeline.core.installation import locate, places
 from pipeline.environments.registry import check_names
+from pipeline.language_model.config import Sampling
 
 SAMPLE_DOMAINS = ("synthetic", "long_cot", "language_instructions", "code_instructions")
 """Domains of the training data that synthesis fills."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """Sampling parameters of one request, as the OpenAI interface has them."""
-
-    maximum_tokens: PositiveInt = 1_024
-    """Most tokens of a reply. One that is cut short is not kept."""
-    temperature: NonNegativeFloat = 0.7
-    """0 takes the likeliest token each time; larger values draw more freely."""
-    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
-    """Only the likeliest tokens are drawn from, so many that their probabilities add up to this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +42,7 @@ class PromptTemplate(ABC):
     """Seeds: pages, or problems."""
     prompt: str
     """The user's turn; `{page}` or `{problem}` is replaced, and `{{` stands for a brace."""
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
 
     @property
     @abstractmethod

@@ -6,17 +6,16 @@ fails too often.
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from datatrove.data import Document
-from datatrove.pipeline.inference.types import GenerateFunction, InferenceError
+from datatrove.pipeline.inference.types import GenerateFunction
 
-from pipeline.core.context import derive_seed
-from pipeline.core.errors import DataError, Requeue, as_user_error
 from pipeline.curation.audit.filter_result import check_limits
-from pipeline.synthesis.config import LanguageModelConfig
+from pipeline.language_model.client import ChatClient, NoUsableReply
+from pipeline.language_model.rollouts import Rollout
 from pipeline.synthesis.language_model.prompt_templates import (
     ChainOfThought,
     CodeWithTests,
@@ -24,21 +23,12 @@ from pipeline.synthesis.language_model.prompt_templates import (
     QuestionAnswers,
     Rephrase,
 )
-from pipeline.synthesis.language_model.response_cache import Response, ResponseCache
 from pipeline.synthesis.language_model.seeds import EXAMPLE
 
-THINK_BLOCK = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
-"""What reasoning models write before their answer; it is not kept."""
 TASK_PHRASES = re.compile(
     r"given (prompt|instruction)|(rewritten|evolved|new|harder) (prompt|instruction)|#\s*prompt", re.IGNORECASE
 )
 """Talk about the task in place of an instruction (Evol-Instruct, arXiv 2304.12244, section 3.2)."""
-MINIMUM_REQUESTS_JUDGED = 20
-"""Requests before the share of failures is held against its limit; with fewer it would say little."""
-
-
-class NoUsableReply(Exception):
-    """A request without a reply that can be used; the message is the reason in the removal row."""
 
 
 @dataclass(frozen=True)
@@ -57,104 +47,6 @@ class UncheckedReply:
     """The limit that the number is beyond."""
 
 
-class ChatClient:
-    """The one way to the model: asks nothing twice, keeps to the token budget, counts tokens and failures."""
-
-    def __init__(
-        self, config: LanguageModelConfig, cache: ResponseCache, seed: int, stop_requested: Callable[[], bool]
-    ) -> None:
-        """Every request gets a seed of its own, derived from `seed` and the name of its random stream."""
-        self._config, self._cache, self._seed, self._stop_requested = config, cache, seed, stop_requested
-        self.tokens = 0
-        """Tokens of all replies so far, and the most that requests under way can still cost."""
-        self.asked = self.cached = self.failed = 0
-
-    def counts(self) -> dict[str, int]:
-        """Requests, failures and tokens so far: the same whether replies came from the cache or from the server."""
-        return {"requests": self.asked + self.cached, "failed": self.failed, "tokens": self.tokens}
-
-    async def ask(self, generate: GenerateFunction, prompt: PromptTemplate, text: str, stream: str) -> str:
-        """The model's reply to one user message, without its `<think>` block.
-
-        The most tokens that the reply may have are taken from the budget before the request is sent, so that requests
-        side by side cannot spend more together; what the reply did not need goes back. A cached reply costs the same,
-        so that the result does not depend on what is in the cache.
-
-        Args:
-            generate: datatrove's function, which sends a payload to the server.
-            prompt: whose sampling parameters are used.
-            text: the message.
-            stream: name of the random stream that the request's seed is taken from.
-
-        Raises:
-            NoUsableReply: if there is no reply, it is empty or cut short, or the budget is spent.
-            Requeue: after a stop signal.
-            UserError: if too many requests failed, or none can succeed.
-        """
-        if self._stop_requested():
-            raise Requeue("stopped between two requests")
-        maximum_tokens = prompt.sampling.maximum_tokens
-        payload = {
-            "messages": [{"role": "user", "content": text}],
-            "max_tokens": maximum_tokens,
-            "temperature": prompt.sampling.temperature,
-            "top_p": prompt.sampling.top_p,
-            # Some servers take no more than 31 bits.
-            "seed": derive_seed(self._seed, "language_model", stream) % 2**31,
-        }
-        request = {**payload, "model": self._config.model}
-        if self.tokens + maximum_tokens > self._config.maximum_tokens:
-            raise NoUsableReply("token_budget")
-        self.tokens += maximum_tokens
-        response = self._cache.get(request)
-        if response is None:
-            try:
-                response = await self._send(generate, payload, maximum_tokens)
-            except NoUsableReply:
-                self.tokens -= maximum_tokens
-                raise
-            self._cache.put(request, response)
-        else:
-            self.cached += 1
-        self.tokens += response.completion_tokens - maximum_tokens
-        if response.finish_reason == "length":
-            raise NoUsableReply("cut_short")
-        if not (reply := THINK_BLOCK.sub("", response.text).strip()):
-            raise NoUsableReply("empty_reply")
-        return reply
-
-    async def _send(self, generate: GenerateFunction, payload: dict[str, Any], maximum_tokens: int) -> Response:
-        self.asked += 1
-        try:
-            result = await generate(payload)
-        except InferenceError as error:
-            # The runner wraps a user's error, which all requests would meet, as if it were this request's.
-            if (cause := as_user_error(error, "language_model")) is not None:
-                raise cause from None
-            self.failed += 1
-            self.check_failures(MINIMUM_REQUESTS_JUDGED)
-            raise NoUsableReply(f"request_{error.error}") from None
-        # A server that counts no tokens is taken to have given all it may.
-        tokens = result.usage.get("completion_tokens", maximum_tokens)
-        return Response(text=result.text, finish_reason=result.finish_reason, completion_tokens=tokens)
-
-    def check_failures(self, minimum_requests: int = 1) -> None:
-        """Gives up on a server that fails too often, once it was sent so many requests.
-
-        Raises:
-            DataError: if more than `maximum_failed_share` of the requests failed.
-        """
-        limit = self._config.maximum_failed_share
-        if self.asked >= minimum_requests and self.failed > limit * self.asked:
-            raise DataError(
-                f"language_model.url={self._config.url}: {self.failed} of {self.asked} requests failed, more than "
-                f"maximum_failed_share={limit}; look at the server, then run again: replies are kept"
-            )
-
-
-Rollout = Callable[[Document, GenerateFunction], Awaitable[list[dict[str, Any]]]]
-
-
 def rollout_of(prompt: PromptTemplate, client: ChatClient, done: Callable[[], None]) -> Rollout:
     """The coroutine function that datatrove's runner calls with each seed document.
 
@@ -167,6 +59,10 @@ def rollout_of(prompt: PromptTemplate, client: ChatClient, done: Callable[[], No
         return [asdict(completion) for completion in completions]
 
     return rollout
+
+
+async def _ask(client: ChatClient, generate: GenerateFunction, prompt: PromptTemplate, text: str, stream: str) -> str:
+    return await client.ask(generate, [{"role": "user", "content": text}], prompt.sampling, stream)
 
 
 async def _completions(
@@ -183,7 +79,7 @@ async def _completions(
         case _:
             raise AssertionError(prompt)
     try:
-        return [UncheckedReply(await client.ask(generate, prompt, text, str(document.id)))]
+        return [UncheckedReply(await _ask(client, generate, prompt, text, str(document.id)))]
     except NoUsableReply as reason:
         return [UncheckedReply(document.text, failure=str(reason))]
 
@@ -204,7 +100,7 @@ async def _instructions_and_solutions(
         else:
             text = prompt.prompt.format(page=document.text)
         try:
-            instruction = await client.ask(generate, prompt, text, f"{document.id}/instruction/{number}")
+            instruction = await _ask(client, generate, prompt, text, f"{document.id}/instruction/{number}")
         except NoUsableReply as reason:
             completions.append(UncheckedReply(document.text, failure=str(reason)))
             continue
@@ -216,7 +112,7 @@ async def _instructions_and_solutions(
     for number, instruction in enumerate(accepted):
         text = prompt.solve_prompt.format(instruction=instruction)
         try:
-            reply = await client.ask(generate, prompt, text, f"{document.id}/solution/{number}")
+            reply = await _ask(client, generate, prompt, text, f"{document.id}/solution/{number}")
         except NoUsableReply as reason:
             completions.append(UncheckedReply(instruction, instruction, failure=str(reason)))
         else:

@@ -14,7 +14,7 @@ from pipeline.core.context import StageContext
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.environments import split_of
 from pipeline.posttraining.data.jsonl import read_jsonl
-from pipeline.posttraining.data.own_files import own_conversations, own_preferences
+from pipeline.posttraining.data.own_files import own_conversations
 from pipeline.posttraining.data.sft_data import run
 from pipeline.posttraining.data.shapes import ShapeError, read_conversation, read_preference
 from tests.curation.recipe_files import write_lines
@@ -122,10 +122,12 @@ def test_every_format_gives_the_same_rows(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "train.jsonl").write_bytes(jsonl.read_bytes())
     for each in ("a.jsonl", "b.jsonl.gz", "c.json", "d.parquet"):
-        read = own_conversations(data_config(files=[str(tmp_path / each)]), [])
+        read = own_conversations(data_config(files=[str(tmp_path / each)]).files, [])
         assert [conversation.messages for conversation in read] == [row["messages"] for row in rows], each
     hub = data_config(files=[{"dataset": str(folder)}])
-    assert [conversation.messages for conversation in own_conversations(hub, [])] == [row["messages"] for row in rows]
+    assert [conversation.messages for conversation in own_conversations(hub.files, [])] == [
+        row["messages"] for row in rows
+    ]
     before = hub.data_fingerprint()
     (folder / "train.jsonl").write_text(json.dumps(rows[0]) + "\n")
     assert hub.data_fingerprint() != before
@@ -148,8 +150,10 @@ def test_errors_name_file_row_and_remedy(tmp_path: Path) -> None:
             config.check_data()
     with pytest.raises(ConfigError, match=r"files\.0: path is own\.csv, set a file named \.jsonl"):
         data_config(files=["own.csv"])
-    with pytest.raises(ConfigError, match=r"files is empty, set one"):
-        data_config(conversations=0)
+    with pytest.raises(ConfigError, match=r"files is empty and recipes is null, set one"):
+        data_config(conversations=0, recipes=None)
+    with pytest.raises(DataError, match=r"recipes=data_recipes/posttraining/smoke: no source of conversations is left"):
+        data_config(conversations=0).check_data()
     write_rows(path, [{"messages": ASKED}])
     with pytest.raises(DataError, match="of 1 different first questions"):
         data_config(files=[str(path)], conversations=0).check_data()
@@ -211,8 +215,8 @@ def test_the_stage_takes_own_rows_beside_and_instead_of_built_in_ones(tmp_path: 
         assert {split_of(each) for each in kept} == {split}
     assert len(train) + len(validation) == 40  # of 40 and a call one copies the benchmark, two more are no use
     assert train[0]["messages"][1]["content"].endswith(("0.", "1.", "2.")), "invisible characters are removed"
-    assert [row["step"] for row in rows_of("instead", "removed")] == ["decontamination", "exact_dedup", "schema"]
-    assert len(rows_of("instead", "repaired")) == 39
+    assert [row["step"] for row in rows_of("instead", "removed")] == ["decontamination", "schema", "exact_dedup"]
+    assert len(rows_of("instead", "repaired")) == 40, "the one that comes twice, twice"
     assert json.loads(next(row for row in train if "tools" in row)["tools"]) == [{"name": "weather"}]
     assert {row["step"] for row in rows_of("instead", "preference_removed")} == {
         "decontamination", "exact_dedup", "preference",
@@ -225,7 +229,7 @@ def test_the_stage_takes_own_rows_beside_and_instead_of_built_in_ones(tmp_path: 
 
 
 def test_the_content_of_files_is_in_the_fingerprint_and_their_place_is_not(tmp_path: Path) -> None:
-    assert set(data_config().data_fingerprint()) == {"benchmarks"}
+    assert set(data_config().data_fingerprint()) == {"benchmarks", "recipes"}
     paths = [write_rows(tmp_path / folder / "own.jsonl", [{"messages": ASKED}]) for folder in _folders(tmp_path)]
     first, second = (data_config(files=[path]).data_fingerprint() for path in paths)
     assert first == second
@@ -242,6 +246,9 @@ def _folders(below: Path) -> list[str]:
 def test_preferences_are_held_out_by_their_first_question(tmp_path: Path) -> None:
     prompt = [*ASKED, {"role": "user", "content": "And tomorrow?"}]
     path = write_rows(tmp_path / "pairs.jsonl", [{"prompt": prompt, "chosen": "Cold.", "rejected": "Hm."}])
-    train, held_out, removed = own_preferences(data_config(preference_files=[path]), [])
-    (pair,) = held_out if split_of("How warm is it?") == "held_out" else train
-    assert (pair["prompt"], removed) == (prompt, [])
+    none = {"preference_pairs": 0, "preference_validation_pairs": 0}
+    run(StageContext.for_test("sft_data", data_config(preference_files=[path], **none), {}, tmp_path / "stage"))
+    folder = tmp_path / "stage" / "partial"
+    split = "validation" if split_of("How warm is it?") == "held_out" else "train"
+    (pair,) = read_jsonl(folder / f"preference_{split}.jsonl")
+    assert (pair["prompt"], read_jsonl(folder / "preference_removed.jsonl")) == (prompt, [])

@@ -8,12 +8,14 @@ import pytest
 
 from pipeline.core.context import StageContext
 from pipeline.core.errors import ConfigError, DataError
+from pipeline.core.files import files_below
 from pipeline.environments import split_of, verify
 from pipeline.inference.conversation_ids import to_messages
 from pipeline.posttraining.data import conversations as raw
-from pipeline.posttraining.data.conversations import Conversation, documentation_questions, raw_conversations
+from pipeline.posttraining.data.conversations import documentation_questions, raw_conversations
 from pipeline.posttraining.data.jsonl import read_jsonl
-from pipeline.posttraining.data.preferences import preference_pairs
+from pipeline.posttraining.data.preferences import REJECTIONS, preference_pairs
+from pipeline.posttraining.data.record import Conversation
 from pipeline.posttraining.data.rules import apply_rules, normalize_message
 from pipeline.posttraining.data.sft_data import run
 from tests.curation.recipe_files import write_lines
@@ -117,8 +119,8 @@ def test_the_stage_accounts_for_every_conversation(tmp_path: Path) -> None:
     assert len(set(ids)) == len(ids)
     for row in train + validation:
         assert all(split_of(m["content"]) == "train" for m in row["messages"] if m["role"] == "user")
-    for path in sorted(folder.iterdir()):
-        again = tmp_path / "second" / "partial" / path.name
+    for path in files_below(folder):
+        again = tmp_path / "second" / "partial" / path.relative_to(folder)
         assert path.read_bytes() == again.read_bytes(), "the same configuration gave other bytes"
 
 
@@ -130,6 +132,31 @@ def test_preference_pairs_differ_and_stay_in_their_split() -> None:
         for pair in pairs:
             assert pair["chosen"] != pair["rejected"]
             assert split_of(pair["prompt"][0]["content"]) == split
+            assert pair["problem"]["prompt"] == pair["prompt"][0]["content"]
+
+
+def test_preference_pairs_have_every_kind_of_rejection() -> None:
+    pairs = preference_pairs(220, "train", data_config().problems, 0, random.Random(0))
+    kinds = Counter(pair["kind"] for pair in pairs)
+    assert kinds.keys() == REJECTIONS.keys()
+    assert kinds.most_common(1)[0][0] == "wrong_entity"
+    chat = [pair for pair in pairs if pair["problem"]["domain"] == "general_chat"]
+    for pair in chat:
+        chosen, rejected, topic = (
+            pair["chosen"][0]["content"],
+            pair["rejected"][0]["content"],
+            pair["problem"]["answer"],
+        )
+        match pair["kind"]:
+            case "wrong_entity":
+                assert topic not in rejected
+                assert rejected.startswith("I like ")
+            case "over_long":
+                assert rejected.startswith(chosen + " ")
+            case "broken_word":
+                assert len(rejected.split(" ")) == len(chosen.split(" "))
+            case "off_topic":
+                assert not rejected.startswith("I like ")
 
 
 def test_questions_about_docstrings_are_real() -> None:
@@ -141,6 +168,21 @@ def test_questions_about_docstrings_are_real() -> None:
 def test_raw_solutions_are_right() -> None:
     for conversation in clean():
         assert verify(conversation.problems[0], conversation.messages[1]["content"]).score == 1.0
+
+
+def test_tools_and_documents_stand_in_a_system_turn() -> None:
+    weights = dict.fromkeys(("tool_calling", "grounding", "extraction", "summarization"), 1)
+    problems = {"difficulty": 3, "assistant": "Ada"}
+    config = data_config(conversations=80, faulty_share=0.0, multi_turn_share=0.5, domain_weights=weights,
+                         abstaining_share=0.0, max_conversation_characters=8_000, problems=problems)  # fmt: skip
+    drawn = raw_conversations(config, 0, random.Random(0))
+    kept, removed, _ = apply_rules(drawn, config)
+    assert not removed
+    assert Counter(each.source for each in kept).keys() == set(weights)
+    for conversation in kept:
+        roles = [message["role"] for message in conversation.messages]
+        with_system = conversation.source in ("tool_calling", "grounding")
+        assert roles == ["system", "user", "assistant"] if with_system else roles[:2] == ["user", "assistant"]
 
 
 def test_unknown_sources_are_refused() -> None:

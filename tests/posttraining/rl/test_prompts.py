@@ -7,9 +7,15 @@ import pytest
 from transformers import AutoTokenizer
 
 from pipeline.core.errors import ConfigError, DataError
-from pipeline.posttraining.rl.prompts import interleave_environments, training_problems
+from pipeline.posttraining.rl.prompts import (
+    environment_names,
+    held_out_problems,
+    training_problems,
+)
+from pipeline.posttraining.rl.supply import interleave_environments, mixture
 from tests.curation.recipe_files import write_lines
 from tests.posttraining.tiny import rl_config
+from tests.settings import stage_config
 
 
 def test_every_stretch_of_prompts_holds_the_whole_mixture() -> None:
@@ -20,6 +26,36 @@ def test_every_stretch_of_prompts_holds_the_whole_mixture() -> None:
         assert {each: stretch.count(each) for each in weights} == {
             "math": 4, "science": 2, "identity": 2, "calibration": 0,
         }  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", ["smoke", "smoke_gpu", "granite_4_1_3b", "granite_4_1_8b", "granite_4_1_30b"])
+def test_every_update_of_the_first_stage_sees_every_domain(scale: str) -> None:
+    config = stage_config("rl_multi_domain", scale)
+    weights = mixture(config)
+    order = interleave_environments(weights, config.prompts)
+    assert len({*config.domain_weights}) == 9
+    for step in range(config.prompts // config.prompts_per_step):
+        first = step * config.prompts_per_step
+        assert set(order[first : first + config.prompts_per_step]) == weights.keys(), f"step {step}"
+
+
+def test_replay_takes_its_share_by_its_weights() -> None:
+    own = {
+        "domain_weights": {"identity": 3, "math": 1},
+        "replay_weights": {"math": 1, "science": 1, "temporal_reasoning": 0},
+    }
+    config = rl_config(**own, replay_share=0.4)
+    assert mixture(config) == pytest.approx({"identity": 0.45, "math": 0.15 + 0.2, "science": 0.2})
+    assert environment_names(config) == ["identity", "math", "science"]
+    assert environment_names(config, replayed=False) == ["identity", "math"]
+    assert {each.environment for each in held_out_problems(config)} == {"identity", "math"}
+    assert mixture(rl_config(**own, replay_share=0.0)) == {"identity": 3, "math": 1}
+
+
+def test_the_gate_names_further_domains_to_measure() -> None:
+    config = rl_config(gate={"domains": ["science", "math"], "may_fall": 0.0, "action": "stop"})
+    assert {each.environment for each in held_out_problems(config)} == {"math", "science"}
+    assert mixture(config) == {"math": 1}
 
 
 def test_prompts_are_from_the_training_split_and_short_enough(checkpoint: Path) -> None:
@@ -72,7 +108,13 @@ def test_the_published_stage_sizes_give_the_published_steps() -> None:
     [
         ({"domain_weights": {"maths": 1}}, "maths"),
         ({"samples_per_prompt": 1}, "samples_per_prompt"),
-        ({"reward_model_domains": ["general_chat"]}, "reward_model_domains"),
+        ({"reward": {"general_chat": {"score": "reward_model"}}}, "reward names 'general_chat'"),
+        ({"reward": {"math": {"score": "judge"}}}, "reward.math: score names 'judge'"),
+        ({"replay_share": 0.5, "replay_weights": None}, "replay_weights gives no domain any weight"),
+        ({"replay_share": 1, "replay_weights": {"science": 1}}, "replay_share is 1"),
+        ({"gate": {"domains": ["maths"], "may_fall": 0, "action": "warn"}}, "gate.domains"),
+        ({"importance_sampling_level": "sequence"}, "set loss_type to grpo"),
+        ({"loss_type": "luspo"}, "importance_sampling_level to sequence"),
         ({"beta": -1}, "beta"),
         ({"domain_weight": {"math": 1}}, "domain_weight"),
     ],

@@ -24,6 +24,8 @@ class ChatServer(ThreadingHTTPServer):
         """`behavior` takes the number of a distinct request and names what goes wrong before it is answered."""
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer, self.behavior = answer, behavior
+        self.shown: Callable[[dict[str, Any]], str] = lambda request: request["messages"][0]["content"]
+        """What of a request `answer` is given: the first message."""
         self.tokens = 10
         """Tokens that each reply counts."""
         self.delay_seconds = 0.0
@@ -91,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
             server.attempts[body] += 1
         wrong = server.behavior(number)
         time.sleep(server.delay_seconds)
-        text = server.answer(json.loads(body)["messages"][0]["content"])
+        text = server.answer(server.shown(json.loads(body)))
         choice = {"message": {"role": "assistant", "content": text}, "finish_reason": server.finish_reason}
         usage = {"prompt_tokens": 1, "completion_tokens": server.tokens, "total_tokens": server.tokens + 1}
         good = json.dumps({"choices": [choice], "usage": usage}).encode()

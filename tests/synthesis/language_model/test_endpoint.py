@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import ConfigError, DataError
+from pipeline.language_model.client import MINIMUM_REQUESTS_JUDGED
 from pipeline.synthesis.language_model import generate
-from pipeline.synthesis.language_model.rollouts import MINIMUM_REQUESTS_JUDGED
 from pipeline.synthesis.sample import Sample
 from tests.synthesis.language_model.conftest import Context
 from tests.synthesis.language_model.model import answer, write_prompts

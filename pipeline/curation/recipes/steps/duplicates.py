@@ -1,11 +1,11 @@
 """Steps that compare the documents of a domain with each other, and with what earlier runs kept."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from pipeline.core.config import Share
+from pipeline.core.config import IF_SET, Share
 from pipeline.curation.recipes.steps.base import Scope, Step
 
 
@@ -37,6 +37,8 @@ class MinHash(Step):
     none)."""
     language: str = "eng"
     """datatrove's name of the language whose word tokenizer is used."""
+    numbers_alike: bool = field(default=True, metadata=IF_SET)
+    """Take all numbers for the same word, as datatrove does: texts that differ in numbers alone are duplicates."""
     save_signatures: bool = False
     """Keep the signatures of the remaining documents, so that later runs can name this one in `against`. They take 8
     bytes a document and bucket."""

@@ -5,9 +5,8 @@ in which this package cannot be imported.
 """
 
 import contextlib
-import doctest
+import ctypes
 import importlib
-import inspect
 import io
 import json
 import os
@@ -34,19 +33,32 @@ MAXIMUM_RESULT_BYTES = 1 << 26
 """Most bytes of a result, and of what is written to standard error."""
 
 
+NEW_USER, NEW_NETWORK = 0x10000000, 0x40000000
+"""Flags of Linux's `unshare`: without rights of its own a process may have a network of its own only as a user of its
+own."""
+
+
+def _leave_network() -> None:
+    """Takes this process out of the machine's network where the kernel lets it, into one with nothing in it."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).unshare(NEW_USER | NEW_NETWORK)
+
+
 def restrict_process(cpu_seconds: int, memory_bytes: int, reads_files: bool) -> None:
     """Takes from this process, for the rest of its life, what computing does not need.
 
     Resource limits bound CPU time, address space, and what is written to the files of result and errors. An audit hook,
     which cannot be taken off again, raises PermissionError for every blocked event. It sees what goes through Python;
     an extension module could go past it, which is why a model's program is checked before it comes here
-    (`language_model.restricted_code`).
+    (`restricted_code`). Where the kernel lets it, programs are in a network with nothing in it as well.
 
     Args:
         cpu_seconds: most CPU time, in seconds.
         memory_bytes: most address space, in bytes.
         reads_files: allow any file to be read; if false, only files of this interpreter's installation.
     """
+    if not reads_files:
+        _leave_network()
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAXIMUM_RESULT_BYTES, MAXIMUM_RESULT_BYTES))
@@ -92,6 +104,8 @@ def doctests(module_name: str) -> list[dict[str, Any]]:
     comparison, and under `failure` why it failed: it raised, or it printed something else. After a failure the rest of
     that docstring is left out, as it depends on what failed.
     """
+    import doctest
+
     module = importlib.import_module(module_name)
     checker = doctest.OutputChecker()
     rows: list[dict[str, Any]] = []
@@ -117,6 +131,8 @@ def doctests(module_name: str) -> list[dict[str, Any]]:
 
 def signatures(module_name: str) -> list[dict[str, Any]]:
     """Public functions that a module defines and documents: name, signature, first paragraph of the docstring."""
+    import inspect
+
     module = importlib.import_module(module_name)
     rows = []
     for name, member in sorted(vars(module).items()):
@@ -176,6 +192,10 @@ def main() -> None:
     """
     job = json.load(sys.stdin)
     warnings.simplefilter("ignore")
+    if "module" in job:
+        # Before anything is forbidden; programs, which start by the thousand, need neither.
+        for name in ("doctest", "inspect"):
+            importlib.import_module(name)
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     restrict_process(job["cpu_seconds"], job["memory_bytes"], reads_files="module" in job)

@@ -19,7 +19,7 @@ from datatrove.pipeline.inference.types import InferenceError
 
 from pipeline.core.config import fingerprint, nearest
 from pipeline.core.errors import ConfigError, DataError
-from pipeline.synthesis.config import LanguageModelConfig
+from pipeline.language_model.config import EndpointConfig
 
 MAXIMUM_RESPONSE_BYTES = 16 * 1024**2
 """A larger response of the server is no reply of a model."""
@@ -42,7 +42,7 @@ class _RetryableError(Exception):
 class Endpoint(InferenceServer):
     """Sends the runner's requests to a server that someone else started, and retries what may pass."""
 
-    def __init__(self, config: InferenceConfig, rank: int, settings: LanguageModelConfig) -> None:
+    def __init__(self, config: InferenceConfig, rank: int, settings: EndpointConfig) -> None:
         """Opens a client for the server. The key is read from the environment here, and is written to no file.
 
         Raises:
@@ -106,8 +106,8 @@ class Endpoint(InferenceServer):
             response = await self._client.get(url, timeout=min(self._settings.timeout_seconds, 60))
         except httpx.HTTPError as error:
             raise DataError(
-                f"language_model.url={self._settings.url}: no answer ({type(error).__name__}), start a server there "
-                "or set the URL of one, such as http://localhost:8000/v1"
+                f"{self._settings.key}.url={self._settings.url}: no answer ({type(error).__name__}), start a server "
+                "there or set the URL of one, such as http://localhost:8000/v1"
             ) from None
         _check_authorized(response.status_code, self._settings)
         try:
@@ -116,7 +116,8 @@ class Endpoint(InferenceServer):
             return  # Not all servers list their models; requests will tell.
         if names and self._settings.model not in names:
             raise ConfigError(
-                f"language_model.model={self._settings.model}: not served there, {nearest(self._settings.model, names)}"
+                f"{self._settings.key}.model={self._settings.model}: not served there, "
+                f"{nearest(self._settings.model, names)}"
             )
 
     async def _post(self, payload: dict[str, Any]) -> Any:
@@ -142,7 +143,7 @@ class Endpoint(InferenceServer):
 class EndpointRunner(InferenceRunner):
     """datatrove's inference runner with `Endpoint` as its server, as `server_type` can only name datatrove's own."""
 
-    def __init__(self, settings: LanguageModelConfig, **arguments: Any) -> None:
+    def __init__(self, settings: EndpointConfig, **arguments: Any) -> None:
         """Passes everything but the settings on to datatrove's runner."""
         super().__init__(**arguments)
         self._settings = settings
@@ -151,21 +152,21 @@ class EndpointRunner(InferenceRunner):
         return Endpoint(self.config, rank, self._settings)
 
 
-def _headers(settings: LanguageModelConfig) -> dict[str, str]:
+def _headers(settings: EndpointConfig) -> dict[str, str]:
     if settings.api_key_variable is None:
         return {}
     key = os.environ.get(settings.api_key_variable)
     if not key:
         raise ConfigError(
-            f"language_model.api_key_variable={settings.api_key_variable}: not in the environment, export it"
+            f"{settings.key}.api_key_variable={settings.api_key_variable}: not in the environment, export it"
         )
     return {"Authorization": f"Bearer {key}"}
 
 
-def _check_authorized(status: int, settings: LanguageModelConfig) -> None:
+def _check_authorized(status: int, settings: EndpointConfig) -> None:
     if status in (401, 403):
         raise ConfigError(
-            f"language_model.url={settings.url}: refuses the key ({status}), set language_model.api_key_variable to "
+            f"{settings.key}.url={settings.url}: refuses the key ({status}), set {settings.key}.api_key_variable to "
             "the name of an environment variable with one"
         )
 

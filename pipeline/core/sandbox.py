@@ -1,6 +1,6 @@
-"""Executes code that may be wrong: starts `runner.py` as an isolated process in an empty folder, with limits.
+"""Executes code that may be wrong: starts `sandbox_runner.py` as an isolated process in an empty folder, with limits.
 
-This keeps honest mistakes and simple mischief in. It is no virtual machine: see `runner.restrict_process`.
+This keeps honest mistakes and simple mischief in. It is no virtual machine: see `sandbox_runner.restrict_process`.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.core.stop_signals import stop_signals_blocked
 
-RUNNER = Path(__file__).with_name("runner.py")
+RUNNER = Path(__file__).with_name("sandbox_runner.py")
 WALL_CLOCK_PER_CPU_SECOND = 30
 """The time limit by the clock, for processes that sleep; a busy machine may give one a thirtieth of its time."""
 
@@ -24,7 +24,7 @@ def execute(job: dict[str, Any], cpu_seconds: int, memory_bytes: int) -> tuple[A
     the result itself, so neither its form nor what it says of the code is to be trusted.
 
     Args:
-        job: what `runner.main` takes: `{"module": name}`, `{"programs": [{"code": source}]}`, or
+        job: what `sandbox_runner.main` takes: `{"module": name}`, `{"programs": [{"code": source}]}`, or
             `{"code": source, "calls": [expression]}`.
         cpu_seconds: most CPU time of the process; by the clock it gets thirty times as much.
         memory_bytes: most address space of the process.
