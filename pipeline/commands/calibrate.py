@@ -48,7 +48,7 @@ def _judge(config: Any, options: argparse.Namespace) -> tuple[dict[str, Any], li
     if config.judge is None:
         raise ConfigError(f"stages.{STAGE}.config.judge is null, add judge=endpoint and the name of the judge's model")
     files = [build(DataFile, {"path": each}, "--conversations") for each in options.conversations]
-    found = calibrate_judge(config.judge, list(own_conversations(files)))
+    found = calibrate_judge(config.judge, list(own_conversations(files, [])))
     good = found["good"]
     print(f"{found['model']}: rejects {good['rejected']} of {good['judged']} good conversations")
     print(f"verdicts that could not be read: {found['unparsed']}, requests without one: {found['unanswered']}")

@@ -13,7 +13,8 @@ from pipeline.control.local_launcher import Ended, check_one_node, launch, stop_
 from pipeline.control.progress_display import ProgressDisplay
 from pipeline.control.report import stage_line, summary
 from pipeline.control.run_time import RunTime
-from pipeline.control.stage_folders import check_upstream, next_attempt, prepare, set_aside
+from pipeline.control.stage_folders import check_upstream, is_done, next_attempt, prepare, set_aside
+from pipeline.control.stage_plans import check_packages
 from pipeline.core.artifact import read_manifest
 from pipeline.core.errors import EXIT_DONE, EXIT_REQUEUE, ArtifactError
 from pipeline.core.terminal import say
@@ -49,7 +50,9 @@ def remake(options: argparse.Namespace) -> int:
 
 def _remembered(composed: ComposedRun, selected: list[FrozenStage], yes: bool) -> int:
     """Makes the selected stages once what they read is there, and with the settings that the run then remembers."""
-    check_upstream(composed.stages, selected, composed.config.root)
+    root = composed.config.root
+    check_upstream(composed.stages, selected, root)
+    check_packages([each for each in selected if not is_done(each, each.directory(root))])
     with remembering(composed, yes):
         return _make(composed, selected)
 

@@ -21,6 +21,7 @@ from pipeline.control.run_settings import (
     read_settings,
     settings_of,
 )
+from pipeline.control.stage_plans import plan_stages
 from pipeline.core.artifact import MANIFEST
 from pipeline.core.config import RunConfig, nearest
 from pipeline.core.errors import ConfigError
@@ -127,7 +128,9 @@ def checked_run(options: argparse.Namespace) -> ComposedRun:
     stage = getattr(options, "stage", None)
     check_domains(run.config, run.stages, select(run.stages, stage, stage) if stage else run.selected)
     check_ranks(run.stages)
-    check_data(run.stages)
+    for each in check_data(run.stages):
+        say(f"fivephase: {each}")
+    plan_stages(run.stages)
     stages = with_token_budget(run.stages, run.config.root)
     check_login(run.config.tracking)
     return replace(run, stages=stages)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.control.frozen_stages import FrozenStage
-from pipeline.core.batching import micro_batches_per_step
+from pipeline.control.stage_plans import plan_stages
 from pipeline.core.config import RunConfig, build, nearest
 from pipeline.core.errors import ConfigError
 from pipeline.core.files import read_json
+from pipeline.core.stage_plan import StagePlan
 from pipeline.core.terminal import text_table
 from pipeline.pretraining.config import PhaseConfig, accumulation_steps
 from pipeline.pretraining.schedules import Schedule, schedule_of
@@ -21,8 +22,8 @@ from pipeline.stages import load_symbol, stage_type
 from pipeline.tokenization.config import written_domains
 
 HEADER = ("stage", "kind", "ranks", "tokens", "context", "steps", "learning rate", "FLOPs")
-MIXTURE_WIDTH = 80
-"""Columns that the lines with mixtures take."""
+LINE_WIDTH = 80
+"""Columns that the lines below the table take."""
 
 
 @dataclass(frozen=True)
@@ -132,17 +133,20 @@ def check_ranks(stages: list[FrozenStage]) -> None:
         config = build(load_symbol(kind.config), stage.config, where)
         if hasattr(config, "step_size"):
             try:
-                micro_batches_per_step(**config.step_size._asdict(), sharers=ranks)
+                config.step_size.shared_by(ranks)
             except ConfigError as error:
                 raise ConfigError(f"{where}.{error}") from None
 
 
-def check_data(stages: list[FrozenStage]) -> None:
+def check_data(stages: list[FrozenStage]) -> list[str]:
     """Reads the files of one's own that stages name, where a stage's settings have a `check_data`.
+
+    Returns what these say of rows that will be left out, with the stage.
 
     Raises:
         UserError: of that `check_data`, for rows that cannot be used or are too few.
     """
+    said: list[str] = []
     for stage in stages:
         if stage.folder is not None:
             continue
@@ -150,7 +154,8 @@ def check_data(stages: list[FrozenStage]) -> None:
             load_symbol(stage_type(stage.kind, stage.stage).config), stage.config, f"stages.{stage.stage}.config"
         )
         if hasattr(config, "check_data"):
-            config.check_data()
+            said += [f"{stage.stage}: {each}" for each in config.check_data()]
+    return said
 
 
 def with_token_budget(stages: list[FrozenStage], root: str | Path) -> list[FrozenStage]:
@@ -183,8 +188,8 @@ def with_token_budget(stages: list[FrozenStage], root: str | Path) -> list[Froze
 
 
 def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[FrozenStage]) -> str:
-    """What `fivephase plan` prints: the stages that would run, with numbers and mixtures of those that pretrain."""
-    planned = plan_phases(stages, config.root)
+    """What `fivephase plan` prints: the stages that would run, with the numbers of those that train."""
+    planned, others = plan_phases(stages, config.root), plan_stages(stages)
     rows: list[tuple[str, ...]] = [HEADER]
     for stage in selected:
         ranks = stage.resources["nodes"] * stage.resources["processes_per_node"]
@@ -200,9 +205,12 @@ def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[Froz
                 rates,
                 "" if phase.flops is None else f"{phase.flops:.2e}",
             ]
+        elif stage.stage in others:
+            row[5] = others[stage.stage].steps
         rows.append(tuple(row))
     tokens = sum(planned[stage.stage].schedule.tokens for stage in selected if stage.stage in planned)
     mixtures = [line for stage in selected if stage.stage in planned for line in _mixture(planned[stage.stage], stage)]
+    trained = _said([(stage.stage, others[stage.stage]) for stage in selected if stage.stage in others])
     unsaved = [stage.stage for stage in selected if stage_type(stage.kind, stage.stage).lead_seconds is None]
     return "\n".join(
         [
@@ -211,6 +219,8 @@ def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[Froz
             *(f"{stage.stage}: from {stage.directory(config.root)}" for stage in stages if stage.folder is not None),
             *mixtures,
             *([""] if mixtures else []),
+            *trained,
+            *([""] if trained else []),
             *_to_fetch(selected),
             *([f"cannot save midway, begin anew when ended: {', '.join(unsaved)}"] if unsaved else []),
             f"run {config.run}, scale {config.scale}: {len(selected)} stages, {tokens:,} tokens of pretraining",
@@ -229,7 +239,7 @@ def _to_fetch(selected: list[FrozenStage]) -> list[str]:
         if stage.folder is None and hasattr(cls, "datasets_to_fetch"):
             names = build(cls, stage.config, f"stages.{stage.stage}.config").datasets_to_fetch()
             text = f"{stage.stage} fetches from the hub what is not on this machine: {', '.join(names)}"
-            lines += textwrap.wrap(text, MIXTURE_WIDTH, subsequent_indent="  ", break_on_hyphens=False) if names else []
+            lines += _wrapped(text) if names else []
     return [*lines, ""] if lines else []
 
 
@@ -241,5 +251,24 @@ def _mixture(phase: PlannedPhase, stage: FrozenStage) -> list[str]:
     if config.fill_in_the_middle is not None:
         domains = ", ".join(config.rearranged_domains) or "no domain of this mixture"
         lines.append(f"fill-in-the-middle in {stage.stage}: {domains}")
-    wrap = textwrap.TextWrapper(width=MIXTURE_WIDTH, subsequent_indent="  ", break_on_hyphens=False)
-    return [each.replace("\u00a0", " ") for line in lines for each in wrap.wrap(line)]
+    return [each for line in lines for each in _wrapped(line)]
+
+
+def _said(plans: list[tuple[str, StagePlan]]) -> list[str]:
+    """The lines of plans, then their warnings, each once with all stages that it is said of."""
+    lines: dict[str, list[str]] = {}
+    for name, plan in plans:
+        for said in plan.lines:
+            lines.setdefault(said, []).append(name)
+    for name, plan in plans:
+        for said in plan.warnings:
+            lines.setdefault(f"warning: {said}", []).append(name)
+    return [each for said, names in lines.items() for each in _wrapped(f"{', '.join(names)}: {said}")]
+
+
+def _wrapped(line: str) -> list[str]:
+    """A line in several of a terminal's width, and spaces that kept words together as plain ones."""
+    wrap = textwrap.TextWrapper(
+        width=LINE_WIDTH, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
+    )
+    return [each.replace("\u00a0", " ") for each in wrap.wrap(line)]

@@ -17,6 +17,7 @@ from pipeline.control.local_launcher import stop_signals
 from pipeline.control.slurm_cluster import check_cluster, check_each_could_run, queued_jobs, reason, run_command
 from pipeline.control.slurm_jobs import Job, dependency, sbatch_options, stage_job
 from pipeline.control.stage_folders import check_upstream, prepare
+from pipeline.control.stage_plans import check_packages
 from pipeline.core.context import FINGERPRINT_VARIABLE
 from pipeline.core.errors import EXIT_DONE, ConfigError, LaunchError
 from pipeline.core.installation import CHECKOUT, python_path
@@ -66,6 +67,8 @@ def submit(
     if shutil.which("sbatch") is None:
         raise LaunchError("submit: no sbatch on this machine; log in to the Slurm cluster, or use --dry-run")
     check_upstream(stages, selected, root)
+    if PYTHON_VARIABLE not in os.environ:
+        check_packages(selected)
     queued = queued_jobs(jobs)
     if queued:
         numbers = " ".join(queued)

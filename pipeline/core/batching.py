@@ -13,6 +13,16 @@ class StepSize(NamedTuple):
     micro_batch_key: str
     micro_batch: int
 
+    def shared_by(self, ranks: int) -> tuple[int, str]:
+        """Micro-batches that each rank accumulates, and the arithmetic of a step as plans and logs print it.
+
+        Raises:
+            ConfigError: if the ranks cannot share a step's samples evenly.
+        """
+        accumulated = micro_batches_per_step(**self._asdict(), sharers=ranks)
+        step, device = f"{self.step_key}={self.per_step}", f"{self.micro_batch_key}={self.micro_batch}"
+        return accumulated, f"{step} = {device} x {ranks} ranks x {accumulated} accumulated"
+
 
 def micro_batches_per_step(
     *, step_key: str, per_step: int, micro_batch_key: str, micro_batch: int, sharers: int, unit: str = "ranks"

@@ -39,10 +39,18 @@ class ResourcesConfig:
     """Machines. More than one needs launch/chain.sh, or a launcher that starts ranks on each."""
     processes_per_node: pydantic.PositiveInt = 1
     """Ranks on each machine: one per GPU."""
+    gpu_memory_gb: pydantic.PositiveFloat | None = None
+    """Memory of each rank's GPU, in 10^9 bytes, which the plan holds the estimate of a trainer against; null: against
+    nothing."""
     threads: pydantic.PositiveInt | None = None
     """Threads per rank for tensor operations; null divides the machine's cores among the ranks."""
     time: str = "24:00:00"
     """Wall-clock limit of the stage's batch job, HH:MM:SS or D-HH:MM:SS."""
+
+    @property
+    def ranks(self) -> int:
+        """How many processes run the stage, over all machines."""
+        return self.nodes * self.processes_per_node
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from itertools import islice
+from numbers import Real
 from typing import Literal, cast
 
 from pipeline.core.config import nearest
@@ -171,6 +172,8 @@ def check_problem(problem: Problem) -> str | None:
         return VERIFIERS[name].check(problem)
     try:
         verdict = judge(grade, problem, problem.answer)
+        if fault := not_a_reward(verdict):
+            return f"verifier {name} {fault}, correct it"
     except Exception as error:
         message = " ".join(str(error).split())
         return f"verifier {name} cannot use its answer and spec ({type(error).__name__}: {message:.100}), correct them"
@@ -216,6 +219,30 @@ def problems(environment: str, count: int, seed: int, split: Split, problem_conf
     return draw_problems(_environment(environment), count, seed, split, problem_config)
 
 
+@cache
+def distinct_prompts(environment: str, at_most: int, problem_config: ProblemConfig, split: Split = "train") -> int:
+    """How many different prompts an environment poses before it begins again, counted by drawing them.
+
+    It begins again where REPEATS_BEFORE_NEW_ROUND prompts in a row came before, so a few rare ones may be left out.
+
+    Args:
+        environment: its name.
+        at_most: where counting ends; that many may be drawn without one that came before.
+        problem_config: difficulty, and the assistant's name.
+        split: whose prompts are counted.
+
+    Raises:
+        ConfigError: for an environment that does not exist.
+        DataError: for an environment without prompts of the split.
+    """
+    seen: set[str] = set()
+    for problem in islice(_stream(_environment(environment), 0, split, problem_config), at_most):
+        if problem.prompt in seen:
+            break
+        seen.add(problem.prompt)
+    return len(seen)
+
+
 def draw_problems(
     environment: Environment, count: int, seed: int, split: Split, problem_config: ProblemConfig
 ) -> list[Problem]:
@@ -247,13 +274,20 @@ def verify(problem: Problem | Mapping[str, object], completion: str) -> Verdict:
     # A run of days does not end for one completion that a verifier of one's own was not prepared for.
     try:
         verdict = judge(grade, problem, completion)
-        if isinstance(verdict, Verdict) and 0.0 <= verdict.score <= 1.0:
+        if (fault := not_a_reward(verdict)) is None:
             return verdict
-        fault = f"gave {verdict!r:.100} and no Verdict with a score from 0 to 1"
     except Exception as error:
         fault = f"raised {type(error).__name__}: {' '.join(str(error).split()):.100}"
     print(f"{problem.environment}: its verifier {fault}; check_environment finds such text", file=sys.stderr)
     return malformed(f"the verifier {fault}")
+
+
+def not_a_reward(verdict: object) -> str | None:
+    """What is wrong with what a verifier gave, if it is no verdict with a number from 0 to 1; None if it is one."""
+    score = verdict.score if isinstance(verdict, Verdict) else None
+    if isinstance(score, Real) and 0.0 <= float(score) <= 1.0:
+        return None
+    return f"gave {verdict!r:.100} and no Verdict with a score from 0 to 1"
 
 
 def judge(grade: Grade, problem: Problem, completion: str) -> Verdict:
@@ -261,6 +295,7 @@ def judge(grade: Grade, problem: Problem, completion: str) -> Verdict:
     if len(completion) > MAX_COMPLETION_CHARACTERS:
         return malformed("too long")
     verdict = grade(problem, completion)
-    if not verdict.in_format and abstains(completion):
+    # One of one's own may give anything.
+    if isinstance(verdict, Verdict) and not verdict.in_format and abstains(completion):
         return Verdict(0.0, "abstains")
     return verdict

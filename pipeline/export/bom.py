@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.artifact import provenance
+from pipeline.core.extras import require
 from pipeline.core.files import files_below, sha256_of
-from pipeline.export.extras import require
 from pipeline.export.source import Source
 
 BOM = "sbom.cdx.json"

@@ -12,11 +12,11 @@ import psutil
 
 from pipeline.core.artifact import provenance
 from pipeline.core.errors import UserError
+from pipeline.core.extras import install_command
 from pipeline.core.files import files_below, sync
 from pipeline.core.terminal import say
 from pipeline.export.bom import check_installed, write_bom
 from pipeline.export.card import Texts, Weights, comparison, export_card, front_matter_of
-from pipeline.export.extras import install_command
 from pipeline.export.fp8 import write_fp8
 from pipeline.export.gguf_file import gguf_losses, write_gguf
 from pipeline.export.held_out import HeldOutLoss, Passage, mean_loss, of_file, of_run, transformers_losses

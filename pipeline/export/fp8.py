@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
+from pipeline.core.extras import require
 from pipeline.core.files import read_json, write_json
-from pipeline.export.extras import require
 from pipeline.inference.loading import load_model
 
 PRESET = "FP8_DYNAMIC"

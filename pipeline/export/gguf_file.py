@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.core.errors import ArtifactError, UserError
+from pipeline.core.extras import is_installed, require
 from pipeline.core.files import read_json, sha256_of, write_json
-from pipeline.export.extras import is_installed, require
 from pipeline.export.held_out import Passage
 from pipeline.export.source import pre_tokenizer_patterns
 from pipeline.tokenization.tokenizer import PATTERN

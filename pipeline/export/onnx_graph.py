@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache, GenerationConfig
 
-from pipeline.export.extras import require
+from pipeline.core.extras import require
 from pipeline.export.held_out import Passage, next_token_losses
 from pipeline.inference.loading import load_model
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import UserError
-from pipeline.export.extras import require
+from pipeline.core.extras import require
 
 SIGNATURE = "model.sig"
 

@@ -18,11 +18,11 @@ from transformers import AutoModelForCausalLM, GraniteConfig, GraniteForCausalLM
 from pipeline.cli import main
 from pipeline.core.artifact import Manifest, publish
 from pipeline.core.errors import CheckpointError, DataError, UserError
+from pipeline.core.extras import is_installed, require
 from pipeline.core.files import read_json
 from pipeline.evaluation.loss import domain_loss
 from pipeline.export import held_out
 from pipeline.export.export import export_model
-from pipeline.export.extras import is_installed, require
 from pipeline.export.gguf_file import converter_archive
 from pipeline.export.options import ExportOptions
 from pipeline.export.signing import signer

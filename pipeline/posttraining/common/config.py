@@ -1,15 +1,18 @@
 """Settings that the stages of post-training share: training, sampling for evaluation, weights of a mixture."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from pipeline.core.config import Share
+from pipeline.core.batching import StepSize
+from pipeline.core.config import ResourcesConfig, Share
 from pipeline.core.saving import SavingConfig
+from pipeline.core.stage_plan import StagePlan
 from pipeline.curation.recipes.steps.contamination import PromptDecontamination
 from pipeline.pretraining.deepspeed_keys import deepspeed_keys
+from pipeline.pretraining.model_config import ModelConfig
 
 BATCH = "it follows from the stage's samples per step and per device and the number of ranks, set these"
 PRECISION = "set bf16"
@@ -70,6 +73,46 @@ class TrainingConfig(SavingConfig):
     """Steps between rows of metrics."""
     deepspeed: Annotated[dict[str, Any], Field(min_length=1), deepspeed_keys(OWNED)]
     """DeepSpeed's own configuration, such as `{zero_optimization: {stage: 1}}`; the rest of it is made of the above."""
+
+    @property
+    def zero_stage(self) -> int:
+        """ZeRO's stage: what is divided among ranks. 0 nothing, 1 optimizer state, 2 gradients too, 3 weights too."""
+        return self.deepspeed.get("zero_optimization", {}).get("stage", 0)
+
+    @property
+    def step_size(self) -> StepSize:
+        """What an optimizer step is made of, which the ranks must be able to share."""
+        raise NotImplementedError
+
+    def plan(
+        self,
+        resources: ResourcesConfig,
+        models: Mapping[str, ModelConfig | None],
+        upstream: Mapping[str, Mapping[str, Any]],
+    ) -> StagePlan:
+        """What `fivephase plan` says of the stage.
+
+        Args:
+            resources: ranks, and the memory of their GPUs.
+            models: by input, the shape of its model; None for one that is known only once its checkpoint is read.
+            upstream: by input, the settings of the stage that makes it.
+
+        Raises:
+            ConfigError: for a step that the ranks cannot share, or what does not fit their GPUs.
+        """
+        from pipeline.posttraining.common.planned import plan_training
+
+        return plan_training(self, resources, models)
+
+    def check_packages(self, stage: str) -> None:
+        """Makes sure that this machine has the packages that the settings need.
+
+        Raises:
+            ConfigError: for one that is not installed, with the setting of the stage that needs it and the remedy.
+        """
+        from pipeline.posttraining.common.packages import check_packages
+
+        check_packages(self, stage)
 
 
 def benchmark_fingerprint(decontamination: PromptDecontamination) -> dict[str, Any]:

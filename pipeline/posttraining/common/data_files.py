@@ -9,11 +9,12 @@ import gzip
 import itertools
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 from pydantic import BeforeValidator, NonNegativeFloat
@@ -31,9 +32,16 @@ from pipeline.posttraining.common.rows import items, read_rows
 
 FORMATS = (".jsonl", ".jsonl.gz", ".json", ".parquet")
 _BLANK = object()
-MAX_NAMED = 3
-"""Rows of a source that cannot be used and are named in the log, beside their number."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+ReadT = TypeVar("ReadT")
+Place = tuple[str, int]
+"""A row's file and its number, from 1."""
+SetAside = list[dict[str, Any]]
+"""A row for each row of a file that was set aside: `file`, `row` (from 1) and `reason`; `recipe` where one names it."""
+
+
+class RowError(ValueError):
+    """A row that cannot be used; the message says what is wrong and what to do, without the row's place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +59,9 @@ class DataFile:
     """Split of the dataset."""
     revision: str | None = None
     """Commit of the dataset on the hub, 40 characters: a branch may change its rows under the same name."""
+    on_bad_row: Literal["refuse", "set_aside"] = "refuse"
+    """What follows from a row that cannot be used: an error that names it, or a line in `quarantine.jsonl` of the stage
+    that reads it, which counts such lines and goes on with the others."""
 
     def __post_init__(self) -> None:
         if (self.path is None) == (self.dataset is None):
@@ -84,21 +95,51 @@ class DataFile:
             return {**rows, "files": {str(each.relative_to(folder)): sha256_of(each) for each in files_below(folder)}}
         return {**rows, "dataset": self.dataset, "revision": self.revision}
 
-    def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Each row, with its place (`file: row 3`) for errors; rows are counted from 1.
+    def read(self, read: Callable[[dict[str, Any]], ReadT], aside: SetAside) -> Iterator[tuple[Place, ReadT]]:
+        """What `read` makes of each row, with the row's place.
+
+        Args:
+            read: refuses a row by a RowError.
+            aside: takes the rows that are set aside.
 
         Raises:
-            DataError: for what cannot be read, with the row at which reading ended.
+            DataError: for a file that cannot be read, with the row at which reading ended; for a row that cannot be
+                used, with its place, if `on_bad_row` is `refuse`.
         """
-        read = self._dataset_rows() if self.path is None else _file_rows(Path(self.path))
+        for place, row in self._placed():
+            try:
+                if isinstance(row, RowError):
+                    raise row
+                if not isinstance(row, dict):
+                    raise RowError("not a JSON object, correct or remove it")
+                value = read(row)
+            except RowError as error:
+                self.refuse(place, str(error), aside)
+                continue
+            yield place, value
+
+    def refuse(self, place: Place, reason: str, aside: SetAside) -> None:
+        """Sets a row aside that `read`, or whoever used it later, found of no use.
+
+        Raises:
+            DataError: if `on_bad_row` is `refuse`.
+        """
+        if self.on_bad_row == "refuse":
+            key = "dataset" if self.path is None else "path"
+            raise DataError(
+                f"{place[0]}: row {place[1]}: {reason}; or leave such rows out: "
+                f"{{{key}: {self.name}, on_bad_row: set_aside}}"
+            )
+        aside.append({"file": place[0], "row": place[1], "reason": reason})
+
+    def _placed(self) -> Iterator[tuple[Place, Any]]:
+        """Each row with its place: an object, what stands there in place of one, or the RowError of what is no row."""
+        rows = self._dataset_rows() if self.path is None else _file_rows(Path(self.path))
         number = 0
         try:
-            for number, row in enumerate(read, start=1):
-                if row is _BLANK:
-                    continue
-                if not isinstance(row, dict):
-                    raise DataError(f"{self.name}: row {number}: not a JSON object, correct or remove it")
-                yield f"{self.name}: row {number}", row
+            for number, row in enumerate(rows, start=1):
+                if row is not _BLANK:
+                    yield (self.name, number), row
         except (OSError, EOFError, ValueError, zlib.error) as error:
             raise DataError(
                 f"{self.name}: row {number + 1}: cannot be read ({' '.join(str(error).split())}), correct or remove it"
@@ -136,7 +177,30 @@ def _file_rows(path: Path) -> Iterator[Any]:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             for line in file:
                 # An empty line is no row, but counted, so that numbers are those of an editor.
-                yield orjson.loads(line) if line.strip() else _BLANK
+                yield _parsed(line) if line.strip() else _BLANK
+
+
+def _parsed(line: bytes) -> Any:
+    """The row of a line, or why it is none: the lines after it can be read all the same."""
+    try:
+        return orjson.loads(line)
+    except ValueError as error:
+        return RowError(f"cannot be read ({' '.join(str(error).split())}), correct or remove it")
+
+
+def say_aside(aside: SetAside) -> list[str]:
+    """What a plan or a log says of rows that were set aside: how many of each file or recipe, and the first."""
+    first: dict[str, dict[str, Any]] = {}
+    counts = Counter[str]()
+    for row in aside:
+        name = row.get("recipe", row["file"])
+        first.setdefault(name, row)
+        counts[name] += 1
+    return [
+        f"{name}: {counts[name]:,} rows set aside, the first is "
+        f"{row['file'] + ': ' if name != row['file'] else ''}row {row['row']}: {row['reason']}"
+        for name, row in first.items()
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,26 +240,26 @@ class PromptFile(DataFile):
         """The data sets of the hub that the recipe names and that are not on this machine."""
         return missing_datasets(self.sources)
 
-    def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Each row, with its place; of a recipe those that can be read, the others are counted in the log.
+    def refuse(self, place: Place, reason: str, aside: SetAside) -> None:
+        """Sets a row aside that cannot be used; one of a recipe always, as nobody corrects a public data set.
 
         Raises:
-            DataError: for what cannot be read, with the row at which reading ended.
-            RecipeError: for a recipe that cannot be used.
+            DataError: if `on_bad_row` is `refuse`, without a recipe.
         """
         if self.recipe is None:
-            yield from super().rows()
+            super().refuse(place, reason, aside)
+        else:
+            aside.append({"file": place[0], "row": place[1], "reason": reason, "recipe": self.recipe})
+
+    def _placed(self) -> Iterator[tuple[Place, Any]]:
+        if self.recipe is None:
+            yield from super()._placed()
         for source in self.sources:
-            aside = 0
             for row in itertools.chain.from_iterable(read_rows(source, item) for item in items(source)):
                 if row.bad is not None:
-                    aside += 1
-                    if aside <= MAX_NAMED:
-                        print(f"put aside: {row.place}: {row.bad}")
+                    yield (row.file, row.number), RowError(row.bad)
                 elif row.left_out is None:
-                    yield row.place, {"verifier": source.settings.verifier, **row.values}
-            if aside:
-                print(f"{source.name}: {aside:,} rows that cannot be used were put aside")
+                    yield (row.file, row.number), {"verifier": source.settings.verifier, **row.values}
 
     def describe(self) -> dict[str, Any]:
         """What identifies its rows and their share, for a fingerprint.

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from pipeline.core.batching import StepSize, micro_batches_per_step
+from pipeline.core.batching import StepSize
 from pipeline.core.context import StageContext
 from pipeline.core.errors import ConfigError
 from pipeline.posttraining.common.config import TrainingConfig
@@ -27,13 +27,11 @@ def batch_arguments(context: StageContext[Any], size: StepSize) -> dict[str, Any
     Raises:
         ConfigError: if the ranks cannot share a step's samples evenly.
     """
-    ranks = context.world_size
     try:
-        accumulated = micro_batches_per_step(**size._asdict(), sharers=ranks)
+        accumulated, arithmetic = size.shared_by(context.world_size)
     except ConfigError as error:
         raise ConfigError(f"stages.{context.stage}.config.{error}") from None
-    step, device = f"{size.step_key}={size.per_step}", f"{size.micro_batch_key}={size.micro_batch}"
-    print(f"{step} = {device} x {ranks} ranks x {accumulated} accumulated")
+    print(arithmetic)
     return {"per_device_train_batch_size": size.micro_batch, "gradient_accumulation_steps": accumulated}
 
 
@@ -69,6 +67,7 @@ def common_arguments(context: StageContext[Any], config: TrainingConfig) -> dict
     It also joins the process group, which TrainingArguments finds then: a process that no launcher started becomes a
     group of one rank.
     """
+    config.check_packages(context.stage)
     join_process_group(TIME_LIMIT)
     return {
         "output_dir": str(context.state),

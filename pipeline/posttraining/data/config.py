@@ -116,8 +116,10 @@ class SftDataConfig:
 
         return closed_gates(self.verifier_calibration, (name for name in self.domain_weights if name != DOCUMENTATION))
 
-    def check_data(self) -> None:
+    def check_data(self) -> list[str]:
         """Makes sure that there are sources of conversations, and reads one's own files, if there are any.
+
+        Returns what to say of rows that are set aside.
 
         Raises:
             DataError: for a row that cannot be used, or too few different rows to train on and to measure with.
@@ -127,7 +129,8 @@ class SftDataConfig:
 
         parts = conversation_parts(self)
         if self.files or self.preference_files:
-            check_files(self, alone=all(part.source in self.files for part in parts))
+            return check_files(self, alone=all(part.source in self.files for part in parts))
+        return []
 
     def datasets_to_fetch(self) -> list[str]:
         """The data sets of the hub that the recipes name and the local cache has nothing of.

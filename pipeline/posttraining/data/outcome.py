@@ -81,8 +81,12 @@ def _first(row: Mapping[str, Any], role: str) -> str:
 
 def write_report(
     context: StageContext[SftDataConfig], workspace: Workspace, parts: Sequence[Part], audit: AuditLog, written: Written
-) -> None:
-    """Writes the rows of what was removed, repaired or put aside, the funnel, and the disclosure of the sources."""
+) -> int:
+    """Writes the rows of what was removed, repaired or put aside, the funnel, and the disclosure of the sources.
+
+    Returns:
+        How many rows of conversations and preferences were put aside.
+    """
     output = context.output
     for kind in ("removed", "repaired"):
         write_jsonl(output / f"{kind}.jsonl", workspace.log_rows(kind))
@@ -114,6 +118,7 @@ def write_report(
     sources = [part.source for part in parts if not isinstance(part.source, DataFile)]
     named = {(source.domain, source.name): source for source in sources}
     write_json(output / "disclosure.json", [_disclosed(source, written) for source in named.values()])
+    return aside
 
 
 def _disclosed(source: RowSource, written: Written) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from pipeline.curation.executors.run_tasks import TaskProgress
 from pipeline.environments import split_of
 from pipeline.environments.registry import Split
 from pipeline.inference.conversation_ids import Message
-from pipeline.posttraining.common.data_files import DataFile
+from pipeline.posttraining.common.data_files import DataFile, SetAside
 from pipeline.posttraining.common.rows import Row, read_rows
 from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.jsonl import append_jsonl, as_line, iterate_jsonl, write_jsonl
-from pipeline.posttraining.data.own_files import read_own
+from pipeline.posttraining.data.own_files import read_own, set_aside_rows
 from pipeline.posttraining.data.preferences import preference_pairs
 from pipeline.posttraining.data.record import Conversation, conversation_id
 from pipeline.posttraining.data.rules import Violation, conversation_rules, form_rules, normalized
@@ -82,8 +82,10 @@ class ReadPairs:
     def _read(self) -> Iterator[tuple[Sides, dict[str, str]] | Row]:
         source = self.part.source
         if isinstance(source, DataFile):
-            for _, pair in read_own([source], lambda row: (read_preference(row), _known(row))):
+            aside: SetAside = []
+            for _, pair in read_own([source], lambda row: (read_preference(row), _known(row)), aside):
                 yield pair
+            yield from set_aside_rows(aside)
             return
         for row in read_rows(source, self.part.item):
             if row.bad is not None or row.left_out is not None:

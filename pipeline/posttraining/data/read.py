@@ -17,13 +17,13 @@ from pipeline.curation.audit.audit_log import AuditLog
 from pipeline.curation.audit.filter_result import Removal
 from pipeline.curation.executors.run_tasks import TaskProgress
 from pipeline.curation.text import documents
-from pipeline.posttraining.common.data_files import DataFile
+from pipeline.posttraining.common.data_files import DataFile, SetAside
 from pipeline.posttraining.common.row_recipes import RowSource
 from pipeline.posttraining.common.rows import Row, items, read_rows
 from pipeline.posttraining.data.config import SftDataConfig
 from pipeline.posttraining.data.conversations import raw_conversations
 from pipeline.posttraining.data.jsonl import write_jsonl
-from pipeline.posttraining.data.own_files import own_conversations
+from pipeline.posttraining.data.own_files import own_conversations, set_aside_rows
 from pipeline.posttraining.data.record import Conversation
 from pipeline.posttraining.data.rules import Value, Violation, conversation_rules, repair_row, repaired
 from pipeline.posttraining.data.shapes import ShapeError, read_conversation, read_documents
@@ -116,8 +116,11 @@ class ReadAndCheck:
     def _read(self) -> Iterator[tuple[str, Conversation | Row]]:
         source = self.part.source
         if isinstance(source, DataFile):
-            for number, conversation in enumerate(own_conversations([source]), start=1):
+            aside: SetAside = []
+            for number, conversation in enumerate(own_conversations([source], aside), start=1):
                 yield f"{source.name}#{number:09d}", conversation
+            for row in set_aside_rows(aside):
+                yield row.place, row
         elif source.is_built_in:
             for number, conversation in enumerate(self._built_in(source), start=1):
                 yield f"{source.name}/{self.part.item}#{number:09d}", conversation

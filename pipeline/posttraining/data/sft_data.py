@@ -61,8 +61,8 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
     written = write_conversations(context, kept)
     tokens = tokenize(context, sum(written.splits.values()))
     pairs = make_pairs(context, workspace)
-    write_report(context, workspace, parts, audit, written)
-    return _result(audit, written, pairs, judge | tokens)
+    aside = write_report(context, workspace, parts, audit, written)
+    return _result(audit, written, pairs, judge | tokens, aside)
 
 
 def read_and_check(context: StageContext[SftDataConfig], workspace: Workspace, parts: Sequence[Part]) -> None:
@@ -131,7 +131,9 @@ def make_pairs(context: StageContext[SftDataConfig], workspace: Workspace) -> di
     return write_pairs(context, workspace, parts)
 
 
-def _result(audit: AuditLog, written: Written, pairs: dict[str, int], judge: dict[str, float]) -> StageResult:
+def _result(
+    audit: AuditLog, written: Written, pairs: dict[str, int], judge: dict[str, float], aside: int
+) -> StageResult:
     steps = {step["step"]: step for step in audit.funnel()}
     into, kept = next(iter(steps.values()))["in"], sum(written.splits.values())
     reasons = {name: step["removed"] for name, step in steps.items() if name != RULES} | steps[RULES]["reasons"]
@@ -143,6 +145,7 @@ def _result(audit: AuditLog, written: Written, pairs: dict[str, int], judge: dic
         "preference_pairs/train": float(pairs["train"]),
         "preference_pairs/validation": float(pairs["held_out"]),
         **judge,
+        **({"rows_set_aside": float(aside)} if aside else {}),
     }
     counts = {"in": into, "kept": kept, "removed": into - kept}
     return StageResult(metrics=metrics, counts=counts, samples=written.samples)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.inference.conversation_ids import Message
+from pipeline.posttraining.common.data_files import RowError
 
 ROLES = {
     "system": "system", "developer": "system",
@@ -29,8 +30,8 @@ CONVERSATIONS = ("messages", "conversations", "conversation")
 REPLIES = ("completion", "response", "output", "answer")
 
 
-class ShapeError(ValueError):
-    """A row that cannot be used; the message says what is wrong and what to do, without the row's place."""
+class ShapeError(RowError):
+    """A row that is in no shape of those that are read."""
 
 
 def read_conversation(row: Mapping[str, Any]) -> tuple[list[Message], str]:
@@ -39,9 +40,9 @@ def read_conversation(row: Mapping[str, Any]) -> tuple[list[Message], str]:
     Raises:
         ShapeError: for a row of no known shape, or a turn that is not text.
     """
-    listed = next((row[key] for key in CONVERSATIONS if row.get(key) is not None), None)
-    if listed is not None:
-        messages = read_messages(listed)
+    key = next((key for key in CONVERSATIONS if row.get(key) is not None), None)
+    if key is not None:
+        messages = read_messages(row[key], key)
     elif row.get("instruction") is not None:
         question = "\n\n".join(_text(row[key]) for key in ("instruction", "input") if row.get(key))
         messages = [{"role": "user", "content": question}, {"role": "assistant", "content": _text(row.get("output"))}]
@@ -56,6 +57,8 @@ def read_conversation(row: Mapping[str, Any]) -> tuple[list[Message], str]:
         )
     if row.get("system") and messages[:1] and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": _text(row["system"])})
+    if all(each["role"] != "assistant" for each in messages):
+        raise ShapeError(f"{key or 'the conversation'} has no turn of the assistant to train on, add one or remove it")
     return messages, _tools(row)
 
 
@@ -96,7 +99,7 @@ def read_preference(row: Mapping[str, Any]) -> tuple[list[Message], list[Message
     for key in ("chosen", "rejected"):
         if not row.get(key):
             raise ShapeError(f"no {key} among {', '.join(row) or 'no keys'}; set prompt, chosen and rejected")
-    chosen, rejected = read_reply(row["chosen"]), read_reply(row["rejected"])
+    chosen, rejected = read_reply(row["chosen"], "chosen"), read_reply(row["rejected"], "rejected")
     begins = next((row[key] for key in ("prompt", *CONVERSATIONS) if row.get(key) is not None), None)
     prompt = read_prompt(begins) if begins is not None else []
     shared = 0
@@ -118,10 +121,10 @@ def read_prompt(value: Any) -> list[Message]:
     Raises:
         ShapeError: for what is neither a text nor a list of messages.
     """
-    return [{"role": "user", "content": value}] if isinstance(value, str) else read_messages(value)
+    return [{"role": "user", "content": value}] if isinstance(value, str) else read_messages(value, "prompt")
 
 
-def read_reply(value: Any) -> list[Message]:
+def read_reply(value: Any, key: str = "the reply") -> list[Message]:
     """A reply as messages: a text, or a single message, is one turn of the assistant.
 
     Raises:
@@ -129,18 +132,28 @@ def read_reply(value: Any) -> list[Message]:
     """
     if isinstance(value, str):
         return [{"role": "assistant", "content": value}]
-    return read_messages([value] if isinstance(value, Mapping) else value)
+    return read_messages([value] if isinstance(value, Mapping) else value, key)
 
 
-def read_messages(value: Any) -> list[Message]:
+def read_messages(value: Any, key: str = "messages") -> list[Message]:
     """A list of turns in OpenAI's form or ShareGPT's.
+
+    Args:
+        value: the list.
+        key: of the row that it is from, for the error.
 
     Raises:
         ShapeError: for what is no such list, a speaker that is not known, or a turn whose content is not text.
     """
     if not isinstance(value, list) or not all(isinstance(turn, Mapping) for turn in value):
-        raise ShapeError("the messages are no list of objects with role and content, set such a list")
-    return [_message(turn) for turn in value]
+        raise ShapeError(f"{key} is no list of objects with role and content, set such a list")
+    messages = []
+    for number, turn in enumerate(value, start=1):
+        try:
+            messages.append(_message(turn))
+        except ShapeError as error:
+            raise ShapeError(f"{key}, turn {number}: {error}") from None
+    return messages
 
 
 def _message(turn: Mapping[str, Any]) -> Message:
@@ -156,7 +169,7 @@ def _message(turn: Mapping[str, Any]) -> Message:
     content = turn.get("content", turn.get("value"))
     calls = turn.get("tool_calls") or ([turn["function_call"]] if turn.get("function_call") else [])
     if speaker == "function_call":
-        calls, content = [_json(content)], None
+        calls, content = [_json(content, "a tool call")], None
     if content is None and calls:
         content = ""
     message: Message = {"role": ROLES[speaker], "content": _text(content)}
@@ -176,7 +189,7 @@ def _ordered(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _calls(answers: Any) -> Message:
     """The assistant's turn that calls tools, from a list of calls or the JSON text of one."""
-    answers = _json(answers) if isinstance(answers, str) else answers
+    answers = _json(answers, "answers") if isinstance(answers, str) else answers
     if not isinstance(answers, list) or not answers:
         raise ShapeError("answers is no list of calls of tools, set one")
     return {"role": "assistant", "content": "", "tool_calls": [_call(call) for call in answers]}
@@ -197,14 +210,15 @@ def _call(call: Any) -> dict[str, Any]:
     if not isinstance(name, str) or not name:
         raise ShapeError("a tool call has no name, set function.name and function.arguments")
     # As text: a table of many conversations would give every call the arguments of all others, empty.
-    arguments = _json(arguments) if isinstance(arguments, str) else _given(arguments or {})
+    what = f"the arguments of the call of {name}"
+    arguments = _json(arguments, what) if isinstance(arguments, str) else _given(arguments or {})
     arguments = json.dumps(arguments, ensure_ascii=False)
     return {"type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 def _tools(row: Mapping[str, Any]) -> str:
     tools = row.get("tools") or row.get("functions")
-    tools = _json(tools) if isinstance(tools, str) else tools
+    tools = _json(tools, "tools") if isinstance(tools, str) else tools
     if not tools:
         return ""
     if not isinstance(tools, list) or not all(isinstance(tool, Mapping) for tool in tools):
@@ -219,8 +233,8 @@ def _given(value: Any) -> Any:
     return [_given(each) for each in value] if isinstance(value, list) else value
 
 
-def _json(text: Any) -> Any:
+def _json(text: Any, what: str) -> Any:
     try:
         return json.loads(text)
-    except (TypeError, ValueError):
-        raise ShapeError("a tool call, its arguments or tools is text that is no JSON, correct it") from None
+    except (TypeError, ValueError, RecursionError):
+        raise ShapeError(f"{what}: text that is no JSON, correct it") from None

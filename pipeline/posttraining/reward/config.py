@@ -1,13 +1,16 @@
 """Settings of the stage `reward_model`, which trains what rewards chat in RL."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from pipeline.core.batching import StepSize
-from pipeline.core.config import Share
+from pipeline.core.config import ResourcesConfig, Share
+from pipeline.core.stage_plan import StagePlan
 from pipeline.posttraining.common.config import TrainingConfig
+from pipeline.pretraining.model_config import ModelConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,3 +89,16 @@ class RewardModelConfig(TrainingConfig):
     def step_size(self) -> StepSize:
         """What an optimizer step is made of, which the ranks must be able to share."""
         return StepSize("pairs_per_step", self.pairs_per_step, "pairs_per_device", self.pairs_per_device)
+
+    def plan(
+        self,
+        resources: ResourcesConfig,
+        models: Mapping[str, ModelConfig | None],
+        upstream: Mapping[str, Mapping[str, Any]],
+    ) -> StagePlan:
+        """The same, with the most steps that the built-in pairs take, before too long ones are left out."""
+        from pipeline.posttraining.common.planned import most_pairs, with_epochs
+
+        planned = super().plan(resources, models, upstream)
+        data = upstream.get("data")
+        return with_epochs(planned, self, most_pairs(data)) if data else planned

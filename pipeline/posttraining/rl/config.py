@@ -1,12 +1,14 @@
 """Settings of the stages of RL, `rl_*`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from pipeline.core.batching import StepSize
-from pipeline.core.config import Share
+from pipeline.core.config import ResourcesConfig, Share
+from pipeline.core.stage_plan import StagePlan
 from pipeline.curation.recipes.steps.contamination import PromptDecontamination
 from pipeline.environments.problem import ProblemConfig
 from pipeline.posttraining.common.config import (
@@ -18,6 +20,7 @@ from pipeline.posttraining.common.config import (
 )
 from pipeline.posttraining.common.data_files import PromptFiles, describe_files
 from pipeline.posttraining.common.reward_config import RewardConfig
+from pipeline.pretraining.model_config import ModelConfig
 
 LossType = Literal["dapo", "grpo", "bnpo", "dr_grpo", "cispo", "sapo", "luspo", "vespo"]
 
@@ -52,6 +55,9 @@ class RlConfig(TrainingConfig):
     """What several reward models give together; each input whose role begins with `reward_model` is one."""
     prompts: PositiveInt
     """Distinct draws of a prompt that the stage trains on, once each or until `steps`."""
+    repeat_prompts: bool = field(default=True, metadata={"fingerprint": False})
+    """Whether prompts of a domain or file may come back where it has fewer different ones than are asked for; the plan
+    says which do. false refuses that."""
     steps: PositiveInt | None
     """Optimizer steps; null is one pass over the prompts, and more begin the prompts again."""
     prompts_per_step: PositiveInt
@@ -61,7 +67,8 @@ class RlConfig(TrainingConfig):
     completions_per_device: PositiveInt
     """Completions in one forward and backward pass of one rank."""
     max_prompt_length: PositiveInt
-    """Tokens of a rendered prompt; longer ones are left out."""
+    """Tokens of a rendered prompt; longer ones of domains are left out, a longer one of a file is a row that cannot be
+    used."""
     max_completion_length: PositiveInt
     """Tokens of a completion; one that does not end within them scores 0."""
     beta: NonNegativeFloat
@@ -90,6 +97,13 @@ class RlConfig(TrainingConfig):
     """Share of GPU memory for vLLM beside the trainer."""
     vllm_tensor_parallel_size: PositiveInt
     """GPUs that one copy of the model in vLLM is split over."""
+    vllm_server_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")] = field(
+        default="http://localhost:8000", metadata={"fingerprint": False}
+    )
+    """Address of the server that `vllm: server` samples with, as `http://host:port`; rank 0 asks it, and looks for it
+    when the stage begins."""
+    vllm_server_timeout: PositiveFloat = field(default=240.0, metadata={"fingerprint": False})
+    """Seconds that a stage waits for that server to answer."""
     vllm_importance_sampling_mode: Literal["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"]
     """How the difference between vLLM's probabilities and the trainer's is corrected."""
     completions_kept: NonNegativeInt
@@ -120,8 +134,8 @@ class RlConfig(TrainingConfig):
             **environment_fingerprint(names),
         }
 
-    def check_data(self) -> None:
-        """Reads the files of prompts, if there are any.
+    def check_data(self) -> list[str]:
+        """Reads the files of prompts, if there are any, and returns what to say of rows that are set aside.
 
         Raises:
             DataError: for a row that cannot be used, or too few different rows to train on or to measure with.
@@ -129,7 +143,8 @@ class RlConfig(TrainingConfig):
         if self.prompt_files:
             from pipeline.posttraining.rl.own_prompts import check_files
 
-            check_files(self)
+            return check_files(self)
+        return []
 
     def datasets_to_fetch(self) -> list[str]:
         """The data sets of the hub that recipes of prompts name and the local cache has nothing of.
@@ -183,3 +198,18 @@ class RlConfig(TrainingConfig):
             "completions_per_device",
             self.completions_per_device,
         )
+
+    def plan(
+        self,
+        resources: ResourcesConfig,
+        models: Mapping[str, ModelConfig | None],
+        upstream: Mapping[str, Mapping[str, Any]],
+    ) -> StagePlan:
+        """The same, with prompts and samples of a step, the prompts that repeat, the reference model and vLLM.
+
+        Raises:
+            ConfigError: also for prompts that repeat though `repeat_prompts` is false.
+        """
+        from pipeline.posttraining.rl.planned import plan_rl
+
+        return plan_rl(self, resources, models)

@@ -4,45 +4,50 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.core.errors import DataError
 from pipeline.environments import Problem, split_of
 from pipeline.environments.registry import Split, check_problem
-from pipeline.posttraining.common.data_files import MAX_NAMED, PromptFile
+from pipeline.posttraining.common.data_files import Place, PromptFile, SetAside, say_aside
 from pipeline.posttraining.data.rules import normalize_message
 from pipeline.posttraining.data.shapes import CONVERSATIONS, ShapeError, read_prompt
 from pipeline.posttraining.rl.config import RlConfig
 
 
-def file_problems(file: PromptFile, split: Split | None = None) -> list[Problem]:
-    """The different problems of a file in its order; those of one split, which the prompt's words decide, or all.
+def file_rows(file: PromptFile, split: Split | None, aside: SetAside) -> list[tuple[Place, Problem]]:
+    """The different problems of a file in its order, each with the place of its row.
 
-    Rows of a recipe that cannot be used are left out, and counted in the log.
+    Args:
+        file: its settings.
+        split: which problems, as the prompt's words decide; None for those of both.
+        aside: takes the rows that are set aside, of a recipe all that cannot be used.
 
     Raises:
-        DataError: for a row of another file that cannot be used, with its place.
+        DataError: for a file that cannot be read, or a row that cannot be used, with its place.
     """
-    found: dict[str, Problem] = {}
-    faults = Counter[str]()
-    for place, row in file.rows():
-        try:
-            problem = _problem(row, file.verifier)
-            if fault := check_problem(problem):
-                raise ShapeError(fault)
-        except ShapeError as error:
-            if file.recipe is None:
-                raise DataError(f"{place}: {error}") from None
-            # Of a public data set nobody corrects a row.
-            faults[str(error)] += 1
-            continue
+    found: dict[str, tuple[Place, Problem]] = {}
+    for place, problem in file.read(lambda row: _checked(row, file.verifier), aside):
         if split in (None, split_of(problem.prompt)):
-            found.setdefault(json.dumps(problem.to_record(), sort_keys=True), problem)
-    for fault, count in faults.most_common(MAX_NAMED):
-        print(f"{file.name}: {count:,} rows were put aside: {fault}")
+            found.setdefault(json.dumps(problem.to_record(), sort_keys=True), (place, problem))
     return list(found.values())
+
+
+def file_problems(file: PromptFile, split: Split | None = None) -> list[Problem]:
+    """The different problems of a file in its order, of one split or both; those that are set aside are not told.
+
+    Raises:
+        DataError: for a file that cannot be read, or a row that cannot be used, with its place.
+    """
+    return [problem for _, problem in file_rows(file, split, [])]
+
+
+def _checked(row: Mapping[str, Any], verifier: str | None) -> Problem:
+    problem = _problem(row, verifier)
+    if fault := check_problem(problem):
+        raise ShapeError(fault)
+    return problem
 
 
 def verifiers(config: RlConfig) -> list[str]:
@@ -62,19 +67,22 @@ def verifiers(config: RlConfig) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def check_files(config: RlConfig) -> None:
+def check_files(config: RlConfig) -> list[str]:
     """Makes sure that each file has prompts to measure with, and as many different ones as it gives to a step.
+
+    Returns what to say of rows that are set aside.
 
     Raises:
         DataError: for a file or a row that cannot be used, or too few different rows.
     """
+    aside: SetAside = []
     weights = sum(config.domain_weights.values()) + sum(file.weight for file in config.prompt_files)
     # Of a step, what is replayed leaves the rest to the stage's own mixture.
     total = weights / (1 - config.replay_share)
     for file in config.prompt_files:
         if file.missing:
             continue  # The plan names it; the stage fetches it.
-        splits = [split_of(problem.prompt) for problem in file_problems(file)]
+        splits = [split_of(problem.prompt) for _, problem in file_rows(file, None, aside)]
         needed = math.ceil(file.weight / total * min(config.prompts_per_step, config.prompts))
         train, held_out = splits.count("train"), splits.count("held_out")
         if train < needed or not held_out:
@@ -82,6 +90,7 @@ def check_files(config: RlConfig) -> None:
                 f"{file.name}: {train} different prompts to train on and {held_out} held out (about a fifth is); a "
                 f"step takes {needed} and the measurement at least 1: add prompts, or lower prompts_per_step or weight"
             )
+    return say_aside(aside)
 
 
 def _problem(row: Mapping[str, Any], verifier: str | None) -> Problem:

@@ -11,40 +11,16 @@ from pipeline.core.errors import DataError
 from pipeline.curation.decontamination.prompts import PromptIndex
 from pipeline.environments import Problem, problems
 from pipeline.inference.conversation_ids import conversation_ids, forged_token, problem_messages
+from pipeline.posttraining.common.data_files import Place, SetAside
 from pipeline.posttraining.common.eval_sampling import EVAL_SAMPLING_SEED, eval_problems
 from pipeline.posttraining.rl.config import RlConfig
-from pipeline.posttraining.rl.own_prompts import file_problems, user_turns
+from pipeline.posttraining.rl.own_prompts import file_problems, file_rows, user_turns
+from pipeline.posttraining.rl.supply import check_repeats, interleave_environments, mixture, prompt_files, repeated
 
 
-def interleave_environments(weights: dict[str, float], count: int) -> list[str]:
-    """The environments of `count` problems in a row, any stretch as close to the weights as whole numbers allow."""
-    names = [name for name, weight in weights.items() if weight > 0]
-    total = sum(weights[name] for name in names)
-    given = dict.fromkeys(names, 0)
-    order = []
-    for length in range(1, count + 1):
-        # The one that is furthest behind its share of what is given so far.
-        name = max(names, key=lambda each: weights[each] / total * length - given[each])
-        given[name] += 1
-        order.append(name)
-    return order
-
-
-def mixture(config: RlConfig) -> dict[str, float]:
-    """The weight of each environment and file (`prompt_files.<number>`) in the prompts, with what is replayed."""
-    files = {f"prompt_files.{number}": file.weight for number, file in enumerate(config.prompt_files)}
-    own = config.domain_weights | files
-    if not config.replayed:
-        return own
-    # Of the whole, the replayed have their share and the stage's own the rest.
-    scales = [(own, 1 - config.replay_share), (config.replayed, config.replay_share)]
-    return {
-        name: sum(weights.get(name, 0) * share / sum(weights.values()) for weights, share in scales)
-        for name in own | config.replayed
-    }
-
-
-def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenizerBase) -> list[Problem]:
+def training_problems(
+    config: RlConfig, seed: int, tokenizer: PreTrainedTokenizerBase, aside: SetAside | None = None
+) -> list[Problem]:
     """A stage's problems in the order of training, a pure function of the arguments.
 
     Prompts of files are those of the training split in random order, again and again where they do not suffice.
@@ -56,31 +32,42 @@ def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenize
         config: settings of the stage.
         seed: of the problems.
         tokenizer: of the model to train, with its chat template.
+        aside: takes the rows of files that are set aside, those with too long a prompt among them.
 
     Raises:
-        DataError: if an environment has no prompt left.
+        ConfigError: if prompts have to repeat though `repeat_prompts` is false.
+        DataError: if an environment has no prompt left, or for a row of a file that cannot be used.
     """
-    files = {f"prompt_files.{number}": file for number, file in enumerate(config.prompt_files)}
+    aside = [] if aside is None else aside
+    files = prompt_files(config)
     order = interleave_environments(mixture(config), config.prompts)
     benchmarks = PromptIndex(config.decontamination)
     streams = {}
     for environment in dict.fromkeys(order):
         count = order.count(environment)
+        places: dict[int, Place] = {}
         if environment in files:
-            candidates = file_problems(files[environment], "train")
-            random.Random(f"{environment}/{seed}").shuffle(candidates)
+            rows = file_rows(files[environment], "train", aside)
+            random.Random(f"{environment}/{seed}").shuffle(rows)
+            candidates = [problem for _, problem in rows]
+            places = {id(problem): place for place, problem in rows}
         else:
             candidates = problems(environment, count, seed, "train", config.problems)
         asked = [problem for problem in candidates if forged_token(tokenizer, problem_messages(problem)) is None]
         if len(asked) < len(candidates):
             left_out = len(candidates) - len(asked)
             print(f"{left_out} of {len(candidates)} prompts of {environment} spell out a special token: left out")
-        short = [
-            problem
-            for problem in asked
-            if len(conversation_ids(tokenizer, problem_messages(problem), add_generation_prompt=True))
-            <= config.max_prompt_length
+        lengths = [
+            len(conversation_ids(tokenizer, problem_messages(problem), add_generation_prompt=True)) for problem in asked
         ]
+        short = [each for each, tokens in zip(asked, lengths, strict=True) if tokens <= config.max_prompt_length]
+        if len(short) < len(asked):
+            too_long = f"longer than max_prompt_length={config.max_prompt_length} tokens"
+            print(f"{len(asked) - len(short)} of {len(asked)} prompts of {environment} are {too_long}: left out")
+            for problem, tokens in zip(asked, lengths, strict=True):
+                if environment in files and tokens > config.max_prompt_length:
+                    reason = f"prompt: {tokens} tokens, {too_long}; shorten it or raise max_prompt_length"
+                    files[environment].refuse(places[id(problem)], reason, aside)
         if not short:
             raise DataError(
                 f"no prompt of {environment} is within {config.max_prompt_length} tokens and without special tokens, "
@@ -89,6 +76,11 @@ def training_problems(config: RlConfig, seed: int, tokenizer: PreTrainedTokenize
         clean = without_benchmarks(short, benchmarks)
         if not clean:
             raise DataError(f"every prompt of {environment} copies a benchmark, set weight 0 or other benchmarks")
+        there = len({each.prompt for each in clean})
+        name = files[environment].name if environment in files else environment
+        if said := repeated(count, there, name):
+            print(f"prompts repeat: {said} different ones")
+            check_repeats(config, [said])
         streams[environment] = iter([clean[number % len(clean)] for number in range(count)])
     return [next(streams[environment]) for environment in order]
 

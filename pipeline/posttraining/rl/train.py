@@ -14,11 +14,13 @@ from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import ConfigError
 from pipeline.environments.verifiers import REWARD_MODEL as REWARD_MODEL_ROWS
 from pipeline.posttraining.common.callbacks import StageCallback
+from pipeline.posttraining.common.data_files import SetAside, say_aside
 from pipeline.posttraining.common.eval_sampling import EvalResult, evaluate_by_sampling
 from pipeline.posttraining.common.reward_config import REWARD_MODEL, RewardConfig
 from pipeline.posttraining.common.rewards import RewardRule, Scorer
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
 from pipeline.posttraining.common.training import baseline_metrics, export_model, stop_check, tokens_seen, train
+from pipeline.posttraining.data.jsonl import write_jsonl
 from pipeline.posttraining.reward.scoring import RewardModel, ensemble
 from pipeline.posttraining.rl.completion_files import CompletionFiles, kept_steps
 from pipeline.posttraining.rl.config import RlConfig
@@ -28,6 +30,7 @@ from pipeline.posttraining.rl.rollouts import own_rollouts
 from pipeline.posttraining.rl.shared_prompts import SharedPromptTrainer
 from pipeline.posttraining.rl.stage_gate import check_gate, verified_metrics
 from pipeline.posttraining.rl.trl_adapter import reward_function
+from pipeline.posttraining.rl.vllm_server import check_server
 from pipeline.pretraining.engine.distributed import rank, waiting_for_files
 
 
@@ -70,6 +73,8 @@ def trainer_arguments(context: StageContext[RlConfig]) -> GRPOConfig:
         shuffle_dataset=False,
         use_vllm=config.vllm is not None,
         vllm_mode=config.vllm or "colocate",
+        vllm_server_base_url=config.vllm_server_url,
+        vllm_server_timeout=config.vllm_server_timeout,
         vllm_gpu_memory_utilization=config.vllm_gpu_memory_utilization,
         vllm_tensor_parallel_size=config.vllm_tensor_parallel_size,
         vllm_max_model_length=config.max_prompt_length + config.max_completion_length,
@@ -135,7 +140,8 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     Raises:
         GateError: if the gate is to stop a stage whose verified accuracy fell.
         ConfigError: if the ranks cannot share a step's completions evenly, or an input is missing.
-        DataError: if an environment has no prompt to train on.
+        DataError: if an environment has no prompt to train on, a row of a file cannot be used, or the vLLM server that
+            the stage is to sample with is not there.
         DiskFullError: if there is no room for a checkpoint.
         Requeue: after a stop signal, the trainer's state saved. It is looked at after every step, and between the
             batches of every measurement.
@@ -144,10 +150,17 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     # On resuming, too, the trainer is built from the model that the stage started from: the KL penalty is toward it,
     # and TRL loads the reference model from the path that the policy came from.
     start = context.inputs["model"].checkpoint
+    if config.vllm == "server" and context.rank == 0:
+        check_server(config, start)
     arguments = trainer_arguments(context)
     environments = list(dict.fromkeys([*environment_names(config), *verifiers(config)]))
     tokenizer = AutoTokenizer.from_pretrained(start)
     rules = reward_rules(context, tokenizer)
+    aside: SetAside = []
+    problems = training_problems(config, context.derive_seed("problems"), tokenizer, aside)
+    if aside and context.rank == 0:
+        print("\n".join(say_aside(aside)))
+        write_jsonl(context.output / "quarantine.jsonl", aside)
     held_out = held_out_problems(config)
     # What the gate alone looks at is no part of the stage's reward.
     own = {*environment_names(config, replayed=False), *verifiers(config)}
@@ -163,7 +176,6 @@ def run(context: StageContext[RlConfig]) -> StageResult:
 
     before = baseline_metrics(context.state / "before.json", baseline)
     context.progress.doing("starting the trainer")
-    problems = training_problems(config, context.derive_seed("problems"), tokenizer)
     callback = StageCallback(context)
     kept = kept_steps(config.total_steps, config.log_every_steps, config.completions_kept)
     completions = CompletionFiles(context.state, kept)
@@ -197,6 +209,7 @@ def run(context: StageContext[RlConfig]) -> StageResult:
             **after.metrics("after"),
             **verified_metrics(before["verified"], verified),
             "steps": float(steps),
+            **({"rows_set_aside": float(len(aside))} if aside else {}),
             "train/reward_first": float(history[0]["reward"]),
             "train/reward_last": float(history[-1]["reward"]),
             "train/kl_last": float(history[-1].get("kl", 0.0)),

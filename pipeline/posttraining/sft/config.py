@@ -1,12 +1,17 @@
 """Settings of the stage `sft`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import PositiveFloat, PositiveInt
 
 from pipeline.core.batching import StepSize
+from pipeline.core.config import ResourcesConfig
+from pipeline.core.stage_plan import StagePlan
 from pipeline.environments.problem import ProblemConfig
 from pipeline.posttraining.common.config import EvalSamplingConfig, TrainingConfig
+from pipeline.pretraining.model_config import ModelConfig
 
 KEEPS_APART = ("sdpa", "eager", "flex_attention", "flash_attention_2", "flash_attention_3", "flash_attention_4")
 """Attention implementations that transformers gives a mask, or boundaries, by the positions of packed conversations."""
@@ -46,3 +51,17 @@ class SftConfig(TrainingConfig):
         return StepSize(
             "sequences_per_step", self.sequences_per_step, "sequences_per_device", self.sequences_per_device
         )
+
+    def plan(
+        self,
+        resources: ResourcesConfig,
+        models: Mapping[str, ModelConfig | None],
+        upstream: Mapping[str, Mapping[str, Any]],
+    ) -> StagePlan:
+        """The same, with the most steps that the conversations take, before rules and packing, where it is known."""
+        from pipeline.posttraining.common.planned import most_conversations, with_epochs, with_measurement
+
+        planned = super().plan(resources, models, upstream)
+        planned = with_measurement(planned, self, resources, models, self.max_completion_length)
+        data = upstream.get("data")
+        return with_epochs(planned, self, most_conversations(data)) if data else planned

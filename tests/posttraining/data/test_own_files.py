@@ -139,10 +139,12 @@ def test_every_format_gives_the_same_rows(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "train.jsonl").write_bytes(jsonl.read_bytes())
     for each in ("a.jsonl", "b.jsonl.gz", "c.json", "d.parquet"):
-        read = own_conversations(data_config(files=[str(tmp_path / each)]).files)
+        read = own_conversations(data_config(files=[str(tmp_path / each)]).files, [])
         assert [conversation.messages for conversation in read] == [row["messages"] for row in rows], each
     hub = data_config(files=[{"dataset": str(folder)}])
-    assert [conversation.messages for conversation in own_conversations(hub.files)] == [row["messages"] for row in rows]
+    assert [conversation.messages for conversation in own_conversations(hub.files, [])] == [
+        row["messages"] for row in rows
+    ]
     before = hub.data_fingerprint()
     (folder / "train.jsonl").write_text(json.dumps(rows[0]) + "\n")
     assert hub.data_fingerprint() != before
@@ -156,8 +158,8 @@ def test_errors_name_file_row_and_remedy(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"own\.jsonl: no such file"):
         config.data_fingerprint()
     for text, why in (
-        ('{"messages": []}\n\n{"a": 1}\n', r"own\.jsonl: row 3: no conversation among a; set"),
-        ('{"messages": []}\n{"mess', r"own\.jsonl: row 2: cannot be read"),
+        ('\n\n{"a": 1}\n', r"own\.jsonl: row 3: no conversation among a; set"),
+        ('\n{"mess', r"own\.jsonl: row 2: cannot be read"),
         ("[1]\n", r"own\.jsonl: row 1: not a JSON object"),
     ):
         path.write_text(text)
@@ -184,7 +186,7 @@ def asked(number: int) -> list[dict[str, Any]]:
 
 
 def test_the_stage_takes_own_rows_beside_and_instead_of_built_in_ones(tmp_path: Path, tokenizer: Path) -> None:
-    broken = [{"role": "user", "content": "Alone?"}]
+    broken = [{"role": "assistant", "content": "Alone."}]
     rows = [{"messages": each} for each in [*map(asked, range(40)), asked(0), broken]]
     called = [*ASKED[:1], {"role": "assistant", "content": None, "tool_calls": CALLED}]
     while split_of(called[0]["content"]) == "held_out":

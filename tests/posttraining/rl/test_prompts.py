@@ -10,10 +10,9 @@ from pipeline.core.errors import ConfigError, DataError
 from pipeline.posttraining.rl.prompts import (
     environment_names,
     held_out_problems,
-    interleave_environments,
-    mixture,
     training_problems,
 )
+from pipeline.posttraining.rl.supply import interleave_environments, mixture
 from tests.curation.recipe_files import write_lines
 from tests.posttraining.tiny import rl_config
 from tests.settings import stage_config

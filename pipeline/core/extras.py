@@ -1,4 +1,4 @@
-"""Packages that only exports need: extras of this one, named in one line where they are missing."""
+"""Packages that only some work needs: extras of this one, named in one line where they are missing."""
 
 import importlib.util
 import re
