@@ -28,7 +28,6 @@ from pipeline.posttraining.common.row_recipes import (
     load_row_recipe,
     missing_datasets,
 )
-from pipeline.posttraining.common.rows import items, read_rows
 
 FORMATS = (".jsonl", ".jsonl.gz", ".json", ".parquet")
 _BLANK = object()
@@ -254,6 +253,10 @@ class PromptFile(DataFile):
     def _placed(self) -> Iterator[tuple[Place, Any]]:
         if self.recipe is None:
             yield from super()._placed()
+            return
+        # It loads the readers of curation, which takes a while.
+        from pipeline.posttraining.common.rows import items, read_rows
+
         for source in self.sources:
             for row in itertools.chain.from_iterable(read_rows(source, item) for item in items(source)):
                 if row.bad is not None:

@@ -124,12 +124,14 @@ class SftDataConfig:
         Raises:
             DataError: for a row that cannot be used, or too few different rows to train on and to measure with.
         """
-        from pipeline.posttraining.data.own_files import check_files
-        from pipeline.posttraining.data.sources import conversation_parts
+        from pipeline.posttraining.data.all_sources import conversation_sources
 
-        parts = conversation_parts(self)
+        sources = conversation_sources(self)
         if self.files or self.preference_files:
-            return check_files(self, alone=all(part.source in self.files for part in parts))
+            # It loads transformers, which takes seconds.
+            from pipeline.posttraining.data.own_files import check_files
+
+            return check_files(self, alone=all(source in self.files for source in sources))
         return []
 
     def datasets_to_fetch(self) -> list[str]:

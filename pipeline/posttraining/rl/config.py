@@ -125,7 +125,7 @@ class RlConfig(TrainingConfig):
         """
         names = [*self.domain_weights, *self.replayed, *self.gate.domains, *self.rules]
         if self.prompt_files:
-            from pipeline.posttraining.rl.own_prompts import verifiers
+            from pipeline.posttraining.rl.supply import verifiers
 
             names += verifiers(self)
         return {
@@ -140,7 +140,7 @@ class RlConfig(TrainingConfig):
         Raises:
             DataError: for a row that cannot be used, or too few different rows to train on or to measure with.
         """
-        if self.prompt_files:
+        if any(not file.missing for file in self.prompt_files):
             from pipeline.posttraining.rl.own_prompts import check_files
 
             return check_files(self)

@@ -50,23 +50,6 @@ def _checked(row: Mapping[str, Any], verifier: str | None) -> Problem:
     return problem
 
 
-def verifiers(config: RlConfig) -> list[str]:
-    """The names of the verifiers of all files' rows, each once; of a recipe those that it names, unread.
-
-    Raises:
-        DataError: for a row that cannot be used, or a source of a recipe without a verifier.
-    """
-    names: list[str] = []
-    for file in config.prompt_files:
-        for source in file.sources:
-            if (name := source.settings.verifier or file.verifier) is None:
-                raise DataError(f"{file.name}: {source.name} names no verifier, set verifier of the source")
-            names.append(name)
-        if file.recipe is None:
-            names += [each.environment for each in file_problems(file)]
-    return list(dict.fromkeys(names))
-
-
 def check_files(config: RlConfig) -> list[str]:
     """Makes sure that each file has prompts to measure with, and as many different ones as it gives to a step.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pipeline.core.errors import ConfigError
+from pipeline.core.errors import ConfigError, DataError
 from pipeline.environments.own import is_own
 from pipeline.environments.registry import check_problem, distinct_prompts, problems
 from pipeline.posttraining.common.data_files import PromptFile
@@ -28,6 +28,26 @@ def interleave_environments(weights: dict[str, float], count: int) -> list[str]:
 def prompt_files(config: RlConfig) -> dict[str, PromptFile]:
     """The files of prompts, by the key that names each."""
     return {f"prompt_files.{number}": file for number, file in enumerate(config.prompt_files)}
+
+
+def verifiers(config: RlConfig) -> list[str]:
+    """The names of the verifiers of all files' rows, each once; of a recipe those that it names, unread.
+
+    Raises:
+        DataError: for a row that cannot be used, or a source of a recipe without a verifier.
+    """
+    names: list[str] = []
+    for file in config.prompt_files:
+        for source in file.sources:
+            if (name := source.settings.verifier or file.verifier) is None:
+                raise DataError(f"{file.name}: {source.name} names no verifier, set verifier of the source")
+            names.append(name)
+        if file.recipe is None:
+            # It loads transformers, which takes seconds.
+            from pipeline.posttraining.rl.own_prompts import file_problems
+
+            names += [each.environment for each in file_problems(file)]
+    return list(dict.fromkeys(names))
 
 
 def mixture(config: RlConfig) -> dict[str, float]:

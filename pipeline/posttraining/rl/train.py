@@ -24,11 +24,11 @@ from pipeline.posttraining.data.jsonl import write_jsonl
 from pipeline.posttraining.reward.scoring import RewardModel, ensemble
 from pipeline.posttraining.rl.completion_files import CompletionFiles, kept_steps
 from pipeline.posttraining.rl.config import RlConfig
-from pipeline.posttraining.rl.own_prompts import verifiers
 from pipeline.posttraining.rl.prompts import dataset_rows, environment_names, held_out_problems, training_problems
 from pipeline.posttraining.rl.rollouts import own_rollouts
 from pipeline.posttraining.rl.shared_prompts import SharedPromptTrainer
 from pipeline.posttraining.rl.stage_gate import check_gate, verified_metrics
+from pipeline.posttraining.rl.supply import verifiers
 from pipeline.posttraining.rl.trl_adapter import reward_function
 from pipeline.posttraining.rl.vllm_server import check_server
 from pipeline.pretraining.engine.distributed import rank, waiting_for_files
