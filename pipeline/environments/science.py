@@ -61,14 +61,36 @@ def _motion(draw: random.Random) -> Problem:
 
 
 def _force(draw: random.Random) -> Problem:
-    mass, acceleration = draw.randint(2, 60), draw.randint(2, 20)
+    mass, acceleration = draw.randint(2, 200), draw.randint(2, 30)
     prompt = f"Which force in newtons accelerates {mass} kg by {acceleration} metres per second squared?"
     solution = f"F = m * a = {mass} * {acceleration} = {mass * acceleration}"
     return Problem("science", prompt, str(mass * acceleration), solution, {"numeric": True})
 
 
+def _voltage(draw: random.Random) -> Problem:
+    current, resistance = draw.randint(2, 40), draw.randint(2, 120)
+    prompt = f"A current of {current} amperes flows through {resistance} ohms. What is the voltage, in volts?"
+    solution = f"U = R * I = {resistance} * {current} = {resistance * current}"
+    return Problem("science", prompt, str(resistance * current), solution, {"numeric": True})
+
+
+def _density(draw: random.Random) -> Problem:
+    density, volume = draw.randint(2, 22), draw.randint(2, 90)
+    prompt = f"A body of {volume} cubic centimetres has a mass of {density * volume} g. What is its density, in g/cm^3?"
+    solution = f"Its density is {density * volume} / {volume} = {density}"
+    return Problem("science", prompt, str(density), solution, {"numeric": True})
+
+
+def _energy(draw: random.Random) -> Problem:
+    mass, speed = 2 * draw.randint(1, 60), draw.randint(2, 40)
+    prompt = f"Which kinetic energy in joules has a body of {mass} kg at {speed} metres per second?"
+    solution = f"E = m * v^2 / 2 = {mass} * {speed * speed} / 2 = {mass * speed * speed // 2}"
+    return Problem("science", prompt, str(mass * speed * speed // 2), solution, {"numeric": True})
+
+
 def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
-    kinds = {1: (_animal,), 2: (_animal, _symbol), 3: (_symbol, _motion, _force)}[problem_config.difficulty]
+    computed = (_motion, _force, _voltage, _density, _energy)
+    kinds = {1: (_animal,), 2: (_animal, _symbol), 3: (_symbol, *computed)}[problem_config.difficulty]
     return draw.choice(kinds)(draw)
 
 
