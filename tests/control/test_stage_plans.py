@@ -148,7 +148,8 @@ def test_the_table_says_it_once_for_all_stages() -> None:
 @pytest.mark.skipif(is_installed("vllm") or is_installed("kernels"), reason="the packages are installed")
 def test_missing_packages_are_named_before_hours_of_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = plans("granite_4_1_8b")
-    assert found["sft"].warnings[0].startswith("attention=flash_attention_2: flash_attn is not installed")
+    flash = plan_of("sft", "granite_4_1_8b", attention="flash_attention_2")
+    assert flash.warnings[0].startswith("attention=flash_attention_2: flash_attn is not installed")
     assert found["rl_math"].warnings[0].startswith("vllm=colocate: vllm is not installed; run `")
     stages = {stage.stage: stage for stage in frozen("granite_4_1_8b")}
     check_packages([stages["reward_model"]])

@@ -134,7 +134,7 @@ def test_a_prompt_is_refused_by_row_and_field(row: Any, why: str, own_rewards: N
     assert why in str(refused.value)
 
 
-def test_bad_rows_are_set_aside_counted_and_told(tmp_path: Path) -> None:
+def test_bad_rows_are_set_aside_counted_and_told(tmp_path: Path, tokenizer: Path) -> None:
     bad = [row for row, _ in CONVERSATIONS]
     own = {"path": write(tmp_path / "own.jsonl", [*good_conversations(40), *bad]), "on_bad_row": "set_aside"}
     pairs = {"path": write(tmp_path / "pairs.jsonl", [row for row, _ in PREFERENCES]), "on_bad_row": "set_aside"}
@@ -142,7 +142,7 @@ def test_bad_rows_are_set_aside_counted_and_told(tmp_path: Path) -> None:
     told = config.check_data()
     assert told[0].startswith(f"{own['path']}: {len(bad)} rows set aside, the first is row 41: messages has no turn")
     assert len(told) == 2
-    result = run(StageContext.for_test("sft_data", config, {}, tmp_path / "stage"))
+    result = run(StageContext.for_test("sft_data", config, {"tokenizer": tokenizer}, tmp_path / "stage"))
     assert result.metrics["rows_set_aside"] == len(bad) + len(PREFERENCES)
     quarantine = read_jsonl(tmp_path / "stage" / "partial" / "quarantine.jsonl")
     assert [(row["file"], row["row"]) for row in quarantine] == [
@@ -155,7 +155,7 @@ def test_bad_rows_are_set_aside_counted_and_told(tmp_path: Path) -> None:
     assert result.counts["in"] == 40 + len(bad)
     # The same rows alone make the same stage: what is set aside changes nothing else.
     clean = data_config(conversations=0, files=[write(tmp_path / "own.jsonl", good_conversations(40))])
-    run(StageContext.for_test("sft_data", clean, {}, tmp_path / "clean"))
+    run(StageContext.for_test("sft_data", clean, {"tokenizer": tokenizer}, tmp_path / "clean"))
     for split in ("train", "validation"):
         rows = [read_jsonl(tmp_path / folder / "partial" / f"{split}.jsonl") for folder in ("stage", "clean")]
         assert rows[0] == rows[1]

@@ -14,9 +14,9 @@ from pipeline.core.errors import ConfigError, DataError
 from pipeline.environments import split_of, verify
 from pipeline.environments.problem import Problem
 from pipeline.environments.registry import check_problem
-from pipeline.posttraining.common.data_files import PromptFile
+from pipeline.posttraining.common.data_files import PromptFile, SetAside
 from pipeline.posttraining.rl.config import RlConfig
-from pipeline.posttraining.rl.own_prompts import file_problems
+from pipeline.posttraining.rl.own_prompts import file_problems, file_rows
 from pipeline.posttraining.rl.prompts import dataset_rows, held_out_problems, training_problems
 from pipeline.posttraining.rl.trl_adapter import reward_function
 from tests.curation.recipe_files import write_lines
@@ -174,23 +174,22 @@ def write_recipe(tmp_path: Path, **source: Any) -> str:
     return str(path)
 
 
-def test_a_recipe_gives_prompts_and_puts_aside_what_it_cannot_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_recipe_gives_prompts_and_sets_aside_what_it_cannot_read(tmp_path: Path) -> None:
     rows = [{"question": f"Add {n} and 1.", "answer": f"{n} + 1 = {n + 1}\n#### {n + 1}"} for n in range(40)]
     write_rows(tmp_path / "rows.jsonl", [*rows, {"question": "Add.", "answer": "No mark."}, {"answer": "#### 7"}])
     with (tmp_path / "rows.jsonl").open("a") as file:
         file.write('{"question": "Add 40 a')
     path = write_recipe(tmp_path, answer_after="####", verifier="math")
     file = PromptFile(recipe=path)
-    problems = file_problems(file)
+    aside: SetAside = []
+    problems = [problem for _, problem in file_rows(file, None, aside)]
     assert [problem.answer for problem in problems] == [str(n + 1) for n in range(40)]
     assert verify(problems[3], "It is 4.").score == 1.0
-    said = capsys.readouterr().out
-    for line in ("row 41: no_answer_mark", "row 43: not_json", "Rows: 2 rows", "1 rows were put aside: no prompt"):
-        assert line in said
+    reasons = {row["row"]: row["reason"].partition(" among")[0] for row in aside}
+    assert reasons == {41: "no_answer_mark", 42: "no prompt", 43: "not_json"}
     settings = config({"recipe": path})
-    settings.check_data()
+    (said,) = settings.check_data()
+    assert said.startswith(f"{path}: 3 rows set aside, the first is {tmp_path / 'rows.jsonl'}: row 41: no_answer_mark")
     before = settings.data_fingerprint()
     write_rows(tmp_path / "rows.jsonl", rows[:30])
     assert settings.data_fingerprint() != before
