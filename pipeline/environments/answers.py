@@ -9,7 +9,7 @@ import re
 
 from pipeline.environments.choices import chosen
 from pipeline.environments.expressions import bare, equivalent, final_expression, is_delimited
-from pipeline.environments.extraction import DOES_NOT_KNOW, abstains, reply, unfenced, words
+from pipeline.environments.extraction import DOES_NOT_KNOW, abstains, is_another_form, reply, unfenced, words
 from pipeline.environments.numerals import as_number, as_numeral, final_numerals, same_number
 from pipeline.environments.problem import RIGHT, WRONG, Problem, Verdict, malformed
 
@@ -35,6 +35,8 @@ def grade_number(completion: str, answer: str, prompt: str = "") -> Verdict:
     """
     gold = as_numeral(answer)
     text = reply(completion, prompt)
+    if is_another_form(text):
+        return malformed("data or code, and no number alone")
     found = final_numerals(text)
     if gold is not None and found:
         return RIGHT if all(same_number(gold, each) for each in found) else WRONG
@@ -56,7 +58,10 @@ def candidates(problem: Problem) -> set[str]:
 
 def grade_choice(problem: Problem, completion: str) -> Verdict:
     """Right if the answer is the only candidate that the completion settles on; one that names several is malformed."""
-    named = chosen(reply(completion, problem.prompt), candidates(problem))
+    text = reply(completion, problem.prompt)
+    if is_another_form(text):
+        return malformed("data or code, and no candidate alone")
+    named = chosen(text, candidates(problem))
     if len(named) != 1:
         return malformed("no candidate named" if not named else "several candidates named")
     return RIGHT if named == {problem.answer.casefold()} else WRONG

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import orjson
+
 DOES_NOT_KNOW = "I do not know."
 """How the training data of this project say that an answer is not known."""
 
@@ -27,6 +29,7 @@ _CUE = re.compile(
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:\n[ \t]*)?```", re.DOTALL)
 _SENTENCE_END = re.compile(r"(?<=[.!?])[*_`\"')\]]*\s+|\n+")
 _DENIAL = re.compile(r"(?:\b(?:not|never|no)|n['’]t)\s+(?:[^\W\d_]+\s+){0,2}(?:[$*(\\{]|boxed|fbox)*$")
+_QUERY = re.compile(r"select\s[^;]*?\sfrom\s", re.IGNORECASE)
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*|__([^_\n]{1,80})__")
 _CONCLUSION = re.compile(r"\b(?:so|therefore|thus|hence|consequently|conclusion)\b", re.IGNORECASE)
 
@@ -56,6 +59,21 @@ def reply(text: str, prompt: str = "") -> str:
 def denied(before: str) -> bool:
     """Whether the few words before an answer deny it, as "it is not" does."""
     return bool(_DENIAL.search(before))
+
+
+def is_another_form(text: str) -> bool:
+    """Whether a text is a JSON object or list of several values, or an SQL query: data or code, and no answer in words
+    or figures, whichever values it has in it."""
+    text = unfenced(text)
+    if _QUERY.match(text):
+        return True
+    if not text.startswith(("{", "[")):
+        return False
+    try:
+        value = orjson.loads(text)
+    except ValueError:
+        return False
+    return isinstance(value, dict | list) and len(value) > 1
 
 
 def unfenced(text: str) -> str:

@@ -23,6 +23,10 @@ def problem_with(environment: str, answer: str, **spec: object) -> Problem:
         ("7", "The answer is 7.", 1),
         ("7", "7.0", 1),
         ("-2", "−2", 1),
+        ("7", '{"answer": 7}', 1),
+        ("7", '{"name": "Sue", "age": 7}', 0),
+        ("7", "```json\n[3, 7]\n```", 0),
+        ("7", "SELECT name FROM pets WHERE age > 7", 0),
         ("7", "7 8", 0),
         ("7", "17", 0),
         ("7", "x7", 0),
@@ -45,7 +49,16 @@ def test_expressions_are_compared_by_their_value() -> None:
 
 @pytest.mark.parametrize(
     ("completion", "score"),
-    [("Ann.", 1), ("ann is older", 1), ("Tom", 0), ("Tom or Ann", 0), ("Annette", 0), ("", 0)],
+    [
+        ("Ann.", 1),
+        ("ann is older", 1),
+        ("Tom", 0),
+        ("Tom or Ann", 0),
+        ("Annette", 0),
+        ("", 0),
+        ('{"name": "Ann", "age": 4}', 0),
+        ("SELECT age FROM pets WHERE name = 'Ann'", 0),
+    ],
 )
 def test_choices(completion: str, score: float) -> None:
     problem = problem_with("logical_reasoning", "Ann", candidates=["Ann", "Tom"])
