@@ -10,7 +10,7 @@ import torch
 from datatrove.utils.batching import batched
 from trl.trainer.utils import add_fused_lm_head
 
-from pipeline.inference.loading import LoadedModel
+from pipeline.inference.loading import LoadedModel, loading_whole
 from pipeline.pretraining.data.stream import IGNORE_INDEX
 
 
@@ -41,8 +41,10 @@ def assistant_loss(
         for row, each in enumerate(batch):
             padded[row, : len(each["input_ids"])] = torch.tensor(each["input_ids"])
             labels[row, : len(each["labels"])] = torch.tensor(each["labels"])
-        # Padding is on the right, where causal attention does not look, so it needs no mask.
-        output = model(input_ids=padded.to(model.device), labels=labels.to(model.device), fused_lm_head=True)
+        # Padding is on the right, where causal attention does not look, so it needs no mask. Beside a trainer under
+        # ZeRO-3 TRL's head would take the model for shards.
+        with loading_whole():
+            output = model(input_ids=padded.to(model.device), labels=labels.to(model.device), fused_lm_head=True)
         total -= output.log_probs.sum().item()
         tokens += int(output.label_mask.sum())
         between()
