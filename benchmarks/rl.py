@@ -140,7 +140,8 @@ def main() -> None:
     table = "\n".join(lines)
     print(table)
     if options.write:
-        options.write.write_text(f"# A step of RL\n\n`python benchmarks/rl.py`\n\n{table}\n")
+        command = f"python benchmarks/rl.py runs/smoke/sft/checkpoint --steps {options.steps} --rounds {options.rounds}"
+        options.write.write_text(f"# A step of RL\n\n`{command}`\n\n{table}\n")
 
 
 def recorder(made: Any, steps: list[dict[str, float]]) -> Any:
