@@ -1,17 +1,19 @@
-"""Stages through the worker on this device: the first two phases, and one step of GRPO.
+"""Stages through the worker on this device: the first two phases, SFT, and one step of GRPO.
 
-The phases train on the run that `gpu_session.py pack` made. Without it, and for GRPO always, a run is made here: its
-text are problems of the environments with their solutions, its tokenizer is trained on them, its policy is random.
+The phases train on the run that `gpu_session.py pack` made. Without it, and for SFT and GRPO always, a run is made
+here: its text are problems of the environments with their solutions, its tokenizer is trained on them, its policy is
+random.
 """
 
 import dataclasses
 import itertools
+import json
 import os
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,8 @@ from pipeline.control.frozen_stages import FrozenStage, write_frozen
 from pipeline.core.artifact import PARTIAL, Manifest, load, publish
 from pipeline.core.config import RunConfig, build, fingerprint
 from pipeline.core.files import write_json
-from pipeline.environments import ENVIRONMENT_NAMES, ProblemConfig, problems
+from pipeline.environments import ENVIRONMENT_NAMES, Problem, ProblemConfig, problems
+from pipeline.posttraining.data.tokenized import write_tokens
 from pipeline.pretraining.engine.checkpoints import save_model
 from pipeline.pretraining.model.model import build_model, granite_config, initialize
 from pipeline.pretraining.model_config import ModelConfig
@@ -43,6 +46,8 @@ DRY_RL = {
     "max_prompt_length": 128, "max_completion_length": 8,
     "probe.prompts_per_domain": 1, "probe.samples_per_prompt": 2,
 }  # fmt: skip
+SFT = {"max_length": 4096, "sequences_per_step": 8, "sequences_per_device": 4}
+DRY_SFT = {"max_length": 512, "sequences_per_step": 4, "sequences_per_device": 4, "max_completion_length": 8}
 MEASURED = ("throughput/tokens_per_second", "throughput/model_flops_utilisation", "memory/device_peak_bytes")
 
 
@@ -58,6 +63,20 @@ def phases(dry: bool, work: Path, packed: Path | None) -> Iterator[dict[str, Any
         yield "Tokens of problems, since no packed run was given."
     for stage in ("phase1", "phase2"):
         yield worked(work / PACKED_RUN / stage, "loss", MEASURED)
+
+
+def sft(dry: bool, work: Path, packed: Path | None) -> Iterator[dict[str, Any] | str]:
+    """SFT of a random model on packed conversations, with each implementation of attention."""
+    yield "A random model on problems and their solutions, packed."
+    for attention in ("sdpa",) if dry else ("flex_attention", "sdpa"):
+        changes = {
+            "packing": True, "attention": attention, "epochs": 1,
+            "probe.prompts_per_domain": 4, "probe.samples_per_prompt": 2, **(DRY_SFT if dry else SFT),
+        }  # fmt: skip
+        root = work / attention
+        root.mkdir()
+        made_run(dry, root, {f"stages.sft.config.{key}": value for key, value in changes.items()}, ("sft",))
+        yield {"attention": attention, **worked(root / PACKED_RUN / "sft", "loss", ("steps",))}
 
 
 def rl(dry: bool, work: Path, packed: Path | None) -> Iterator[dict[str, Any] | str]:
@@ -82,13 +101,14 @@ def made_run(dry: bool, root: Path, changes: dict[str, Any], wanted: tuple[str, 
         "model.vocab_size": VOCABULARY, **changes,
     }.items()]  # fmt: skip
     config = typed(compose(overrides))
-    texts = [
-        f"{each.prompt}\n{each.solution}"
+    examples = [
+        each
         for environment in ENVIRONMENT_NAMES
         for each in problems(
             environment, PROBLEMS_PER_ENVIRONMENT, 0, "train", ProblemConfig(difficulty=1, assistant="it")
         )
     ]
+    texts = [f"{each.prompt}\n{each.solution}" for each in examples]
     random.Random(0).shuffle(texts)
     tokenizer = root / "tokenizer"
     save_tokenizer(train_tokenizer(texts, VOCABULARY), tokenizer)
@@ -103,6 +123,7 @@ def made_run(dry: bool, root: Path, changes: dict[str, Any], wanted: tuple[str, 
     writers: dict[str, Callable[[Path], Any]] = {
         "tokenizer": lambda output: shutil.copytree(tokenizer, output / "tokenizer"),
         "tokenize": lambda output: write_domains(output / "tokens", texts, tokenizer, domains),
+        "sft_data": lambda output: write_conversations(output, tokenizer, examples),
     }
     stages = [frozen(config, name) for name in wanted]
     domains = {name for stage in stages for name in stage.config.get("mixture", ())}
@@ -154,6 +175,21 @@ def write_domains(directory: Path, texts: list[str], tokenizer: Path, domains: s
         "dtype": token_type(VOCABULARY), "vocab_size": VOCABULARY, "tokenizer": tokenizer_fingerprint(tokenizer),
         "domains": described,
     })  # fmt: skip
+
+
+def write_conversations(output: Path, tokenizer: Path, examples: Sequence[Problem]) -> None:
+    """Every problem as a conversation, tokenized; every eleventh for validation."""
+    for split, chosen in (
+        ("train", [each for i, each in enumerate(examples) if i % 11]),
+        ("validation", examples[::11]),
+    ):
+        rows = []
+        for number, each in enumerate(chosen):
+            turns = [*each.before, ("user", each.prompt), ("assistant", each.solution)]
+            messages = [{"role": role, "content": content} for role, content in turns]
+            rows.append({"id": str(number), "messages": messages})
+        (output / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_tokens(output, tokenizer)
 
 
 def worked(directory: Path, measure: str, metrics: tuple[str, ...]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from transformers import DynamicCache
 
 def reply_seed(*what: object) -> int:
     """The seed of a completion: a hash of what identifies it, such as a stage's seed, a prompt and a number."""
-    return xxhash.xxh3_64_intdigest("/".join(map(str, what))) >> 1
+    return xxhash.xxh3_64_intdigest("/".join(map(str, what)).encode()) >> 1
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import pytest
 
 from tests import ROOT
 
-NAMES = ["losses", "zero", "steps", "speed", "longest", "phases", "rl"]
+NAMES = ["phases", "sft", "rl", "longest", "zero", "steps", "speed", "losses"]
 
 
 def session(*arguments: str, timeout: float = 250) -> subprocess.CompletedProcess[str]:
@@ -26,11 +26,11 @@ def results(folder: Path) -> dict[str, Any]:
     return {each["part"]: each for each in parts}
 
 
-def test_the_parts_take_ten_minutes() -> None:
+def test_the_parts_take_thirteen_minutes() -> None:
     done = session("list")
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert [name for name, _, _ in rows] == NAMES
-    assert sum(int(limit.removesuffix(" s")) for _, limit, _ in rows) <= 600
+    assert sum(int(limit.removesuffix(" s")) for _, limit, _ in rows) <= 780
 
 
 def test_what_travels_has_the_versions_of_the_constraints() -> None:
@@ -55,8 +55,8 @@ def test_a_part_that_takes_too_long_is_stopped_and_the_next_one_begins(tmp_path:
     done = session("--dry", "--only", "steps", "rl", "--limit", "0.5", "--out", str(tmp_path))
     assert done.returncode == 1
     assert {name: each["result"] for name, each in results(tmp_path).items()} == {
-        "steps": "stopped after 0.5 s",
         "rl": "stopped after 0.5 s",
+        "steps": "stopped after 0.5 s",
     }
 
 
@@ -68,6 +68,7 @@ def test_every_part_runs_on_the_cpu(tmp_path: Path) -> None:
     found = results(tmp_path)
     assert list(found) == NAMES
     assert {name: each["result"] for name, each in found.items()} == dict.fromkeys(NAMES, "done")
-    assert [len(each["rows"]) for each in found.values()] == [8, 6, 5, 1, 2, 2, 1]
+    rows = [len(each["rows"]) for each in found.values()]
+    assert rows == [2, 1, 1, 2, 6, 5, 1, 8]
     assert {row["handed to ZeRO"] for row in found["zero"]["rows"]} == {1, 2, 3}
     assert found["rl"]["rows"][0]["steps"] == 1

@@ -98,7 +98,7 @@ def _simplified(chunks: list[str], config: TextNormConfig) -> list[list[str]]:
 
 
 def _hash_word(word: str) -> int:
-    return xxhash.xxh3_64_intdigest(word)
+    return xxhash.xxh3_64_intdigest(word.encode())
 
 
 @lru_cache

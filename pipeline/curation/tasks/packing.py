@@ -39,7 +39,7 @@ def pack_repositories(
     for number, batch in enumerate(_batches(stream)):
         parts: dict[int, list[Document]] = {}
         for document in batch:
-            bucket = xxhash.xxh3_64_intdigest("/".join(_repository(document, step))) % step.buckets
+            bucket = xxhash.xxh3_64_intdigest("/".join(_repository(document, step)).encode()) % step.buckets
             parts.setdefault(bucket, []).append(document)
         for bucket, documents in parts.items():
             write_documents(work / f"{bucket:05d}" / f"{number:08d}.jsonl.gz", documents)
