@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from pipeline.core.batching import StepSize
 from pipeline.core.config import ResourcesConfig
+from pipeline.core.errors import ConfigError
 from pipeline.core.stage_plan import StagePlan
 from pipeline.environments.problem import ProblemConfig
 from pipeline.posttraining.common.config import EvalSamplingConfig, TrainingConfig
@@ -15,6 +16,16 @@ from pipeline.pretraining.model_config import ModelConfig
 
 KEEPS_APART = ("sdpa", "eager", "flex_attention", "flash_attention_2", "flash_attention_3", "flash_attention_4")
 """Attention implementations that transformers gives a mask, or boundaries, by the positions of packed conversations."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextReplayConfig:
+    """Text of the pretraining corpus among the conversations, from the input `tokens`."""
+
+    share: Annotated[float, Field(gt=0, lt=1)]
+    """Share of the sequences that are text."""
+    mixture: dict[str, NonNegativeFloat]
+    """Weight of each domain in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +48,8 @@ class SftConfig(TrainingConfig):
     """Prompts and sampled replies of the measurement."""
     problems: ProblemConfig
     """Difficulty of the problems in the measurement, and the assistant's name in them."""
+    text_replay: TextReplayConfig | None
+    """Text of pretraining among the conversations, so that the model keeps what it knows of it; null: none."""
 
     def __post_init__(self) -> None:
         if self.packing and self.attention not in KEEPS_APART:
@@ -61,6 +74,11 @@ class SftConfig(TrainingConfig):
         """The same, with the most steps that the conversations take, before rules and packing, where it is known."""
         from pipeline.posttraining.common.planned import most_conversations, with_epochs, with_measurement
 
+        if self.text_replay is not None and "tokens" not in upstream:
+            raise ConfigError(
+                "text_replay: reads the stage's input tokens, which is missing; set inputs.tokens to a stage that "
+                "tokenizes, or text_replay=null"
+            )
         planned = super().plan(resources, models, upstream)
         planned = with_measurement(planned, self, resources, models, self.max_completion_length)
         data = upstream.get("data")

@@ -18,11 +18,16 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 from pipeline.core.errors import CheckpointError, DataError
 from pipeline.inference.loading import LoadedModel
 from pipeline.posttraining.data.tokenized import row_lengths
+from pipeline.posttraining.sft.text_replay import ReplayedText
 from pipeline.pretraining.data.stream import IGNORE_INDEX
 
 WINDOW = 1000
 """Conversations that are packed among each other. In all of a data set the best fit would put only like lengths
 together, and with them like conversations; TRL's packing takes as many."""
+
+
+OF_TEXT = -1
+"""End of a row that is no conversations but text."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,9 @@ class Sequences:
     """Conversations without a trained token before the cut."""
 
 
-def sequences(tokens: Dataset, max_length: int, packing: bool = False, seed: int = 0) -> Sequences:
+def sequences(
+    tokens: Dataset, max_length: int, packing: bool = False, seed: int = 0, text: ReplayedText | None = None
+) -> Sequences:
     """The sequences of a file of conversations.
 
     Args:
@@ -48,6 +55,7 @@ def sequences(tokens: Dataset, max_length: int, packing: bool = False, seed: int
         max_length: tokens of a sequence. Longer conversations are cut, and left out if nothing is trained on then.
         packing: fill sequences with conversations, each whole; otherwise each is a sequence.
         seed: of the order in which they are packed.
+        text: sequences of pretraining's text to follow those of the conversations.
 
     Raises:
         DataError: if no conversation is left.
@@ -73,11 +81,22 @@ def sequences(tokens: Dataset, max_length: int, packing: bool = False, seed: int
     else:
         ends = numpy.arange(1, len(rows) + 1)
     begins = numpy.concatenate([[0], ends[:-1]])
+    packed = numpy.add.reduceat(lengths[rows], begins)
+    if text is not None:
+        count = text.count(len(begins))
+        # Rows of text have their own number, and no conversation.
+        begins = numpy.concatenate([begins, numpy.arange(count)])
+        ends = numpy.concatenate([ends, numpy.full(count, OF_TEXT)])
+        packed = numpy.concatenate([packed, text.lengths(count)])
 
     def read(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
         """The sequences of a batch of rows of the table below."""
         made: dict[str, list[Any]] = {"input_ids": [], "labels": [], "seq_lengths": []}
         for begin, end in zip(batch["begin"], batch["end"], strict=True):
+            if text is not None and end == OF_TEXT:
+                for column, value in text.read(begin).items():
+                    made[column].append(value)
+                continue
             found = tokens[rows[begin:end].tolist()]
             parts = [ids[:max_length] for ids in found["input_ids"]]
             masks = [mask[:max_length] for mask in found["assistant_masks"]]
@@ -93,7 +112,7 @@ def sequences(tokens: Dataset, max_length: int, packing: bool = False, seed: int
         return made
 
     table = Dataset.from_dict({"begin": begins, "end": ends}).with_transform(read)
-    return Sequences(table, numpy.add.reduceat(lengths[rows], begins), len(long) - len(lost), len(lost))
+    return Sequences(table, packed, len(long) - len(lost), len(lost))
 
 
 def best_fit(lengths: list[int], capacity: int) -> list[list[int]]:

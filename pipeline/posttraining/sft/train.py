@@ -28,6 +28,8 @@ from pipeline.posttraining.data.tokenized import open_tokens
 from pipeline.posttraining.sft.config import SftConfig
 from pipeline.posttraining.sft.held_out_loss import assistant_loss
 from pipeline.posttraining.sft.packing import check_kept_apart, sequences
+from pipeline.posttraining.sft.text_replay import ReplayedText
+from pipeline.pretraining.data.vocabularies import check_vocabularies
 from pipeline.pretraining.engine.distributed import waiting_for_files
 
 
@@ -54,12 +56,15 @@ def trainer_arguments(context: StageContext[SftConfig]) -> TrlConfig:
 def run(context: StageContext[SftConfig]) -> StageResult:
     """Fine-tunes the input `model` on the conversations of the input `data`; every rank calls it.
 
+    Where text is replayed, it is of the corpus of the input `tokens`.
+
     The held-out loss is measured before and after training, the reward of sampled completions after it.
 
     Raises:
         CheckpointError: for a chat template that does not train on the assistant's turns and their ends.
         ConfigError: if the ranks cannot share a step's sequences evenly, or the data was tokenized for another model.
-        DataError: if no conversation has anything to train on, or to measure with, within the length of a sequence.
+        DataError: if no conversation has anything to train on, or to measure with, within the length of a sequence, or
+            text is of another tokenizer.
         DiskFullError: if there is no room for a checkpoint.
         Requeue: after a stop signal, the trainer's state saved. It is looked at after every step, and between the
             batches of every measurement.
@@ -71,9 +76,14 @@ def run(context: StageContext[SftConfig]) -> StageResult:
     callback = StageCallback(context)
     arguments = trainer_arguments(context)
     data = context.inputs["data"].directory
-    trained = sequences(
-        open_tokens(data, "train", tokenizer, start), config.max_length, config.packing, context.derive_seed("packing")
-    )
+    text = None
+    if config.text_replay is not None:
+        corpus = context.inputs["tokens"].directory / "tokens"
+        check_vocabularies(len(tokenizer), start, corpus, None, may_have_spare=True)
+        seed = context.derive_seed("text")
+        text = ReplayedText(corpus, config.text_replay, config.max_length, config.packing, seed)
+    conversations = open_tokens(data, "train", tokenizer, start)
+    trained = sequences(conversations, config.max_length, config.packing, context.derive_seed("packing"), text)
     held_out = sequences(open_tokens(data, "validation", tokenizer, start), config.max_length)
     print(f"{len(trained.lengths)} sequences; {trained.truncated} conversations cut, {trained.left_out} left out")
     with waiting_for_files():
