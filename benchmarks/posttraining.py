@@ -146,8 +146,8 @@ def document(measured: Measured, floors: dict[str, Floor], config: AccuracyConfi
         "```",
         "",
         "A cell has the mean over the runs, the lowest and the highest of them (of a single run its 95 % interval), "
-        "and the number of runs whose interval lies above the best constant reply. Best constant and chance are measured "
-        f"with the verifiers on the same prompts. A reply without an end has 0; {unfinished:.1%} had none.",
+        "and the number of runs whose interval lies above the best constant reply. Best constant and chance are "
+        f"measured with the verifiers on the same prompts. A reply without an end has 0; {unfinished:.1%} had none.",
         "",
     ]
     for split in ("held_out", "instances", "train"):
