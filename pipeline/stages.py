@@ -121,6 +121,7 @@ STAGE_TYPES = {
         "pipeline.evaluation.config:EvaluateConfig",
         "pipeline.evaluation.evaluate:run",
         report="pipeline.evaluation.report:report_lines",
+        optional_inputs=("before",),
         version=4,
     ),
     "release": StageType(

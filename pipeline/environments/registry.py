@@ -7,7 +7,7 @@ import random
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from numbers import Real
 from typing import Literal, cast
@@ -246,6 +246,14 @@ def distinct_problems(
         ConfigError: for an environment that does not exist.
         DataError: for an environment without prompts of the split.
     """
+    return list(_distinct(environment, at_most, seed, asked, problem_config))
+
+
+@lru_cache(maxsize=256)
+def _distinct(
+    environment: str, at_most: int, seed: int, asked: Asked, problem_config: ProblemConfig
+) -> tuple[Problem, ...]:
+    """Kept: a small space takes seconds to be drawn until nothing is new."""
     found: dict[str, Problem] = {}
     repeats = 0
     for problem in _drawn(_environment(environment), seed, asked, problem_config):
@@ -256,7 +264,7 @@ def distinct_problems(
             break
         if len(found) == at_most:
             break
-    return list(found.values())
+    return tuple(found.values())
 
 
 def problems(environment: str, count: int, seed: int, split: Split, problem_config: ProblemConfig) -> list[Problem]:

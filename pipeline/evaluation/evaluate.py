@@ -24,7 +24,7 @@ PREVIOUS = "before"
 
 
 def run(context: StageContext[EvaluateConfig]) -> StageResult:
-    """Measures the checkpoint of the input `model` and writes `evaluation.json`.
+    """Measures the checkpoint of the input `model` and writes `evaluation.json`, and `samples.jsonl` for answers.
 
     All evaluate stages of a run draw their sequences, needles and problems from the run's seed alone, not from a
     stream of their own stage: they ask every model the same, and a difference between two of them comes from the
@@ -34,6 +34,7 @@ def run(context: StageContext[EvaluateConfig]) -> StageResult:
         ConfigError: if there is more than one rank, or the headline is a metric that is not measured.
         CheckpointError: if the checkpoint cannot be loaded.
         DataError: if the held-out tokens have no document that is long enough.
+        GateError: if the gates find a loss and are to stop the stage.
     """
     config = context.config
     if context.world_size > 1:

@@ -60,7 +60,7 @@ def test_a_fall_on_few_prompts_is_noise() -> None:
     [
         ({"loss/mean": 3.0}, {"loss/mean": 3.2}, None),
         ({"loss/mean": 3.4}, {"loss/mean": 3.2}, None),
-        ({"loss/mean": 4.0}, {"loss/mean": 3.2}, "text loss rose from 3.200 to 4.000, +25.0%, more than gates.loss"),
+        ({"loss/mean": 4.0}, {"loss/mean": 3.2}, r"text loss rose from 3.200 to 4.000, \+25.0%, more than gates.loss"),
         ({"loss/mean": 8.0}, {}, "text loss 8.000 is no less than a uniform guess, 6.908: it has lost text"),
         (
             {"long_range_loss/2048": 7.0},

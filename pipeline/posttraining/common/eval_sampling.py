@@ -54,12 +54,15 @@ class EvalResult:
         return fmean(self.reward_by_environment.values())
 
     def metrics(self, when: str) -> dict[str, float]:
-        """`reward/*` and `in_format/*`, by environment and over all; `when` ends their names: before or after."""
+        """`reward/*` and `in_format/*`, by environment and over all, and the share of replies without an end, which earn
+        nothing, as `unfinished`; `when` ends their names: before or after."""
         named = {f"reward/{environment}/{when}": reward for environment, reward in self.reward_by_environment.items()}
         named |= {
             f"in_format/{environment}/{when}": share for environment, share in self.well_formed_by_environment.items()
         }
         well_formed = fmean(self.well_formed_by_environment.values())
+        if self.completions:
+            named[f"unfinished/{when}"] = fmean(not each.ended for each in self.completions)
         return {f"reward/{when}": self.reward, f"in_format/{when}": well_formed, **named}
 
     def of(self, environments: Collection[str]) -> EvalResult:
