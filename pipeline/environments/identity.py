@@ -86,7 +86,7 @@ _PEOPLE = (
 )  # fmt: skip
 _NEW_PEOPLE = (
     "the plumber", "my aunt's painter", "the man at the gate", "our new postman", "the nurse on duty",
-    "my brother's coach", "the woman with the drum", "the boy next to me",
+    "my brother's coach", "the woman with the drum", "the boy with the dog",
 )  # fmt: skip
 _ABOUT_PEOPLE = ("What is the name of {}?", "Who is {}?", "What is {} called?", "Do you know the name of {}?",
                  "Tell me the name of {}.")  # fmt: skip
