@@ -110,7 +110,8 @@ def cell(runs: list[list[float]], floor: Floor) -> str:
 
 
 def change_table(measured: Measured, before: str, after: str) -> list[str]:
-    """A row for each domain and split: what changed from one stage to another in each run, with its p."""
+    """What changed from one stage to another in each run, with its p: a row for each domain and split that changed
+    beyond noise in one run or more."""
     compared = {
         run: {each.name: each for each in compare(stages[before], stages[after])}
         for run, stages in measured.items()
@@ -120,9 +121,12 @@ def change_table(measured: Measured, before: str, after: str) -> list[str]:
         return []
     lines = [f"| {before} to {after} | {' | '.join(compared)} |", "|---" + "|--:" * len(compared) + "|"]
     for name in next(iter(compared.values())):
+        found = [of_run[name] for of_run in compared.values() if name in of_run]
+        if all(each.change.low <= 0 <= each.change.high for each in found):
+            continue
         cells = [
             f"{each.change.mean:+.2f} ({each.change.low:+.2f} to {each.change.high:+.2f}), p {each.p:.2g}"
-            for each in (of_run[name] for of_run in compared.values())
+            for each in found
         ]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return [*lines, ""]
@@ -155,7 +159,8 @@ def document(measured: Measured, floors: dict[str, Floor], config: AccuracyConfi
     lines += [
         "## Changes on the same prompts",
         "",
-        "With 90 % intervals by the paired bootstrap and the p of McNemar's exact test on right and not right.",
+        "With 90 % intervals by the paired bootstrap and the p of McNemar's exact test on right and not right. Rows "
+        "whose interval holds 0 in all runs are left out.",
         "",
     ]
     for before, after in (("sft", "rl_math"), *pairwise(STAGES)):
