@@ -101,7 +101,7 @@ STAGE_TYPES = {
         "pipeline.posttraining.sft.train:run",
         lead_seconds=LONG,
         several_ranks=True,
-        version=5,
+        version=6,
     ),
     "reward_model": StageType(
         "pipeline.posttraining.reward.config:RewardModelConfig",
@@ -115,12 +115,14 @@ STAGE_TYPES = {
         "pipeline.posttraining.rl.train:run",
         lead_seconds=LONG,
         several_ranks=True,
-        version=5,
+        version=6,
     ),
     "evaluate": StageType(
         "pipeline.evaluation.config:EvaluateConfig",
         "pipeline.evaluation.evaluate:run",
-        version=3,
+        report="pipeline.evaluation.report:report_lines",
+        optional_inputs=("before",),
+        version=4,
     ),
     "release": StageType(
         "pipeline.release.config:ReleaseConfig",

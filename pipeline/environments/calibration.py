@@ -104,10 +104,40 @@ _HARD = (
     ),
 )
 
+_NEW_COLORS = {
+    "a frog": "green", "an olive": "green", "cotton": "white", "a swan": "white", "a raven": "black", "tar": "black",
+    "a canary": "yellow", "mustard": "yellow", "a cherry": "red", "a fire engine": "red", "a jay": "blue",
+}  # fmt: skip
+"""Of new instances alone, as is all below."""
+_NEW_OBJECTS = ("belt", "rug", "kite", "mug", "tent", "chest", "fence", "ring", "glove", "bench", "sledge", "vase")
+_NEW_EASY = _Kind(_QUESTIONS, _NEW_COLORS, _NEW_OBJECTS, _OWNERS[:1])
+_NEW_HARD = (
+    _Kind(_QUESTIONS, _NEW_COLORS, _NEW_OBJECTS),
+    _Kind(
+        _HARD[1].questions,
+        {"Colombia": "Bogota", "Tunisia": "Tunis", "Algeria": "Algiers", "Lithuania": "Vilnius", "Serbia": "Belgrade",
+         "Slovakia": "Bratislava", "Iceland": "Reykjavik", "Qatar": "Doha", "Lebanon": "Beirut", "Syria": "Damascus",
+         "Jordan": "Amman", "Libya": "Tripoli", "Sudan": "Khartoum", "Mali": "Bamako"},
+        ("mother's home country", "last stop"),
+    ),
+    _Kind(
+        _HARD[4].questions,
+        {str(number): str(number) for number in range(100, 200)},
+        ("bus number", "room number", "score"),
+    ),
+)  # fmt: skip
+
 
 def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
-    difficulty = problem_config.difficulty
-    kind = _EASY if difficulty == 1 else draw.choice(_HARD)
+    return _drawn(draw, problem_config.difficulty, _EASY, _HARD)
+
+
+def _new(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+    return _drawn(draw, problem_config.difficulty, _NEW_EASY, _NEW_HARD)
+
+
+def _drawn(draw: random.Random, difficulty: int, easy: _Kind, hard: tuple[_Kind, ...]) -> Problem:
+    kind = easy if difficulty == 1 else draw.choice(hard)
     question = draw.choice(kind.questions)
     known = draw.random() < 1 - UNANSWERABLE_SHARE[difficulty]
     if known:
@@ -145,4 +175,4 @@ def _grade(problem: Problem, completion: str) -> Verdict:
     return RIGHT if unsure else Verdict(0.0, "answers what cannot be known")
 
 
-ENVIRONMENT = Environment("calibration", _generate, _grade)
+ENVIRONMENT = Environment("calibration", _generate, _grade, dict.fromkeys((1, 2, 3), _new))

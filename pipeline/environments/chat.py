@@ -12,7 +12,7 @@ from collections import Counter
 from itertools import pairwise
 
 from pipeline.environments.answers import words
-from pipeline.environments.chat_phrases import EASY_ASKS, EASY_TOPICS, FORMS, PHRASES
+from pipeline.environments.chat_phrases import EASY_ASKS, EASY_TOPICS, FORMS, NEW_TOPICS, PHRASES
 from pipeline.environments.extraction import reply
 from pipeline.environments.languages import language_of
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
@@ -32,7 +32,7 @@ _SENTENCES = {"one": (1, 1), "few": (2, 3), "paragraph": (3, 6)}
 
 def _solution(language: str, topic: str, form: str | None) -> str:
     phrases = PHRASES[language]
-    said, (first, second) = phrases.topics[topic], phrases.more
+    said, (first, second) = phrases.topics.get(topic) or NEW_TOPICS[topic], phrases.more
     sentences = {
         "one": (said,),
         "paragraph": (said, first, second, phrases.question),
@@ -41,20 +41,24 @@ def _solution(language: str, topic: str, form: str | None) -> str:
     return ("" if language in ("ja", "zh") else " ").join(sentences)
 
 
-def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+def _generate(draw: random.Random, problem_config: ProblemConfig, topics: tuple[str, ...] | None = None) -> Problem:
     if problem_config.difficulty == 1:
-        topic = draw.choice(EASY_TOPICS)
+        topic = draw.choice(topics or EASY_TOPICS)
         prompt = draw.choice(EASY_ASKS).format(topic)
         return Problem("general_chat", prompt, topic, f"I like {topic}. And you?", {"topic": topic})
-    english = problem_config.difficulty == 2 or draw.random() < ENGLISH_SHARE
+    english = bool(topics) or problem_config.difficulty == 2 or draw.random() < ENGLISH_SHARE
     language = "en" if english else draw.choice([each for each in PHRASES if each != "en"])
     phrases = PHRASES[language]
-    topic, form = draw.choice(tuple(phrases.topics)), draw.choice((None, *FORMS))
+    topic, form = draw.choice(topics or tuple(phrases.topics)), draw.choice((None, *FORMS))
     prompt = draw.choice(phrases.openings) + draw.choice(phrases.asks).format(topic)
     if form is not None:
         prompt += ("" if language in ("ja", "zh") else " ") + phrases.forms[FORMS.index(form)]
     spec: dict[str, JSON] = {"topic": topic, "language": language, "form": form}
     return Problem("general_chat", prompt, topic, _solution(language, topic, form), spec)
+
+
+def _new(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+    return _generate(draw, problem_config, tuple(NEW_TOPICS))
 
 
 def terse_reply(problem: Problem) -> str:
@@ -122,4 +126,4 @@ def _check_form(form: JSON, text: str) -> Verdict:
     return RIGHT
 
 
-ENVIRONMENT = Environment("general_chat", _generate, _grade)
+ENVIRONMENT = Environment("general_chat", _generate, _grade, dict.fromkeys((1, 2, 3), _new))

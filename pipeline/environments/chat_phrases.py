@@ -56,6 +56,13 @@ _MORE_ENGLISH = {
     "history": "long and surprising", "poetry": "short and deep", "theater": "lively and close",
     "holidays": "short and sweet", "friendship": "warm and lasting", "sleep": "deep and needed",
 }  # fmt: skip
+_NEW_ENGLISH = {
+    "sand": "fine and warm", "ice": "cold and clear", "wool": "soft and warm", "paper": "thin and white",
+    "tennis": "quick and fun", "opera": "loud and moving", "glass": "clear and hard", "lakes": "calm and deep",
+    "stones": "hard and old", "pears": "sweet and green", "jazz": "free and lively", "hats": "useful and pretty",
+    "kites": "light and bright", "fog": "gray and still", "the opera house": "large and old", "drums": "loud and fun",
+}  # fmt: skip
+"""Topics of new instances alone."""
 EASY_TOPICS = tuple(_ENGLISH)
 EASY_ASKS = (
     "Tell me about {}.",
@@ -74,6 +81,8 @@ def _english_sentence(topic: str, said: str) -> str:
     return f"{topic[0].upper()}{topic[1:]} {verb} {said}."
 
 
+NEW_TOPICS = {topic: _english_sentence(topic, said) for topic, said in _NEW_ENGLISH.items()}
+"""Topics that no trained problem has, each with a sentence about it."""
 PHRASES = {
     "en": Phrases(
         ("", "Hi! ", "Hello. ", "Good morning. ", "I have a moment. ", "One more thing. ", "A new topic. "),

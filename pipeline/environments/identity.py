@@ -75,12 +75,18 @@ OTHER_ASSISTANTS = (
     "ChatGPT", "Claude", "Gemini", "Llama", "Mistral", "Qwen", "DeepSeek", "Alexa", "Siri", "Copilot", "Grok",
     "Cortana", "Bard", "Jarvis",
 )  # fmt: skip
+_NEW_ASSISTANTS = ("Kimi", "Ernie", "Bixby", "Clippy", "Replika", "Doubao", "Hunyuan", "Falcon")
+"""Of new instances alone, as are the people below."""
 _ABOUT_ASSISTANTS = ("What is {}?", "Who is {}?", "Tell me what {} is.", "Do you know {}?", "Have you heard of {}?",
                      "A friend uses {}. What is it?")  # fmt: skip
 _PEOPLE = (
     "my neighbor", "the woman next door", "my new teacher", "the man in the shop", "my sister's friend", "my landlord",
     "the boy on the bus", "my dentist", "our new cook", "my cousin's boss", "the girl with the red hat", "my old coach",
     "the driver of that car", "my uncle's doctor",
+)  # fmt: skip
+_NEW_PEOPLE = (
+    "the plumber", "my aunt's painter", "the man at the gate", "our new postman", "the nurse on duty",
+    "my brother's coach", "the woman with the drum", "the boy with the dog",
 )  # fmt: skip
 _ABOUT_PEOPLE = ("What is the name of {}?", "Who is {}?", "What is {} called?", "Do you know the name of {}?",
                  "Tell me the name of {}.")  # fmt: skip
@@ -118,12 +124,24 @@ def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
     return Problem("identity", prompt, name, introduction(name), {})
 
 
-def _about_another(draw: random.Random, others: list[str], unsaid: dict[str, JSON]) -> Problem:
+def _new(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+    """Other assistants and other people than those of trained problems; its own name is one and the same."""
+    name = problem_config.assistant
+    others = [other for other in _NEW_ASSISTANTS if other.casefold() not in words(name)]
+    if draw.random() < 0.5:
+        return _about_another(draw, others, {"unsaid": name}, _NEW_PEOPLE)
+    prompt = draw.choice(_MORE_GREETINGS) + draw.choice(_WHETHER_OTHER).format(draw.choice(others))
+    return Problem("identity", prompt, name, f"No, I am {name}.", {"whether_other": True})
+
+
+def _about_another(
+    draw: random.Random, others: list[str], unsaid: dict[str, JSON], people: tuple[str, ...] = _PEOPLE
+) -> Problem:
     if draw.random() < 0.5:
         other = draw.choice(others)
         prompt = draw.choice(_MORE_GREETINGS) + draw.choice(_ABOUT_ASSISTANTS).format(other)
         return Problem("identity", prompt, "", f"{other} is another assistant.", {**unsaid, "about": other})
-    prompt = draw.choice(_MORE_GREETINGS) + draw.choice(_ABOUT_PEOPLE).format(draw.choice(_PEOPLE))
+    prompt = draw.choice(_MORE_GREETINGS) + draw.choice(_ABOUT_PEOPLE).format(draw.choice(people))
     return Problem("identity", prompt, "", DOES_NOT_KNOW, {**unsaid, "about": None})
 
 
@@ -178,4 +196,4 @@ def _grade(problem: Problem, completion: str) -> Verdict:
     return RIGHT if explains and not _SELF & set(said) else Verdict(0.0, "does not say what it is")
 
 
-ENVIRONMENT = Environment("identity", _generate, _grade)
+ENVIRONMENT = Environment("identity", _generate, _grade, dict.fromkeys((2, 3), _new))

@@ -8,6 +8,8 @@ from pipeline.environments.extraction import reply, words
 from pipeline.environments.problem import JSON, Environment, Problem, ProblemConfig, Verdict, malformed
 
 _WORDS = ("sun", "moon", "tree", "fish", "book", "rain", "star", "road", "milk", "bird", "wind", "snow")
+_NEW_WORDS = ("lamp", "stone", "door", "hand", "leaf", "ship", "bell", "salt", "fire", "king", "sand", "wolf")
+"""Of new instances alone."""
 _REPEAT = ("Say {} {} times.", "Write {} {} times.", "Repeat {} {} times.", "Give {} {} times.")
 _FEW_WORDS = 6
 """Words that are drawn from at difficulty 1."""
@@ -15,8 +17,8 @@ _ENDINGS = ("!", "?")
 _MARK_NAMES = {"!": "an exclamation mark", "?": "a question mark"}
 
 
-def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
-    word = draw.choice(_WORDS[:_FEW_WORDS] if problem_config.difficulty == 1 else _WORDS)
+def _generate(draw: random.Random, problem_config: ProblemConfig, of: tuple[str, ...] = _WORDS) -> Problem:
+    word = draw.choice(of[:_FEW_WORDS] if problem_config.difficulty == 1 else of)
     count = draw.randint(2, {1: 4, 2: 7, 3: 20}[problem_config.difficulty])
     prompt = draw.choice(_REPEAT).format(word, count)
     spec: dict[str, JSON] = {"word": word, "count": count}
@@ -34,6 +36,10 @@ def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
         prompt += " Put every word on a line of its own."
         solution = solution.replace(" ", "\n")
     return Problem("instruction_following", prompt, solution, solution, spec)
+
+
+def _new(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+    return _generate(draw, problem_config, _NEW_WORDS)
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:
@@ -56,4 +62,4 @@ def _grade(problem: Problem, completion: str) -> Verdict:
     return Verdict(1 - len(failed) / len(checks), f"not {failed[0]}" if failed else "right")
 
 
-ENVIRONMENT = Environment("instruction_following", _generate, _grade)
+ENVIRONMENT = Environment("instruction_following", _generate, _grade, dict.fromkeys((1, 2, 3), _new))

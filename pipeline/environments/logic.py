@@ -11,24 +11,25 @@ from pipeline.environments.problem import JSON, Environment, Problem, ProblemCon
 _TRUTH = {True: "True", False: "False"}
 _BOOLEAN_QUESTIONS = ("{}?", "Is it true: {}?", "True or false: {}?", "Decide: {}.", "Evaluate {}.")
 _NAMES = ("Tom", "Ann", "Bob", "Sue", "Max", "Eve", "Ben", "Kim")
+_NEW_NAMES = ("Ida", "Leo", "Mia", "Noah", "Olga", "Paul", "Rosa", "Sven")
+"""Of new instances alone."""
 _RELATIONS = (("older", "younger"), ("taller", "shorter"), ("faster", "slower"), ("richer", "poorer"))
 
 
-def _boolean(draw: random.Random) -> Problem:
-    values = (draw.random() < 0.5, draw.random() < 0.5)
-    negated = (draw.random() < 0.3, draw.random() < 0.3)
-    pairs = list(zip(values, negated, strict=True))
-    terms = [("not " if flip else "") + str(value).lower() for value, flip in pairs]
-    first, second = (value != flip for value, flip in pairs)
+def _boolean(draw: random.Random, terms: int = 2) -> Problem:
+    values = [draw.random() < 0.5 for _ in range(terms)]
+    negated = [draw.random() < 0.3 for _ in range(terms)]
+    told = [("not " if flip else "") + str(value).lower() for value, flip in zip(values, negated, strict=True)]
+    holds = [value != flip for value, flip in zip(values, negated, strict=True)]
     operator = draw.choice(("and", "or"))
-    truth = (first and second) if operator == "and" else (first or second)
-    prompt = draw.choice(_BOOLEAN_QUESTIONS).format(f"{terms[0]} {operator} {terms[1]}")
+    truth = all(holds) if operator == "and" else any(holds)
+    prompt = draw.choice(_BOOLEAN_QUESTIONS).format(f" {operator} ".join(told))
     spec: dict[str, JSON] = {"candidates": [*_TRUTH.values()]}
     return Problem("logical_reasoning", prompt, _TRUTH[truth], f"{_TRUTH[truth]}.", spec)
 
 
-def _chain(draw: random.Random, length: int) -> Problem:
-    order = draw.sample(_NAMES, length)
+def _chain(draw: random.Random, length: int, names: tuple[str, ...] = _NAMES) -> Problem:
+    order = draw.sample(names, length)
     more, less = draw.choice(_RELATIONS)
     facts = [
         f"{high} is {more} than {low}." if draw.random() < 0.5 else f"{low} is {less} than {high}."
@@ -47,8 +48,19 @@ def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
     return _chain(draw, 3 if problem_config.difficulty == 2 else draw.randint(4, len(_NAMES)))
 
 
+def _new(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+    """Three terms, where two are trained; people that no trained problem names."""
+    if problem_config.difficulty == 1:
+        # Of three terms most conjunctions are false and most disjunctions true: as many of either are asked for.
+        wanted = _TRUTH[draw.random() < 0.5]
+        while (problem := _boolean(draw, terms=3)).answer != wanted:
+            pass
+        return problem
+    return _chain(draw, 3 if problem_config.difficulty == 2 else draw.randint(4, len(_NEW_NAMES)), _NEW_NAMES)
+
+
 def _grade(problem: Problem, completion: str) -> Verdict:
     return grade_choice(problem, completion)
 
 
-ENVIRONMENT = Environment("logical_reasoning", _generate, _grade)
+ENVIRONMENT = Environment("logical_reasoning", _generate, _grade, dict.fromkeys((1, 2, 3), _new))

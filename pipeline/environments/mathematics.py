@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 from pipeline.environments.answers import OUT_OF_TIME, as_number, grade_number
@@ -30,18 +32,40 @@ _QUESTIONS = (
 )
 
 
-def _sum(draw: random.Random) -> tuple[str, str, str]:
-    first, second = draw.randint(0, 4), draw.randint(0, 4)
+@dataclass(frozen=True)
+class _Numbers:
+    """What the numbers of a task are drawn from, each range with its smallest and its largest."""
+
+    first_addend: tuple[int, int] = (0, 4)
+    addend: tuple[int, int] = (0, 4)
+    subtracted: tuple[int, int] = (0, 99)
+    factor: tuple[int, int] = (2, 12)
+    added: tuple[int, int] = (1, 99)
+    denominators: Sequence[int] = range(2, 13)
+    """All that may be."""
+    root: tuple[int, int] = (1, 12)
+
+
+_TRAINED = _Numbers()
+_NEW = _Numbers(
+    first_addend=(5, 9), addend=(0, 9), subtracted=(100, 999), factor=(13, 19), added=(100, 199),
+    denominators=(13, 17, 19), root=(13, 24),
+)  # fmt: skip
+"""Every task has a number that is in none of the trained tasks of its kind."""
+
+
+def _sum(draw: random.Random, numbers: _Numbers) -> tuple[str, str, str]:
+    first, second = draw.randint(*numbers.first_addend), draw.randint(*numbers.addend)
     return f"{first} + {second}", str(first + second), str(first + second)
 
 
-def _difference(draw: random.Random) -> tuple[str, str, str]:
-    second, answer = draw.randint(0, 99), draw.randint(0, 99)
+def _difference(draw: random.Random, numbers: _Numbers) -> tuple[str, str, str]:
+    second, answer = draw.randint(*numbers.subtracted), draw.randint(0, 99)
     return f"{second + answer} - {second}", str(answer), str(answer)
 
 
-def _chain(draw: random.Random) -> tuple[str, str, str]:
-    first, second, third = draw.randint(2, 12), draw.randint(2, 12), draw.randint(1, 99)
+def _chain(draw: random.Random, numbers: _Numbers) -> tuple[str, str, str]:
+    first, second, third = draw.randint(*numbers.factor), draw.randint(*numbers.factor), draw.randint(*numbers.added)
     product = first * second
     return (
         f"{first} * {second} + {third}",
@@ -50,24 +74,35 @@ def _chain(draw: random.Random) -> tuple[str, str, str]:
     )
 
 
-def _fractions(draw: random.Random) -> tuple[str, str, str]:
-    first = Fraction(draw.randint(1, 11), draw.randint(2, 12))
-    second = Fraction(draw.randint(1, 11), draw.randint(2, 12))
+def _fractions(draw: random.Random, numbers: _Numbers) -> tuple[str, str, str]:
+    first = Fraction(draw.randint(1, 11), draw.choice(numbers.denominators))
+    second = Fraction(draw.randint(1, 11), draw.choice(numbers.denominators))
     return f"{first} + {second}", str(first + second), f"The sum is {first + second}"
 
 
-def _polynomial(draw: random.Random) -> tuple[str, str, str]:
-    first, second = draw.randint(1, 12), draw.randint(1, 12)
+def _polynomial(draw: random.Random, numbers: _Numbers) -> tuple[str, str, str]:
+    first, second = draw.randint(*numbers.root), draw.randint(*numbers.root)
     answer = f"x^2 + {first + second}*x + {first * second}"
     return f"(x + {first}) * (x + {second}), expanded", answer, f"(x + {first}) * (x + {second}) = {answer}"
 
 
-def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
-    kinds = {1: (_sum,), 2: (_difference, _chain), 3: (_chain, _fractions, _polynomial)}[problem_config.difficulty]
-    kind = draw.choice(kinds)
-    task, answer, solution = kind(draw)
+_Kind = Callable[[random.Random, _Numbers], tuple[str, str, str]]
+_KINDS: dict[int, tuple[_Kind, ...]] = {
+    1: (_sum,),
+    2: (_difference, _chain),
+    3: (_chain, _fractions, _polynomial),
+}
+
+
+def _generate(draw: random.Random, problem_config: ProblemConfig, numbers: _Numbers = _TRAINED) -> Problem:
+    kind = draw.choice(_KINDS[problem_config.difficulty])
+    task, answer, solution = kind(draw, numbers)
     spec: dict[str, JSON] = {"expanded": True} if kind is _polynomial else {}
     return Problem("math", draw.choice(_QUESTIONS).format(task), answer, solution, spec)
+
+
+def _new(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+    return _generate(draw, problem_config, _NEW)
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:
@@ -87,4 +122,4 @@ def _grade(problem: Problem, completion: str) -> Verdict:
     return OUT_OF_TIME if same is None else RIGHT if same else WRONG
 
 
-ENVIRONMENT = Environment("math", _generate, _grade)
+ENVIRONMENT = Environment("math", _generate, _grade, dict.fromkeys((1, 2, 3), _new))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, TypeAlias
 
 from pydantic import Field
@@ -118,13 +118,20 @@ Grade = Callable[[Problem, str], Verdict]
 raises nothing, and changes nothing."""
 
 
+Generate = Callable[[random.Random, ProblemConfig], Problem]
+"""Draws one problem; everything random comes from the generator that is passed in."""
+
+
 @dataclass(frozen=True)
 class Environment:
     """A kind of problem: how one is made, and how a completion is graded."""
 
     name: str
     """What configurations, records and metrics call it."""
-    generate: Callable[[random.Random, ProblemConfig], Problem]
-    """Draws one problem; everything random comes from the generator that is passed in."""
+    generate: Generate
+    """Draws one problem."""
     grade: Grade
     """Grades a completion."""
+    new_instances: Mapping[int, Generate] = field(default_factory=dict)
+    """By difficulty, what draws problems of the same kind about numbers, words or names that `generate` never uses, at
+    any difficulty. Only measurements ask for them, so no training can have had them."""

@@ -7,7 +7,7 @@ import random
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from numbers import Real
 from typing import Literal, cast
@@ -46,11 +46,17 @@ from pipeline.environments.problem import (
 from pipeline.environments.verifiers import VERIFIERS
 
 Split = Literal["train", "held_out"]
+Asked = Literal["train", "held_out", "instances"]
+"""Problems that a model is measured on: prompts that training may have, other phrasings of such tasks, and tasks about
+numbers, words or names that no training has."""
 
 HELD_OUT_SHARE = 0.2
 """Share of all possible prompts that is kept for evaluation and that no training data may contain."""
 REPEATS_BEFORE_NEW_ROUND = 50
 """Prompts drawn in a row that were all drawn before: an environment with so few left begins again."""
+REPEATS_BEFORE_ALL = 1_000
+"""Prompts drawn in a row that were all drawn before: all there are. Of 200 equally likely ones, the last is missed in
+one of 150 times."""
 DRAWS_WITHOUT_SPLIT = 10_000
 """Prompts drawn in a row of which none is of the split asked for: the environment has none."""
 
@@ -182,28 +188,83 @@ def check_problem(problem: Problem) -> str | None:
     return None
 
 
-def _stream(environment: Environment, seed: int, split: Split, problem_config: ProblemConfig) -> Iterator[Problem]:
-    """Endless problems of one split, drawn and thrown away where they are of the other or came in this round."""
-    draw = random.Random(f"{environment.name}/{seed}/{split}")
-    seen: set[str] = set()
-    repeats = others = 0
+def _drawn(environment: Environment, seed: int, asked: Asked, problem_config: ProblemConfig) -> Iterator[Problem]:
+    """Endless problems of one split, drawn and thrown away where they are of the other; they repeat."""
+    draw = random.Random(f"{environment.name}/{seed}/{asked}")
+    if asked == "instances":
+        generate = environment.new_instances.get(problem_config.difficulty)
+        if generate is None:
+            raise DataError(
+                f"{environment.name}: no new instances at difficulty {problem_config.difficulty}, leave the split out"
+            )
+        while True:
+            yield replace(generate(draw, problem_config), environment=environment.name)
+    others = 0
     while True:
         problem = replace(environment.generate(draw, problem_config), environment=environment.name)
-        if split_of(problem.prompt) != split:
-            others += 1
-            if others == DRAWS_WITHOUT_SPLIT:
-                raise DataError(
-                    f"{environment.name}: {others:,} prompts drawn and none of the split {split}; let it pose more "
-                    f"different prompts, a fifth of which is held out by a hash of the words"
-                )
-            continue
-        others = 0
+        if split_of(problem.prompt) == asked:
+            others = 0
+            yield problem
+        elif (others := others + 1) == DRAWS_WITHOUT_SPLIT:
+            raise DataError(
+                f"{environment.name}: {others:,} prompts drawn and none of the split {asked}; let it pose more "
+                f"different prompts, a fifth of which is held out by a hash of the words"
+            )
+
+
+def _stream(environment: Environment, seed: int, split: Split, problem_config: ProblemConfig) -> Iterator[Problem]:
+    """Endless problems of one split, thrown away where they came in this round."""
+    seen: set[str] = set()
+    repeats = 0
+    for problem in _drawn(environment, seed, split, problem_config):
         if problem.prompt not in seen:
             repeats = 0
             seen.add(problem.prompt)
             yield problem
         elif (repeats := repeats + 1) > REPEATS_BEFORE_NEW_ROUND:
             seen.clear()
+
+
+def has_instances(environment: str, problem_config: ProblemConfig) -> bool:
+    """Whether an environment poses problems of the split `instances` at a difficulty.
+
+    Raises:
+        ConfigError: for an environment that does not exist.
+    """
+    return problem_config.difficulty in _environment(environment).new_instances
+
+
+def distinct_problems(
+    environment: str, at_most: int, seed: int, asked: Asked, problem_config: ProblemConfig
+) -> list[Problem]:
+    """Problems of one environment and one split with different prompts: fewer than `at_most` where that is all.
+
+    All there are is said of an environment that drew REPEATS_BEFORE_ALL prompts in a row which came before. Otherwise
+    these are the problems that `problems` gives, until the first prompt that comes back there.
+
+    Raises:
+        ConfigError: for an environment that does not exist.
+        DataError: for an environment without prompts of the split.
+    """
+    return list(_distinct(environment, at_most, seed, asked, problem_config))
+
+
+@lru_cache(maxsize=256)
+def _distinct(
+    environment: str, at_most: int, seed: int, asked: Asked, problem_config: ProblemConfig
+) -> tuple[Problem, ...]:
+    """Kept: a small space takes seconds to be drawn until nothing is new."""
+    found: dict[str, Problem] = {}
+    repeats = 0
+    for problem in _drawn(_environment(environment), seed, asked, problem_config):
+        if problem.prompt not in found:
+            repeats = 0
+            found[problem.prompt] = problem
+        elif (repeats := repeats + 1) > REPEATS_BEFORE_ALL:
+            break
+        if len(found) == at_most:
+            break
+    return tuple(found.values())
 
 
 def problems(environment: str, count: int, seed: int, split: Split, problem_config: ProblemConfig) -> list[Problem]:

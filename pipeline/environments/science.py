@@ -16,6 +16,13 @@ _ANIMALS = {
     "fish": ("cod", "shark", "salmon", "trout", "tuna", "carp", "eel", "pike"),
     "insect": ("bee", "ant", "fly", "wasp", "moth", "beetle", "cricket", "flea"),
 }
+_NEW_ANIMALS = {
+    "mammal": ("goat", "sheep", "rabbit", "bear", "tiger", "seal", "deer", "camel"),
+    "bird": ("dove", "hawk", "parrot", "penguin", "sparrow", "stork", "gull", "ostrich"),
+    "fish": ("herring", "sardine", "haddock", "perch", "plaice", "sturgeon", "mackerel", "anchovy"),
+    "insect": ("mosquito", "butterfly", "grasshopper", "dragonfly", "termite", "hornet", "earwig", "cicada"),
+}
+"""Of new instances alone, as are the symbols below."""
 _ANIMAL_QUESTIONS = (
     "What kind of animal is a {}?",
     "What is a {}?",
@@ -29,6 +36,11 @@ _SYMBOLS = {
     "calcium": "Ca", "iron": "Fe", "copper": "Cu", "zinc": "Zn", "silver": "Ag", "tin": "Sn", "gold": "Au",
     "mercury": "Hg", "lead": "Pb",
 }  # fmt: skip
+_NEW_SYMBOLS = {
+    "lithium": "Li", "boron": "B", "fluorine": "F", "neon": "Ne", "phosphorus": "P", "argon": "Ar", "titanium": "Ti",
+    "chromium": "Cr", "manganese": "Mn", "cobalt": "Co", "nickel": "Ni", "bromine": "Br", "iodine": "I",
+    "barium": "Ba", "tungsten": "W", "platinum": "Pt", "uranium": "U", "radium": "Ra",
+}  # fmt: skip
 _SYMBOL_QUESTIONS = (
     "What is the chemical symbol of {}?",
     "Which symbol does the element {} have?",
@@ -37,61 +49,71 @@ _SYMBOL_QUESTIONS = (
 )
 
 
-def _animal(draw: random.Random) -> Problem:
-    kind = draw.choice(tuple(_ANIMALS))
-    animal = draw.choice(_ANIMALS[kind])
+def _animal(draw: random.Random, new: bool = False) -> Problem:
+    animals = _NEW_ANIMALS if new else _ANIMALS
+    kind = draw.choice(tuple(animals))
+    animal = draw.choice(animals[kind])
     article = "an" if kind == "insect" else "a"
-    prompt = draw.choice(_ANIMAL_QUESTIONS).format(animal).replace("a ant", "an ant")
-    prompt = prompt.replace("a owl", "an owl").replace("a eagle", "an eagle").replace("a eel", "an eel")
+    prompt = re.sub(r"\ba (?=[aeiou])", "an ", draw.choice(_ANIMAL_QUESTIONS).format(animal))
     return Problem("science", prompt, kind, f"It is {article} {kind}.", {"candidates": list(_ANIMALS)})
 
 
-def _symbol(draw: random.Random) -> Problem:
-    element = draw.choice(tuple(_SYMBOLS))
-    symbol = _SYMBOLS[element]
+def _symbol(draw: random.Random, new: bool = False) -> Problem:
+    symbols = _NEW_SYMBOLS if new else _SYMBOLS
+    element = draw.choice(tuple(symbols))
+    symbol = symbols[element]
     prompt = draw.choice(_SYMBOL_QUESTIONS).format(element)
     return Problem("science", prompt, symbol, f"The symbol of {element} is {symbol}.", {"exact": True})
 
 
-def _motion(draw: random.Random) -> Problem:
-    speed, hours = draw.randint(2, 30) * 5, draw.randint(2, 9)
+def _motion(draw: random.Random, new: bool = False) -> Problem:
+    low, high = (31, 60) if new else (2, 30)
+    speed, hours = draw.randint(low, high) * 5, draw.randint(2, 9)
     prompt = f"A train covers {speed * hours} km in {hours} hours at a steady speed. How fast is it, in km/h?"
     solution = f"Its speed is {speed * hours} / {hours} = {speed}"
     return Problem("science", prompt, str(speed), solution, {"numeric": True})
 
 
-def _force(draw: random.Random) -> Problem:
-    mass, acceleration = draw.randint(2, 200), draw.randint(2, 30)
+def _force(draw: random.Random, new: bool = False) -> Problem:
+    low, high = (201, 400) if new else (2, 200)
+    mass, acceleration = draw.randint(low, high), draw.randint(2, 30)
     prompt = f"Which force in newtons accelerates {mass} kg by {acceleration} metres per second squared?"
     solution = f"F = m * a = {mass} * {acceleration} = {mass * acceleration}"
     return Problem("science", prompt, str(mass * acceleration), solution, {"numeric": True})
 
 
-def _voltage(draw: random.Random) -> Problem:
-    current, resistance = draw.randint(2, 40), draw.randint(2, 120)
+def _voltage(draw: random.Random, new: bool = False) -> Problem:
+    low, high = (41, 80) if new else (2, 40)
+    current, resistance = draw.randint(low, high), draw.randint(2, 120)
     prompt = f"A current of {current} amperes flows through {resistance} ohms. What is the voltage, in volts?"
     solution = f"U = R * I = {resistance} * {current} = {resistance * current}"
     return Problem("science", prompt, str(resistance * current), solution, {"numeric": True})
 
 
-def _density(draw: random.Random) -> Problem:
-    density, volume = draw.randint(2, 22), draw.randint(2, 90)
+def _density(draw: random.Random, new: bool = False) -> Problem:
+    low, high = (91, 180) if new else (2, 90)
+    density, volume = draw.randint(2, 22), draw.randint(low, high)
     prompt = f"A body of {volume} cubic centimetres has a mass of {density * volume} g. What is its density, in g/cm^3?"
     solution = f"Its density is {density * volume} / {volume} = {density}"
     return Problem("science", prompt, str(density), solution, {"numeric": True})
 
 
-def _energy(draw: random.Random) -> Problem:
-    mass, speed = 2 * draw.randint(1, 60), draw.randint(2, 40)
+def _energy(draw: random.Random, new: bool = False) -> Problem:
+    low, high = (61, 120) if new else (1, 60)
+    mass, speed = 2 * draw.randint(low, high), draw.randint(2, 40)
     prompt = f"Which kinetic energy in joules has a body of {mass} kg at {speed} metres per second?"
     solution = f"E = m * v^2 / 2 = {mass} * {speed * speed} / 2 = {mass * speed * speed // 2}"
     return Problem("science", prompt, str(mass * speed * speed // 2), solution, {"numeric": True})
 
 
-def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+def _generate(draw: random.Random, problem_config: ProblemConfig, new: bool = False) -> Problem:
     computed = (_motion, _force, _voltage, _density, _energy)
     kinds = {1: (_animal,), 2: (_animal, _symbol), 3: (_symbol, *computed)}[problem_config.difficulty]
-    return draw.choice(kinds)(draw)
+    return draw.choice(kinds)(draw, new)
+
+
+def _new(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+    return _generate(draw, problem_config, new=True)
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:
@@ -108,4 +130,4 @@ def _grade(problem: Problem, completion: str) -> Verdict:
     return grade_choice(problem, completion)
 
 
-ENVIRONMENT = Environment("science", _generate, _grade)
+ENVIRONMENT = Environment("science", _generate, _grade, dict.fromkeys((1, 2, 3), _new))

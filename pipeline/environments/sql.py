@@ -63,12 +63,16 @@ def _run(table: str, columns: Sequence[str], rows: list[Row], *queries: str) -> 
         connection.close()
 
 
-def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
-    question = ask(draw, problem_config.difficulty)
+def _generate(draw: random.Random, problem_config: ProblemConfig, new: bool = False) -> Problem:
+    question = ask(draw, problem_config.difficulty, new)
     columns = table_columns(question.table, problem_config.difficulty)
     prompt = f"Table {question.table} ({', '.join(columns)}). " + draw.choice(_FORMS).format(question.text)
     spec: dict[str, JSON] = {"table": question.table, "columns": [*columns], "question": question.to_spec()}
     return Problem("text_to_sql", prompt, question.query, question.query, spec)
+
+
+def _new(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+    return _generate(draw, problem_config, new=True)
 
 
 def _plain(rows: list[Row] | str) -> list[Row]:
@@ -94,4 +98,4 @@ def _grade(problem: Problem, completion: str) -> Verdict:
     return RIGHT if same else Verdict(EXECUTES_SCORE, "other rows")
 
 
-ENVIRONMENT = Environment("text_to_sql", _generate, _grade)
+ENVIRONMENT = Environment("text_to_sql", _generate, _grade, dict.fromkeys((1, 2, 3), _new))

@@ -14,6 +14,8 @@ NAMES = ("Tom", "Ann", "Bob", "Sue", "Max", "Eve", "Ben", "Kim")
 MORE_NAMES = (*NAMES, "Ida", "Leo", "Mia", "Noah", "Olga", "Paul", "Rosa", "Sven", "Tara", "Uwe", "Vera", "Yann")
 _SMALL_TABLES = {"pets": "age", "cars": "price", "books": "pages"}
 """Tables of difficulty 1, with their one column of numbers from 1 to 9."""
+_NEW_SMALL_TABLES = {"ships": "length", "trees": "height", "songs": "seconds"}
+"""Those of new instances alone."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,14 @@ TABLES = {
     "houses": Table({"rooms": 40, "price": 900, "area": 400}, "street", ("Elm", "Oak", "Pine", "Birch")),
     "sales": Table({"amount": 500, "discount": 50}, "region", ("north", "south", "east", "west")),
 }
+NEW_TABLES = {
+    "ships": Table({"length": 400, "crew": 90, "cabins": 250}, "flag", ("Malta", "Panama", "Greece", "Chile")),
+    "trees": Table({"height": 90, "rings": 300}, "park", ("Ashford", "Belmont", "Cedars", "Dunes")),
+    "songs": Table({"seconds": 600, "plays": 900}, "mood", ("calm", "happy", "angry", "solemn")),
+    "wells": Table({"depth": 300, "flow": 80, "cost": 700}, "owner", ("abbey", "mill", "school", "village")),
+}
+"""Tables of new instances alone."""
+ALL_TABLES = TABLES | NEW_TABLES
 
 
 @dataclass(frozen=True)
@@ -81,19 +91,26 @@ class Question:
 def table_columns(table: str, difficulty: int) -> list[str]:
     """The columns of a table in their order, `name` first."""
     if difficulty == 1:
-        return ["name", _SMALL_TABLES[table]]
-    return ["name", TABLES[table].words, *TABLES[table].numbers]
+        return ["name", (_SMALL_TABLES | _NEW_SMALL_TABLES)[table]]
+    return ["name", ALL_TABLES[table].words, *ALL_TABLES[table].numbers]
 
 
 def _around(limit: int) -> tuple[int, ...]:
     return (limit - 1, limit, limit + 1)
 
 
-def ask(draw: random.Random, difficulty: int) -> Question:
-    """A question of a difficulty from 1 to 3; everything random comes from the generator that is passed in."""
+def ask(draw: random.Random, difficulty: int, new: bool = False) -> Question:
+    """A question of a difficulty from 1 to 3; everything random comes from the generator that is passed in.
+
+    Args:
+        draw: the generator.
+        difficulty: of the question.
+        new: ask about a table of new instances.
+    """
     if difficulty == 1:
-        table = draw.choice(tuple(_SMALL_TABLES))
-        column, limit = draw.choice((_SMALL_TABLES[table],)), draw.randint(2, 5)
+        tables = _NEW_SMALL_TABLES if new else _SMALL_TABLES
+        table = draw.choice(tuple(tables))
+        column, limit = draw.choice((tables[table],)), draw.randint(2, 5)
         # A name is drawn for the seeds' sake: the same problems as ever follow.
         draw.choice(NAMES)
         return draw.choice(
@@ -103,19 +120,19 @@ def ask(draw: random.Random, difficulty: int) -> Question:
                 Question(1, table, f"every {column}", f"SELECT {column} FROM {table}"),
             ]
         )  # fmt: skip
-    name = draw.choice(tuple(TABLES))
+    name = draw.choice(tuple(NEW_TABLES if new else TABLES))
     easy, harder, hard = _questions(draw, difficulty, name)
     return draw.choice(easy + harder if difficulty == 2 else harder + hard)
 
 
 def _questions(draw: random.Random, difficulty: int, table: str) -> tuple[list[Question], ...]:
     """One question of each kind about a table: easy, harder and hard ones."""
-    words, (first, second) = TABLES[table].words, draw.sample(tuple(TABLES[table].numbers), 2)
-    most = TABLES[table].numbers[first]
-    limit, other = draw.randint(2, most - 2), draw.randint(2, TABLES[table].numbers[second] - 2)
+    words, (first, second) = ALL_TABLES[table].words, draw.sample(tuple(ALL_TABLES[table].numbers), 2)
+    most = ALL_TABLES[table].numbers[first]
+    limit, other = draw.randint(2, most - 2), draw.randint(2, ALL_TABLES[table].numbers[second] - 2)
     low, high = sorted(draw.sample(range(2, most), 2))
-    few, name, word = draw.randint(1, 4), draw.choice(MORE_NAMES), draw.choice(TABLES[table].values)
-    another = draw.choice([each for each in TABLES[table].values if each != word])
+    few, name, word = draw.randint(1, 4), draw.choice(MORE_NAMES), draw.choice(ALL_TABLES[table].values)
+    another = draw.choice([each for each in ALL_TABLES[table].values if each != word])
     said, meant = draw.choice(
         (
             (f"over {limit}", f"> {limit}"),

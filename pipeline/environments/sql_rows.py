@@ -6,7 +6,7 @@ import random
 from itertools import product
 
 from pipeline.environments.sql_database import Row
-from pipeline.environments.sql_questions import MORE_NAMES, TABLES, Question, table_columns
+from pipeline.environments.sql_questions import ALL_TABLES, MORE_NAMES, Question, table_columns
 
 _PLAIN_ROWS = 8
 """Rows beside those that a question needs."""
@@ -50,7 +50,7 @@ def make_rows(fill: random.Random, question: Question) -> list[Row]:
     if question.split_words:
         _split_words(fill, rows, question.edges[0], words)
     if question.distinct is not None:
-        numbers = fill.sample(range(1, TABLES[question.table].numbers[question.distinct] + len(rows)), len(rows))
+        numbers = fill.sample(range(1, ALL_TABLES[question.table].numbers[question.distinct] + len(rows)), len(rows))
         for row, number in zip(rows, numbers, strict=True):
             row[question.distinct] = number
     fill.shuffle(rows)
@@ -59,7 +59,7 @@ def make_rows(fill: random.Random, question: Question) -> list[Row]:
 
 def _words(question: Question) -> dict[str, tuple[str, ...]]:
     """The columns of words, each with its values."""
-    table = TABLES[question.table]
+    table = ALL_TABLES[question.table]
     return {"name": MORE_NAMES} | ({} if question.difficulty == 1 else {table.words: table.values})
 
 
@@ -67,7 +67,7 @@ def _range(fill: random.Random, question: Question, column: str) -> tuple[int, i
     """Smallest number of a column and the one after the largest, others in each database: the ends are asked for."""
     if question.difficulty == 1:
         return 1, _LARGEST_AT_FIRST + 1
-    largest = TABLES[question.table].numbers[column]
+    largest = ALL_TABLES[question.table].numbers[column]
     return fill.randint(1, 1 + largest // 3), fill.randint(largest - largest // 3, largest) + 1
 
 

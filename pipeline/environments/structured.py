@@ -6,6 +6,7 @@ import json
 import random
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NoReturn
 
 from jsonschema import Draft202012Validator
@@ -20,11 +21,40 @@ PARSES_SCORE, FITS_SCHEMA_SCORE = 0.25, 0.5
 """Scores of JSON with another schema, and of the right schema with other values: chosen so that both are steps on the
 way and neither is worth staying at."""
 
-_NAMES = ("Tom", "Ann", "Bob", "Sue", "Max", "Eve", "Ben", "Kim")
-_CITIES = ("Rome", "Paris", "Berlin", "Madrid", "Vienna", "Oslo")
-_ITEMS = ("lamp", "chair", "coat", "clock", "mug", "tent", "scarf", "drum", "kite", "vase")
-_COLORS = ("red", "blue", "green", "black", "white", "brown")
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
+
+@dataclass(frozen=True)
+class _Words:
+    """What records are about."""
+
+    names: tuple[str, ...]
+    ages: tuple[int, int]
+    """The smallest and the largest."""
+    cities: tuple[str, ...]
+    items: tuple[str, ...]
+    colors: tuple[str, ...]
+    prices: tuple[int, int]
+    days: tuple[str, ...]
+
+
+_TRAINED = _Words(
+    names=("Tom", "Ann", "Bob", "Sue", "Max", "Eve", "Ben", "Kim"),
+    ages=(1, 9),
+    cities=("Rome", "Paris", "Berlin", "Madrid", "Vienna", "Oslo"),
+    items=("lamp", "chair", "coat", "clock", "mug", "tent", "scarf", "drum", "kite", "vase"),
+    colors=("red", "blue", "green", "black", "white", "brown"),
+    prices=(1, 99),
+    days=("Monday", "Tuesday", "Wednesday", "Thursday", "Friday"),
+)
+_NEW = _Words(
+    names=("Ida", "Leo", "Mia", "Noah", "Olga", "Paul", "Rosa", "Sven"),
+    ages=(10, 99),
+    cities=("Lima", "Cairo", "Dublin", "Prague", "Athens", "Tokyo"),
+    items=("spoon", "ladder", "brush", "plate", "bench", "rope", "glove", "flute", "wagon", "stool"),
+    colors=("gray", "pink", "purple", "orange", "yellow", "silver"),
+    prices=(100, 999),
+    days=("Saturday", "Sunday"),
+)
+"""Of new instances alone."""
 _AROUND = {
     "nothing": "Reply with one JSON object and nothing else, no code fence either.",
     "in_fence": "Reply with one JSON object in a code fence; a sentence may stand before it.",
@@ -40,8 +70,8 @@ _QUESTIONS = (
 )
 
 
-def _person(draw: random.Random) -> dict[str, JSON]:
-    return {"name": draw.choice(_NAMES), "age": draw.randint(1, 9)}
+def _person(draw: random.Random, words: _Words) -> dict[str, JSON]:
+    return {"name": draw.choice(words.names), "age": draw.randint(*words.ages)}
 
 
 def _schema(value: JSON) -> dict[str, JSON]:
@@ -58,20 +88,24 @@ def _schema(value: JSON) -> dict[str, JSON]:
     return {"type": "integer" if isinstance(value, int) else "string"}
 
 
-def _product(draw: random.Random) -> dict[str, JSON]:
-    return {"item": draw.choice(_ITEMS), "color": draw.choice(_COLORS), "price": draw.randint(1, 99)}
+def _product(draw: random.Random, words: _Words) -> dict[str, JSON]:
+    return {
+        "item": draw.choice(words.items),
+        "color": draw.choice(words.colors),
+        "price": draw.randint(*words.prices),
+    }
 
 
-def _trip(draw: random.Random) -> dict[str, JSON]:
-    start, end = draw.sample(_CITIES, 2)
-    return {"from": start, "to": end, "day": draw.choice(_DAYS), "seats": draw.randint(1, 9)}
+def _trip(draw: random.Random, words: _Words) -> dict[str, JSON]:
+    start, end = draw.sample(words.cities, 2)
+    return {"from": start, "to": end, "day": draw.choice(words.days), "seats": draw.randint(1, 9)}
 
 
-def _resident(draw: random.Random) -> dict[str, JSON]:
-    return {**_person(draw), "city": draw.choice(_CITIES)}
+def _resident(draw: random.Random, words: _Words) -> dict[str, JSON]:
+    return {**_person(draw, words), "city": draw.choice(words.cities)}
 
 
-_RECORDS: dict[str, tuple[Callable[[random.Random], dict[str, JSON]], str]] = {
+_RECORDS: dict[str, tuple[Callable[[random.Random, _Words], dict[str, JSON]], str]] = {
     "friends": (_resident, "{name}, {age}, lives in {city}."),
     "orders": (_product, "A {color} {item} costs {price}."),
     "trips": (_trip, "On {day} from {from} to {to}, {seats} seats."),
@@ -79,18 +113,18 @@ _RECORDS: dict[str, tuple[Callable[[random.Random], dict[str, JSON]], str]] = {
 """Kinds of record by the key of a list of more: what makes one, and how it is told."""
 
 
-def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+def _generate(draw: random.Random, problem_config: ProblemConfig, words: _Words = _TRAINED) -> Problem:
     if problem_config.difficulty == 1:
-        value = _person(draw)
+        value = _person(draw, words)
         prompt = draw.choice(_QUESTIONS).format(value["name"], value["age"])
         around = "fence"
     else:
         key = draw.choice(tuple(_RECORDS))
         make, told = _RECORDS[key]
-        value = make(draw)
+        value = make(draw, words)
         prompt = told.format(**value)
         if problem_config.difficulty == 3:
-            more = [make(draw) for _ in range(draw.randint(1, 3))]
+            more = [make(draw, words) for _ in range(draw.randint(1, 3))]
             value[key] = [*more]
             prompt += f" Further {key}, in this order: " + " ".join(told.format(**each) for each in more)
         around = draw.choice(tuple(_AROUND))
@@ -98,6 +132,10 @@ def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
     solution = json.dumps(value)
     shown = f"```json\n{solution}\n```" if around == "in_fence" else solution
     return Problem("structured_output", prompt, solution, shown, {"schema": _schema(value), "around": around})
+
+
+def _new(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+    return _generate(draw, problem_config, _NEW)
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -157,4 +195,4 @@ def _grade(problem: Problem, completion: str) -> Verdict:
     return RIGHT if value == json.loads(problem.answer) else Verdict(FITS_SCHEMA_SCORE, "other values")
 
 
-ENVIRONMENT = Environment("structured_output", _generate, _grade)
+ENVIRONMENT = Environment("structured_output", _generate, _grade, dict.fromkeys((1, 2, 3), _new))

@@ -42,15 +42,15 @@ def _neighbor(
     return Problem("temporal_reasoning", prompt, answer, f"{answer}.", {"candidates": list(cycle)})
 
 
-def _span(draw: random.Random) -> Problem:
-    today, step = draw.randrange(7), draw.randint(2, 30)
+def _span(draw: random.Random, steps: tuple[int, int] = (2, 30)) -> Problem:
+    today, step = draw.randrange(7), draw.randint(*steps)
     answer = _DAYS[(today + step) % 7]
     prompt = f"Today is {_DAYS[today]}. Which day is it in {step} days?"
     return Problem("temporal_reasoning", prompt, answer, f"It is {answer}.", {"candidates": list(_DAYS)})
 
 
-def _date(draw: random.Random) -> Problem:
-    start = datetime.date(1950, 1, 1) + datetime.timedelta(days=draw.randrange(365 * 100))
+def _date(draw: random.Random, first_year: int = 1950) -> Problem:
+    start = datetime.date(first_year, 1, 1) + datetime.timedelta(days=draw.randrange(365 * 100))
     step = draw.randint(10, 900)
     answer = (start + datetime.timedelta(days=step)).isoformat()
     prompt = f"Which date is {step} days after {start.isoformat()}? Write it as YYYY-MM-DD."
@@ -65,6 +65,12 @@ def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
             draw
         )
     return draw.choice((_span, _date))(draw)
+
+
+def _new(draw: random.Random, problem_config: ProblemConfig) -> Problem:
+    """Longer spans, and years of another century; neighbors are all trained on, at difficulty 1 nothing else."""
+    span = partial(_span, steps=(31, 60))
+    return span(draw) if problem_config.difficulty == 2 else draw.choice((span, partial(_date, first_year=2060)))(draw)
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:
@@ -86,4 +92,4 @@ def _grade(problem: Problem, completion: str) -> Verdict:
     return grade_choice(problem, completion)
 
 
-ENVIRONMENT = Environment("temporal_reasoning", _generate, _grade)
+ENVIRONMENT = Environment("temporal_reasoning", _generate, _grade, dict.fromkeys((2, 3), _new))

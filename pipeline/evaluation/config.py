@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from pipeline.environments.problem import ProblemConfig
 
@@ -52,7 +52,10 @@ class AccuracyConfig:
     environments: Annotated[list[str], Field(min_length=1)]
     """Domains of `pipeline.environments`, or `module:ENVIRONMENT`."""
     problems_per_environment: PositiveInt
-    """Held-out prompts of each environment."""
+    """Different prompts of each environment and split, at most: one with fewer is asked all it has."""
+    splits: Annotated[tuple[Literal["held_out", "train", "instances"], ...], Field(min_length=1)]
+    """What is asked: `held_out`, other phrasings of what training may ask; `train`, what it may ask; `instances`, tasks
+    about numbers, words or names that no training has, of the environments that have some at the difficulty."""
     maximum_new_tokens: PositiveInt
     """Tokens of an answer, at most."""
     problems: ProblemConfig
@@ -69,6 +72,26 @@ class AccuracyConfig:
             check_names(self.environments)
         except ValueError as error:
             raise ValueError(f"environments: {error}") from None
+        if len(set(self.splits)) < len(self.splits):
+            raise ValueError(f"splits {', '.join(self.splits)}: one is named twice, name each once")
+        if "held_out" not in self.splits:
+            raise ValueError(f"splits {', '.join(self.splits)}: held_out is missing, add it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatesConfig:
+    """What a checkpoint may have lost. A gate that is null holds nothing."""
+
+    accuracy_may_fall: Annotated[float, Field(ge=0, le=1)] | None = field(metadata=EXCLUDED)
+    """Fall of a domain's accuracy against the input `before`, on the same prompts, that is let pass: what is held
+    against it is the upper end of the change's 90 % interval."""
+    loss_may_rise: NonNegativeFloat | None = field(metadata=EXCLUDED)
+    """Rise of the mean loss on text, and of the loss at long range, against the input `before`, as a share of it."""
+    uniform_guess: bool = field(metadata=EXCLUDED)
+    """Whether a loss above that of a uniform guess, the logarithm of the vocabulary, is named: such a model knows less
+    of text than none."""
+    action: Literal["warn", "stop"] = field(metadata=EXCLUDED)
+    """What follows: a warning in the log and in the report, or the end of the stage before it is published."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +104,8 @@ class EvaluateConfig:
     """Long-range loss and needle retrieval; null: not measured."""
     accuracy: AccuracyConfig | None = None
     """Verified answers; null: not measured."""
+    gates: GatesConfig | None = None
+    """What the checkpoint may have lost; null: nothing is held against anything."""
     headline: str
     """Metric for the summary, such as `loss/mean`, `long_range_loss/131072` or `accuracy/mean`."""
     precision: Literal["fp32", "bf16"]

@@ -1,13 +1,18 @@
 """The evaluate stage: held-out loss, long context and accuracy of one checkpoint."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.core.config import nearest
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import ConfigError
-from pipeline.core.files import write_json
-from pipeline.evaluation.accuracy import accuracy_metrics, complete_held_out, example_answers
+from pipeline.core.files import read_json, write_json
+from pipeline.evaluation.accuracy import Accuracy, asked_problems, example_answers, measure_accuracy
+from pipeline.evaluation.answers import read_answers, write_answers
+from pipeline.evaluation.comparison import Compared, compare
 from pipeline.evaluation.config import AccuracyConfig, EvaluateConfig, HeldOutLossConfig, LongContextConfig
+from pipeline.evaluation.floors import Floor
+from pipeline.evaluation.gates import check_gates, losses_beyond
 from pipeline.evaluation.long_documents import long_document_batch
 from pipeline.evaluation.loss import domain_loss, mean_loss
 from pipeline.evaluation.needle import evaluate_needles, held_out_text, needle_examples
@@ -19,7 +24,7 @@ PREVIOUS = "before"
 
 
 def run(context: StageContext[EvaluateConfig]) -> StageResult:
-    """Measures the checkpoint of the input `model` and writes `evaluation.json`.
+    """Measures the checkpoint of the input `model` and writes `evaluation.json`, and `samples.jsonl` for answers.
 
     All evaluate stages of a run draw their sequences, needles and problems from the run's seed alone, not from a
     stream of their own stage: they ask every model the same, and a difference between two of them comes from the
@@ -29,6 +34,7 @@ def run(context: StageContext[EvaluateConfig]) -> StageResult:
         ConfigError: if there is more than one rank, or the headline is a metric that is not measured.
         CheckpointError: if the checkpoint cannot be loaded.
         DataError: if the held-out tokens have no document that is long enough.
+        GateError: if the gates find a loss and are to stop the stage.
     """
     config = context.config
     if context.world_size > 1:
@@ -47,16 +53,18 @@ def run(context: StageContext[EvaluateConfig]) -> StageResult:
         measured, count = _long_context(context, config.long_context, loaded, tokens)
         metrics |= measured
         tokens_read += count
+    accuracy: Accuracy | None = None
     if config.accuracy is not None:
-        measured, samples = _accuracy(context, config.accuracy, loaded)
-        metrics |= measured
+        accuracy = _accuracy(context, config.accuracy, loaded)
+        metrics |= accuracy.metrics
+        samples = example_answers(accuracy.answers, config.accuracy.samples)
     if config.headline not in metrics:
         raise ConfigError(
             f"stages.{context.stage}.config.headline={config.headline}: not measured, "
             f"{nearest(config.headline, metrics)}"
         )
-    write_json(context.output / "evaluation.json", {"metrics": metrics, "samples": samples})
     previous = context.inputs.get(PREVIOUS)
+    _write(context, metrics, samples, accuracy, vocabulary=loaded.model.config.vocab_size)
     return StageResult(
         metrics=metrics,
         measure=config.headline,
@@ -65,6 +73,42 @@ def run(context: StageContext[EvaluateConfig]) -> StageResult:
         tokens=tokens_read,
         samples=samples,
     )
+
+
+def _write(
+    context: StageContext[EvaluateConfig],
+    metrics: dict[str, float],
+    samples: list[dict[str, str]],
+    accuracy: Accuracy | None,
+    vocabulary: int,
+) -> None:
+    """Writes `samples.jsonl` and `evaluation.json`: metrics, floors, what changed against the evaluation before, and
+    what the gates say of it.
+
+    Raises:
+        GateError: where the gates stop the stage.
+    """
+    previous = context.inputs.get(PREVIOUS)
+    compared: list[Compared] = []
+    if accuracy is not None:
+        write_answers(context.output, accuracy.answers)
+        if previous is not None and (answers := read_answers(previous.directory)) is not None:
+            compared = compare(answers, accuracy.answers)
+    gates = context.config.gates
+    before = previous.manifest.metrics if previous else {}
+    said = losses_beyond(gates, metrics, before, compared, vocabulary) if gates else []
+    write_json(
+        context.output / "evaluation.json",
+        {
+            "metrics": metrics,
+            "samples": samples,
+            "floors": {name: asdict(floor) for name, floor in (accuracy.floors if accuracy else {}).items()},
+            "changes": {each.name: each.record() for each in compared},
+            "warnings": said,
+        },
+    )
+    if gates:
+        check_gates(context.stage, gates, said)
 
 
 def _tokens(context: StageContext[EvaluateConfig]) -> Path:
@@ -144,11 +188,12 @@ def _long_context(
     return metrics, tokens_read
 
 
-def _accuracy(
-    context: StageContext[EvaluateConfig], settings: AccuracyConfig, loaded: LoadedModel
-) -> tuple[dict[str, float], list[dict[str, str]]]:
-    """`accuracy/*` and `in_format/*`, and some of the answers as samples for the report."""
-    total = len(settings.environments) * settings.problems_per_environment
+def _accuracy(context: StageContext[EvaluateConfig], settings: AccuracyConfig, loaded: LoadedModel) -> Accuracy:
+    """What the model replies. Floors of the same prompts are taken from the evaluation before, where it has them."""
+    total = sum(map(len, asked_problems(settings, context.seed).values()))
     context.progress.start(total, counted="prompts", label="verified answers")
-    completions = complete_held_out(loaded, settings, context.seed, context.progress.advance)
-    return accuracy_metrics(completions), example_answers(completions, settings.samples)
+    previous = context.inputs.get(PREVIOUS)
+    path = previous.directory / "evaluation.json" if previous else None
+    floors = read_json(path).get("floors", {}) if path is not None and path.is_file() else {}
+    known = {name: Floor(**floor) for name, floor in floors.items()}
+    return measure_accuracy(loaded, settings, context.seed, context.progress.advance, known=known)

@@ -24,8 +24,19 @@ class Completion:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """The verifier's verdict on the text as it stands, also if it was cut off at the limit. Accuracy counts it."""
+        """The verifier's verdict on the text as it stands, also if it was cut off at the limit."""
         return verify(self.problem, self.text)
+
+    @property
+    def score(self) -> float:
+        """What evaluation and training count: the verdict's score, and 0 for a reply without an end, which may have
+        gone on to say anything."""
+        return self.verdict.score if self.ended else 0.0
+
+    @property
+    def reason(self) -> str:
+        """Why it has its score, in a few words."""
+        return self.verdict.reason if self.ended else "unfinished"
 
     @property
     def well_formed(self) -> bool:

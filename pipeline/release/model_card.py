@@ -12,6 +12,8 @@ DATA_KINDS = ("tokenize", "import_tokens")
 """Kinds of the stages whose metrics count the tokens of each domain."""
 CONVERSATIONS_KIND = "sft_data"
 """Kind of the stages whose metrics count conversations and preference pairs."""
+INTERVAL = ("/low", "/high")
+"""Ends of the names of metrics that are the ends of another one's interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,12 +178,14 @@ def _evaluation(evaluations: Mapping[str, Manifest]) -> list[str]:
     """The section on evaluations; none if there are none."""
     if not evaluations:
         return []
-    metrics = list(dict.fromkeys(metric for each in evaluations.values() for metric in each.metrics))
-    rows = [(metric, *(_formatted(each.metrics.get(metric)) for each in evaluations.values())) for metric in metrics]
+    measured = dict.fromkeys(metric for each in evaluations.values() for metric in each.metrics)
+    metrics = [metric for metric in measured if not metric.endswith(INTERVAL)]
+    rows = [(metric, *(_with_interval(each.metrics, metric) for each in evaluations.values())) for metric in metrics]
     return [
         "## Evaluation",
         "Losses are in nats per token on held-out documents; accuracies are judged by verifiers on held-out "
-        "prompts. A column is the model after that stage.",
+        "prompts, with 95 % intervals where there are any. A floor is what the best reply earns that is always the "
+        "same, on the same prompts. A column is the model after that stage.",
         _markdown_table(("metric", *evaluations), rows),
     ]
 
@@ -209,6 +213,12 @@ def _markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
+
+
+def _with_interval(metrics: Mapping[str, float], metric: str) -> str:
+    low, high = (metrics.get(f"{metric}{end}") for end in INTERVAL)
+    of = "" if low is None or high is None else f" ({low:.2f} to {high:.2f})"
+    return f"{_formatted(metrics.get(metric))}{of}"
 
 
 def _formatted(value: float | None) -> str:

@@ -1,10 +1,11 @@
 """The evaluate stage and its settings."""
 
-import dataclasses
 import json
 import math
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ import pytest
 from pipeline.core.artifact import Artifact
 from pipeline.core.config import build
 from pipeline.core.context import StageContext
-from pipeline.core.errors import ConfigError
+from pipeline.core.errors import ConfigError, GateError
 from pipeline.evaluation import evaluate
+from pipeline.evaluation.answers import read_answers, write_answers
 from pipeline.evaluation.config import EvaluateConfig
+from pipeline.evaluation.report import report_lines
 
 LONG_CONTEXT = {
     "beyond": 64,
@@ -34,6 +37,7 @@ SETTINGS = {
     "accuracy": {
         "environments": ["math", "science"],
         "problems_per_environment": 5,
+        "splits": ["held_out", "instances"],
         "maximum_new_tokens": 4,
         "problems": {"difficulty": 1, "assistant": "Fivephase"},
         "batch_prompts": 4,
@@ -50,7 +54,7 @@ def test_the_stage_measures_writes_and_repeats_itself(
 ) -> None:
     inputs = {"model": model_artifact, "tokens": tokens_artifact}
     first = evaluate.run(StageContext.for_test("evaluate_a", settings(), inputs, tmp_path / "a"))
-    manifest = dataclasses.replace(model_artifact.manifest, metrics={"loss/mean": 9.0})
+    manifest = replace(model_artifact.manifest, metrics={"loss/mean": 9.0})
     previous = Artifact(tmp_path / "a", manifest)
     context = StageContext.for_test("evaluate_b", settings(), inputs | {"before": previous}, tmp_path / "b")
     second = evaluate.run(context)
@@ -62,6 +66,58 @@ def test_the_stage_measures_writes_and_repeats_itself(
     written = json.loads((context.output / "evaluation.json").read_text())
     assert written["metrics"] == first.metrics
     assert set(first.samples[0]) == {"domain", "prompt", "answer", "score"}
+
+
+def accuracy_alone(**changes: object) -> EvaluateConfig:
+    return settings(loss=None, long_context=None, headline="accuracy/mean", **changes)
+
+
+def test_what_changed_since_the_evaluation_before_is_written_and_reported(
+    tmp_path: Path, model_artifact: Artifact
+) -> None:
+    """The model answers nothing: what a better one is said to have got right before, it has lost."""
+    inputs = {"model": model_artifact}
+    first = StageContext.for_test("evaluate_a", accuracy_alone(), inputs, tmp_path / "a")
+    metrics = evaluate.run(first).metrics
+    answers = read_answers(first.output)
+    assert answers is not None
+    assert len(answers) == 20
+    assert json.loads((first.output / "evaluation.json").read_text())["changes"] == {}
+    planted = tmp_path / "planted"
+    planted.mkdir()
+    write_answers(planted, [replace(each, score=1.0) if each.domain == "math" else each for each in answers])
+    shutil.copy(first.output / "evaluation.json", planted)
+    before = Artifact(planted, replace(model_artifact.manifest, metrics=metrics))
+    gates = {"accuracy_may_fall": 0.05, "loss_may_rise": None, "uniform_guess": True, "action": "warn"}
+    second = StageContext.for_test(
+        "evaluate_b", accuracy_alone(gates=gates), inputs | {"before": before}, tmp_path / "b"
+    )
+    evaluate.run(second)
+    written = json.loads((second.output / "evaluation.json").read_text())
+    assert set(written["changes"]) == {"math", "math/instances", "science", "science/instances"}
+    assert written["changes"]["math"]["after"] - 1.0 == written["changes"]["math"]["change"] < 0
+    assert written["changes"]["science"]["change"] == 0.0
+    assert written["floors"] == json.loads((planted / "evaluation.json").read_text())["floors"]
+    assert [each.split()[2] for each in written["warnings"]] == ["math", "math/instances"]
+    lines = report_lines(second.output)
+    assert any("new instances" in line and "floor" in line for line in lines)
+    assert any(line.split()[:1] == ["math/instances"] for line in lines)
+    assert sum(line.strip().startswith("warning: accuracy of math") for line in lines) == 2
+    stop = accuracy_alone(gates=gates | {"action": "stop"})
+    with pytest.raises(GateError, match=r"accuracy of math .* set stages\.evaluate_c\.config\.gates\.action=warn"):
+        evaluate.run(StageContext.for_test("evaluate_c", stop, inputs | {"before": before}, tmp_path / "c"))
+
+
+def test_an_evaluation_of_an_older_version_before_is_no_obstacle(tmp_path: Path, model_artifact: Artifact) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "evaluation.json").write_text('{"metrics": {"accuracy/math": 1.0}, "samples": []}')
+    inputs = {"model": model_artifact, "before": Artifact(old, model_artifact.manifest)}
+    context = StageContext.for_test("evaluate", accuracy_alone(), inputs, tmp_path / "new")
+    assert evaluate.run(context).before is None
+    assert json.loads((context.output / "evaluation.json").read_text())["changes"] == {}
+    assert report_lines(old) == []
+    assert report_lines(tmp_path / "nothing") == []
 
 
 def test_what_is_measured_on_tokens_needs_some_and_nothing_else_does(tmp_path: Path, model_artifact: Artifact) -> None:

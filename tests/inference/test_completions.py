@@ -51,11 +51,12 @@ def test_samples_follow_the_seed_and_leave_the_random_state(loaded: LoadedModel)
     assert complete_problems(loaded, asked, 4, 6, samples_per_prompt=2, sampling_seed=2) != first
 
 
-def test_a_right_answer_that_was_cut_off_is_accurate_but_not_well_formed() -> None:
+def test_a_right_answer_that_was_cut_off_scores_0_and_is_not_well_formed() -> None:
     problem = problems("math", 1, 0, "held_out", EASY)[0]
     ended, cut = (Completion(problem, problem.solution, ended) for ended in (True, False))
-    assert (ended.verdict.score, ended.well_formed) == (1.0, True)
-    assert (cut.verdict.score, cut.well_formed) == (1.0, False)
+    assert (ended.score, ended.reason, ended.well_formed) == (1.0, "right", True)
+    assert (cut.score, cut.reason, cut.well_formed) == (0.0, "unfinished", False)
+    assert cut.verdict == ended.verdict
 
 
 def _on_a_rank(checkpoint: Path, result: Path) -> None:

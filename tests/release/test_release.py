@@ -26,6 +26,7 @@ from tests.settings import stage_config
 
 VOCABULARY = 512
 DATASET = {"name": "pages", "domain": "math", "description": "Pages | of proofs", "source": "Us", "licence": "CC0-1.0"}
+MEASURED = {"loss/math": 2.25, "accuracy/math": 0.5, "accuracy/math/low": 0.4, "accuracy/math/high": 0.6}
 CONFIG: ReleaseConfig = stage_config(
     "release",
     name="Tiny",
@@ -63,7 +64,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             before=3,
             after=2.5,
         ),
-        manifest("evaluate", "evaluate", {"model": "phase2", "tokens": "tokenize"}, metrics={"loss/math": 2.25}),
+        manifest("evaluate", "evaluate", {"model": "phase2", "tokens": "tokenize"}, metrics=MEASURED),
     ]
     manifests[0].files["disclosure.json"] = {"size": 0, "sha256": ""}
     for each in manifests:
@@ -132,7 +133,7 @@ def test_the_stage_makes_a_folder_that_stands_alone(run: Path, tmp_path: Path) -
     assert card.index("| tokenize |") < card.index("| phase1 |") < card.index("| phase2 |")
     assert "| math | 1,000 | 50 |" in card
     assert "| metric | phase2 |" in card
-    assert "| loss/math | 2.25 |" in card
+    assert "| loss/math | 2.25 |\n| accuracy/math | 0.5 (0.40 to 0.60) |\n" in card
 
 
 def test_a_broken_lineage_is_named(run: Path) -> None:

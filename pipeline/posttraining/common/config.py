@@ -38,7 +38,7 @@ class EvalSamplingConfig:
     """How a model is measured by its replies: held-out prompts, several sampled replies to each."""
 
     prompts_per_domain: PositiveInt
-    """Held-out prompts of each domain."""
+    """Different held-out prompts of each domain, at most: one with fewer is asked all it has."""
     samples_per_prompt: PositiveInt
     """Sampled replies to each prompt, at temperature 1.0."""
     batch_size: PositiveInt

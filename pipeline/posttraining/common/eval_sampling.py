@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from pipeline.environments import Problem, ProblemConfig, problems
+from pipeline.environments import Problem, ProblemConfig, distinct_problems
 from pipeline.environments.verifiers import REWARD_MODEL
 from pipeline.inference.completions import Completion, complete_problems, group_by_environment
 from pipeline.inference.loading import load_model
@@ -27,11 +27,14 @@ EVAL_SAMPLING_SEED = 20_260_429
 def eval_problems(
     environments: Sequence[str], eval_sampling: EvalSamplingConfig, problem_config: ProblemConfig
 ) -> list[Problem]:
-    """The held-out problems of each environment that a model is evaluated on, a pure function of the arguments."""
+    """The held-out problems of each environment that a model is evaluated on, a pure function of the arguments.
+
+    No prompt is among them twice, so an environment with fewer than `prompts_per_domain` gives all it has.
+    """
     return [
         problem
         for environment in environments
-        for problem in problems(
+        for problem in distinct_problems(
             environment, eval_sampling.prompts_per_domain, EVAL_SAMPLING_SEED, "held_out", problem_config
         )
     ]
@@ -51,12 +54,15 @@ class EvalResult:
         return fmean(self.reward_by_environment.values())
 
     def metrics(self, when: str) -> dict[str, float]:
-        """`reward/*` and `in_format/*`, by environment and over all; `when` ends their names: before or after."""
+        """`reward/*` and `in_format/*`, by environment and over all, and the share of replies without an end, which earn
+        nothing, as `unfinished`; `when` ends their names: before or after."""
         named = {f"reward/{environment}/{when}": reward for environment, reward in self.reward_by_environment.items()}
         named |= {
             f"in_format/{environment}/{when}": share for environment, share in self.well_formed_by_environment.items()
         }
         well_formed = fmean(self.well_formed_by_environment.values())
+        if self.completions:
+            named[f"unfinished/{when}"] = fmean(not each.ended for each in self.completions)
         return {f"reward/{when}": self.reward, f"in_format/{when}": well_formed, **named}
 
     def of(self, environments: Collection[str]) -> EvalResult:
@@ -79,7 +85,7 @@ class EvalResult:
                 continue
             asked = json.dumps(each.problem.to_record(), sort_keys=True)
             scores = found.setdefault(each.problem.environment, {}).setdefault(asked, [])
-            scores.append(each.verdict.score if each.ended else 0.0)
+            scores.append(each.score)
         return {environment: [fmean(scores) for scores in own.values()] for environment, own in found.items()}
 
     def samples(self, count: int = 3) -> list[dict[str, str]]:

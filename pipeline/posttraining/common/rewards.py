@@ -50,7 +50,7 @@ class RewardRule:
         """The reward of each completion; a completion that did not end has 0, whatever it is made of."""
         if self.config.is_verdict:
             verified([each for each in completions if each.ended])
-            return [Reward(each.verdict.score if each.ended else 0.0) for each in completions]
+            return [Reward(each.score) for each in completions]
         scores = {part: self._scores(part, completions) for part in self.config.parts}
         return [
             self._compose(each, {part: scores[part][place] for part in scores})

@@ -77,7 +77,7 @@ def best_of_n(
     found: dict[str, Picks] = {}
     for start in range(0, len(completions), count):
         own = scores[start : start + count]
-        verified = [each.verdict.score if each.ended else 0.0 for each in completions[start : start + count]]
+        verified = [each.score for each in completions[start : start + count]]
         picks = found.setdefault(completions[start].problem.environment, Picks([], []))
         picks.means.append(sum(verified) / count)
         picks.picks.append(verified[own.index(max(own))])

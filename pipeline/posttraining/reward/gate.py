@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from statistics import fmean
 
 from pipeline.core.errors import GateError
-from pipeline.posttraining.common.paired_change import paired_change
+from pipeline.core.statistics import paired_change
 from pipeline.posttraining.reward.best_of_n import Picks
 from pipeline.posttraining.reward.config import RewardGateConfig
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from pipeline.core.errors import GateError
-from pipeline.posttraining.common.paired_change import Change, paired_change
+from pipeline.core.statistics import Change, paired_change
 from pipeline.posttraining.rl.config import StageGateConfig
 
 Verified = Mapping[str, Sequence[float]]
