@@ -4,8 +4,10 @@
 #   docker run --rm -v "$PWD:/work" -u "$(id -u):$(id -g)" fivephase run scale=smoke
 #
 # Runs are written into the folder that is mounted. With `--build-arg INDEX=https://download.pytorch.org/whl/cpu` torch comes
-# without CUDA's libraries, which are most of the image; with them, `docker run --gpus all` finds GPUs.
-FROM python:3.11-slim-bookworm
+# without CUDA's libraries, which are most of the image; with them, `docker run --gpus all` finds GPUs. `--build-arg BASE=` takes
+# another image of Debian or Ubuntu that has a Python from 3.11 to 3.13 with its venv module and headers.
+ARG BASE=python:3.11-slim-bookworm
+FROM $BASE
 
 # DeepSpeed compiles its operators at their first use.
 RUN apt-get update \
@@ -13,7 +15,10 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 
 ARG INDEX=""
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore DS_BUILD_OPS=0
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 DS_BUILD_OPS=0
+# An environment of its own: pip may not touch the Python of a distribution.
+ENV PATH=/opt/fivephase/bin:$PATH
+RUN python3 -m venv /opt/fivephase
 
 WORKDIR /src
 COPY constraints.txt .

@@ -83,7 +83,7 @@ STAGE_TYPES = {
         "pipeline.pretraining.phase:run",
         lead_seconds=LONG,
         several_ranks=True,
-        version=2,
+        version=3,
     ),
     "import_model": StageType(
         "pipeline.model_import.config:ImportModelConfig",

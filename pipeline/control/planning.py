@@ -17,7 +17,9 @@ from pipeline.core.files import read_json
 from pipeline.core.stage_plan import StagePlan
 from pipeline.core.terminal import text_table
 from pipeline.pretraining.config import PhaseConfig, accumulation_steps
+from pipeline.pretraining.model_config import ModelConfig
 from pipeline.pretraining.schedules import Schedule, schedule_of
+from pipeline.pretraining.stored_shape import StoredShape, stored_shape
 from pipeline.stages import load_symbol, stage_type
 from pipeline.tokenization.config import written_domains
 
@@ -34,17 +36,19 @@ class PlannedPhase:
     schedule: Schedule
     tokens_before: int
     """Tokens of all phases that its model went through before it."""
+    shape: ModelConfig | StoredShape | None
+    """That of its model, where the settings or files on this machine say it."""
 
     @property
     def flops(self) -> float | None:
         """Floating-point operations of the phase, forward and backward, by the usual estimate; None where the shape of
-        the model is not known before its checkpoint is read.
+        the model is not known.
 
         6·parameters·tokens for the matrix products with weights (Kaplan et al., arXiv 2001.08361, section 2.1), and
         6·layers·hidden·context·tokens for attention scores and values: 12 without a mask, of which a causal one leaves
         half.
         """
-        shape, tokens = self.config.model, self.schedule.tokens
+        shape, tokens = self.shape, self.schedule.tokens
         if shape is None:
             return None
         attention = 6 * shape.layers * shape.hidden_size * self.config.context
@@ -87,9 +91,22 @@ def plan_phases(stages: Sequence[FrozenStage], root: str | Path) -> dict[str, Pl
             schedule = schedule_of(config, tokens_before, rate_before)
         except ConfigError as error:
             raise ConfigError(f"{where}.{error}") from None
-        planned[stage.stage] = PlannedPhase(config, schedule, tokens_before)
+        planned[stage.stage] = PlannedPhase(config, schedule, tokens_before, _shape_of(stage, by_name, root))
         ends[stage.stage] = tokens_before + schedule.tokens, schedule.end_rate
     return planned
+
+
+def _shape_of(stage: FrozenStage, stages: dict[str, FrozenStage], root: str | Path) -> ModelConfig | StoredShape | None:
+    """The shape of the model that a stage makes: as it sets it, as its files have it, or that of the one it takes."""
+    if stage.folder is not None:
+        return stored_shape(stage.directory(root) / "checkpoint")
+    where = f"stages.{stage.stage}.config"
+    config = build(load_symbol(stage_type(stage.kind, stage.stage).config), stage.config, where)
+    if isinstance(config, PhaseConfig) and config.model is not None:
+        return config.model
+    if hasattr(config, "weights_folder"):
+        return stored_shape(config.weights_folder())
+    return _shape_of(stages[stage.inputs["model"]["stage"]], stages, root) if "model" in stage.inputs else None
 
 
 def _end_of(folder: Path) -> tuple[int, float | None]:
@@ -229,7 +246,7 @@ def plan_table(config: RunConfig, stages: list[FrozenStage], selected: list[Froz
 
 
 def _to_fetch(selected: list[FrozenStage]) -> list[str]:
-    """For each stage with data sets of the hub that are not on this machine a paragraph that names them.
+    """For each stage with data sets or a model of the hub that are not on this machine a paragraph that names them.
 
     A stage names them by a method `datasets_to_fetch` of its settings.
     """

@@ -10,6 +10,7 @@ from xxhash import xxh3_128_hexdigest
 import pipeline.tokenization
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.files import xxh3_of
+from pipeline.core.hub import hub_trouble
 
 WHERE = "stages.import_model.config"
 BUILT_IN_TEMPLATES = {
@@ -121,8 +122,8 @@ def fetch(path: str, revision: str | None) -> Path:
         # No network, no such repository or commit, no access: each its own class, below different bases.
         except Exception as error:
             raise DataError(
-                f"{WHERE}.path={path} at {revision[:12]}: cannot be downloaded ({type(error).__name__}: "
-                f"{' '.join(str(error).split())}); set another, or path to a folder with the model"
+                f"{WHERE}.path={path} at {revision[:12]}: cannot be downloaded: {hub_trouble(error, path, revision)}; "
+                "or set path to a folder with the model, and revision to null"
             ) from None
     check_folder(folder)
     return folder

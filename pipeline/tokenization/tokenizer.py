@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
@@ -135,9 +136,13 @@ def vocabulary_of(directory: Path, vocab_size: int | None) -> Vocabulary:
     loaded = AutoTokenizer.from_pretrained(directory)
     if loaded.eos_token_id is None:
         raise DataError(f"{directory}: has no end-of-sequence token to end documents with; set eos_token of its import")
-    # What a tokenizer puts after a text too, such as an end, comes once.
-    beginning = [token for token in loaded.encode("") if token != loaded.eos_token_id]
-    return Vocabulary(max(loaded.get_vocab().values()) + 1, loaded.eos_token_id, tuple(beginning))
+    return Vocabulary(max(loaded.get_vocab().values()) + 1, loaded.eos_token_id, beginning_of(loaded))
+
+
+def beginning_of(tokenizer: Any) -> tuple[int, ...]:
+    """The ids that a tokenizer of transformers puts before a text; those of this package put none."""
+    # What it puts after a text too, such as an end, comes once.
+    return tuple(token for token in tokenizer.encode("") if token != tokenizer.eos_token_id)
 
 
 def tokenizer_fingerprint(directory: Path) -> str:

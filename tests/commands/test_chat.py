@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -135,7 +134,7 @@ def test_a_run_names_the_command_at_its_end(root: Path) -> None:
     assert line == f"talk to it: {command_name()} chat run=mine 'root={root}'"
 
 
-@pytest.mark.skipif(find_spec("fastapi") is not None, reason="transformers' server is installed")
-def test_without_the_server_s_packages_a_line_says_what_to_install(root: Path) -> None:
+def test_without_the_server_s_packages_a_line_says_what_to_install(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.inference.serving.is_serve_available", lambda: False)
     with pytest.raises(ConfigError, match=r"pip install 'transformers\[serving\]'"):
         serve(chat_model(root / "mine"), "localhost", 8000)

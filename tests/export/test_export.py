@@ -4,6 +4,7 @@ GGUF, ONNX and signatures are tried where their extras are installed; `make setu
 of materials.
 """
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from pipeline.core.extras import is_installed, require
 from pipeline.core.files import read_json
 from pipeline.evaluation.loss import domain_loss
 from pipeline.export import held_out
+from pipeline.export.bom import write_bom
 from pipeline.export.export import export_model
 from pipeline.export.gguf_file import converter_archive
 from pipeline.export.options import ExportOptions
@@ -173,11 +175,22 @@ def test_a_folder_of_no_run_is_measured_on_a_text(chat_model: Source, tmp_path: 
         export(alone, tmp_path / "three", "fp8", texts=text)
 
 
+def check_schema(text: str) -> None:
+    """Holds a bill of materials to CycloneDX's JSON schema in its strict form, which allows no key that it has not."""
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    errors = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text, all_errors=True)
+    assert not errors, [str(each) for each in errors or ()]
+
+
 def test_the_bill_of_materials_names_files_data_and_packages(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("compressed_tensors")
     pytest.importorskip("cyclonedx")
     folder = export(of_stage(run, "phase1"), tmp_path / "out", "fp8", sbom=True)
-    bill = json.loads((folder / "sbom.cdx.json").read_text())
+    text = (folder / "sbom.cdx.json").read_text()
+    check_schema(text)
+    bill = json.loads(text)
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
     model = bill["metadata"]["component"]
     assert model["type"] == "machine-learning-model"
@@ -190,6 +203,23 @@ def test_the_bill_of_materials_names_files_data_and_packages(run: Path, tmp_path
     assert {"torch@2.0", f"torch@{torch.__version__}"} <= libraries
     (needs,) = [each["dependsOn"] for each in bill["dependencies"] if each["ref"] == "model"]
     assert set(needs) == {each["bom-ref"] for each in bill["components"]}
+
+
+def test_a_bill_of_any_licence_is_of_the_schema(chat_model: Source, tmp_path: Path) -> None:
+    """Identifiers, expressions, free text and none; what recipes say of data, and versions of local builds."""
+    pytest.importorskip("cyclonedx")
+    licences = ("MIT", "MIT OR Apache-2.0", "PSF-2.0 and the packages' own (BSD, MIT, Apache-2.0)", "", None)
+    datasets = [
+        {"name": "pages", "licence": each, "url": "https://pypi.org", "synthetic": "no", "documents": 3,
+         "description": "Pages, naïve ones"} for each in licences
+    ]  # fmt: skip
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "a folder" / "README.md").write_text("# A card\n")
+    for licence in licences:
+        source = dataclasses.replace(chat_model, datasets=[*datasets, {}])
+        write_bom(source, tmp_path, licence, {"torch": "2.13.0+cpu", "python": "3.11.7"})
+        check_schema((tmp_path / "sbom.cdx.json").read_text())
+        (tmp_path / "sbom.cdx.json").unlink()
 
 
 def test_a_missing_extra_is_named_with_its_command() -> None:

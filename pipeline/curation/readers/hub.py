@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow
 
 from pipeline.core.errors import DataError
+from pipeline.core.hub import dataset_trouble
 from pipeline.curation.readers.arrow_rows import arrow_document
 from pipeline.curation.readers.bad_records import ReadDocument, RecordLocation, bad_record, read_error_reason
 from pipeline.curation.readers.sources import HuggingFaceSource
@@ -59,9 +60,10 @@ def _files(source: HuggingFaceSource, part: int) -> list[Any]:
         dataset: Any = builder.as_streaming_dataset(source.split)
     except Exception as error:
         # A missing dataset or file, a network that does not answer, a split that is not there: each its own class.
+        trouble = dataset_trouble(error, source.dataset, source.revision)
         raise DataError(
-            f"dataset={source.dataset}: cannot be opened ({type(error).__name__}: {' '.join(str(error).split())}), set "
-            "dataset, subset, folder, split and revision to what the hub has"
+            f"dataset={source.dataset}: cannot be opened: {trouble}; or set dataset, subset, folder, split and "
+            "revision to what the hub has"
         ) from None
     if isinstance(builder, ArrowBasedBuilder):
         # The columns of the first file, to which `datasets` would cast all others and fail where they differ.

@@ -21,6 +21,7 @@ from pydantic import BeforeValidator, NonNegativeFloat
 
 from pipeline.core.errors import DataError
 from pipeline.core.files import files_below, sha256_of
+from pipeline.core.hub import dataset_trouble
 from pipeline.core.installation import locate
 from pipeline.posttraining.common.row_recipes import (
     RowSource,
@@ -153,9 +154,10 @@ class DataFile:
             )
         except Exception as error:
             # A missing dataset or split, a network that does not answer, a damaged file: each its own class.
+            trouble = dataset_trouble(error, str(self.dataset), self.revision)
             raise DataError(
-                f"dataset={self.dataset}: cannot be read ({type(error).__name__}: {' '.join(str(error).split())}), "
-                "set dataset, subset, split and revision to what the hub has"
+                f"dataset={self.dataset}: cannot be read: {trouble}; or set dataset, subset, split and revision to "
+                "what the hub has"
             ) from error
 
 

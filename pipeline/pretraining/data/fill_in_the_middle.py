@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy
 from tokenizers import Tokenizer
+from transformers import AutoTokenizer
 
 from pipeline.core.errors import ConfigError
 from pipeline.pretraining.config import FillInTheMiddleConfig
 from pipeline.tokenization.special_tokens import FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX
-from pipeline.tokenization.tokenizer import document_tokenizer
+from pipeline.tokenization.tokenizer import beginning_of, document_tokenizer
 
 MINIMUM_TOKENS = 16
 """Tokens that a sequence must have of a document for them to be rearranged."""
@@ -26,7 +27,7 @@ class FillInTheMiddle:
     """Rearranges the spans that a sequence has of documents: a pure function of its tokens and of a key."""
 
     def __init__(self, config: FillInTheMiddleConfig, tokenizer: Path) -> None:
-        """Loads the tokenizer that made the tokens from its Hugging Face folder.
+        """Loads the tokenizer that made the tokens from its Hugging Face folder, and what it begins documents with.
 
         Raises:
             ConfigError: for a tokenizer without the three special tokens.
@@ -38,6 +39,7 @@ class FillInTheMiddle:
             if token_id is None:
                 raise ConfigError(f"{tokenizer}: has no {token}; set fill_in_the_middle to null, or use one that has")
             self._special_ids.append(token_id)
+        self._beginning = beginning_of(AutoTokenizer.from_pretrained(tokenizer))
 
     def __call__(self, window: numpy.ndarray, document_ends: numpy.ndarray, key: str) -> numpy.ndarray:
         """The tokens of a sequence with some of its spans rearranged, each in its place and of its length.
@@ -56,9 +58,16 @@ class FillInTheMiddle:
             chosen, spm = generator.random() < self._config.rate, generator.random() < self._config.spm_share
             cuts = generator.random(2)
             if chosen and end - 1 - start >= MINIMUM_TOKENS:
-                result[start : end - 1] = self._rearrange(window[start : end - 1], sorted(cuts.tolist()), spm)
+                # What a tokenizer from elsewhere puts before each document stays before it, and is no text.
+                text = start + self._beginning_length(window[start : end - 1])
+                result[text : end - 1] = self._rearrange(window[text : end - 1], sorted(cuts.tolist()), spm)
             start = end
         return result
+
+    def _beginning_length(self, span: numpy.ndarray) -> int:
+        """How many of the span's first tokens begin a document; none if it goes on with one, or none has any."""
+        length = len(self._beginning)
+        return length if tuple(span[:length].tolist()) == self._beginning else 0
 
     def _rearrange(self, tokens: numpy.ndarray, cuts: list[float], spm: bool) -> numpy.ndarray:
         """A span in its new order; as it was if it is no text of its own, or has no room for the special tokens.

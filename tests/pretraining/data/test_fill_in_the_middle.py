@@ -16,6 +16,7 @@ from pipeline.pretraining.data.fill_in_the_middle import FillInTheMiddle
 from pipeline.pretraining.data.stream import IGNORE_INDEX, TokenStream
 from pipeline.tokenization.tokenizer import document_tokenizer, save_tokenizer, train_tokenizer
 from tests import ROOT
+from tests.foreign import BEGIN, END, PADDING, foreign_tokenizer
 from tests.shards import write_shards
 
 MODULES = [path.read_text() for path in sorted((ROOT / "pipeline" / "pretraining").glob("*.py")) if path.stat().st_size]
@@ -108,3 +109,28 @@ def test_a_tokenizer_without_the_tokens_is_rejected(folder: Path, tmp_path: Path
     document_tokenizer(folder).save(str(tmp_path / "tokenizer.json"))
     with pytest.raises(ConfigError, match=r"has no <\|fim_prefix\|>; set fill_in_the_middle to null"):
         FillInTheMiddle(FillInTheMiddleConfig(rate=0.1, domains=("code",)), tmp_path)
+
+
+@pytest.mark.parametrize("spm", [False, True])
+def test_what_an_imported_tokenizer_begins_documents_with_stays_first(spm: bool, tmp_path: Path) -> None:
+    """`<s>`, then the rearranged text; a span that goes on with a document has none, and gets none."""
+    names = ("<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>")
+    foreign = foreign_tokenizer((BEGIN, END, PADDING, *names))
+    foreign.save_pretrained(tmp_path)
+    special: Any = foreign.convert_tokens_to_ids(list(names))
+    tokenizer = document_tokenizer(tmp_path)
+    text = tokenizer.encode("".join(MODULES), add_special_tokens=False).ids[:200]
+    window = numpy.array([foreign.bos_token_id, *text, foreign.eos_token_id, *text[7:90]])
+    ends = numpy.array([len(text) + 2])
+    fill = FillInTheMiddle(FillInTheMiddleConfig(rate=1.0, spm_share=float(spm), domains=("code",)), tmp_path)
+    made = [fill(window, ends, str(key)) for key in range(8)]
+    changed = [row for row in made if row[1] == special[0]]
+    assert len(changed) >= 6
+    for row in changed:
+        assert len(row) == len(window)
+        assert row[0] == foreign.bos_token_id
+        assert (row == foreign.bos_token_id).sum() == 1
+        prefix, middle, suffix = read_back(row[1 : ends[0] - 1].tolist(), special, tokenizer)
+        rest = tokenizer.decode(text)
+        assert rest.startswith(prefix + middle)
+        assert rest[len(prefix + middle) :].startswith(suffix.rstrip("\ufffd"))
