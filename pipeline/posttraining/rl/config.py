@@ -1,7 +1,7 @@
 """Settings of the stages of RL, `rl_*`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -19,7 +19,7 @@ from pipeline.posttraining.common.config import (
     environment_fingerprint,
 )
 from pipeline.posttraining.common.data_files import PromptFiles, describe_files
-from pipeline.posttraining.common.reward_config import RewardConfig
+from pipeline.posttraining.common.reward_config import VERIFIER, RewardConfig
 from pipeline.pretraining.model_config import ModelConfig
 
 LossType = Literal["dapo", "grpo", "bnpo", "dr_grpo", "cispo", "sapo", "luspo", "vespo"]
@@ -110,6 +110,9 @@ class RlConfig(TrainingConfig):
     """Steps whose completions the artifact has as Parquet, spread over the stage; 0 is none."""
     gate: StageGateConfig
     """What the stage may lose."""
+    verifier_calibration: str | None = field(metadata={"fingerprint": False})
+    """Report of `fivephase calibrate verifiers`; a verifier that it finds wanting, or that changed since, is no gate of
+    a reward, and neither warns nor stops in the stage's gate. Null lets all of them decide."""
     probe: EvalSamplingConfig
     """Prompts and sampled replies of the measurement before and after."""
     problems: ProblemConfig
@@ -132,6 +135,49 @@ class RlConfig(TrainingConfig):
             **benchmark_fingerprint(self.decontamination),
             **describe_files(self.prompt_files, "prompt_files"),
             **environment_fingerprint(names),
+            # Which gates are open decides what completions are rewarded with.
+            **({"verifiers_that_do_not_gate": sorted(closed)} if (closed := self.closed_reward_gates()) else {}),
+        }
+
+    def closed_reward_gates(self) -> dict[str, str]:
+        """The domains whose reward has a gate that the calibration does not let decide, with the reason.
+
+        A rule of one's own is held to the report only if that has it: what a rule shall find, no calibration knows.
+
+        Raises:
+            DataError: for a calibration that is not there or is none.
+        """
+        from pipeline.posttraining.common.verifier_gate import NOT_CALIBRATED
+
+        gates = {domain: reward.gate for domain, reward in self.reward.items() if reward.gate}
+        names = {domain: domain if gate == VERIFIER else gate for domain, gate in gates.items()}
+        closed = self.closed_verifiers(names.values())
+        return {
+            domain: closed[name]
+            for domain, name in names.items()
+            if name in closed and (gates[domain] == VERIFIER or closed[name] != NOT_CALIBRATED)
+        }
+
+    def closed_verifiers(self, names: Iterable[str]) -> dict[str, str]:
+        """Those of the verifiers that the calibration does not let decide, with the reason.
+
+        Raises:
+            DataError: for a calibration that is not there or is none.
+        """
+        from pipeline.posttraining.common.verifier_gate import closed_gates
+
+        return closed_gates(self.verifier_calibration, names, "verifier_calibration")
+
+    @property
+    def open_rewards(self) -> dict[str, RewardConfig]:
+        """`reward` without the gates that may not decide.
+
+        Raises:
+            DataError: for a calibration that is not there or is none.
+        """
+        closed = self.closed_reward_gates()
+        return {
+            domain: replace(reward, gate=None) if domain in closed else reward for domain, reward in self.reward.items()
         }
 
     def check_data(self) -> list[str]:

@@ -82,6 +82,31 @@ def check_rewards(config: RlConfig) -> None:
                 raise ConfigError(f"{key}.{name}: {fault}")
 
 
+def closed_gate_lines(config: RlConfig) -> list[str]:
+    """What to say of gates that the calibration of the verifiers keeps from deciding: of rewards, and of the stage.
+
+    Raises:
+        DataError: for a calibration that is not there or is none, or a file of prompts that cannot be read.
+    """
+    if config.verifier_calibration is None:
+        return []
+    lines = [
+        f"reward.{domain} has no gate, {'+'.join(config.open_rewards[domain].score)} alone rewards: its verifier may "
+        f"not gate ({reason}); correct it and calibrate again"
+        for domain, reason in config.closed_reward_gates().items()
+    ]
+    measured = list(dict.fromkeys([*stage_domains(config), *config.gate.domains, *verifiers(config)]))
+    if closed := config.closed_verifiers(measured):
+        said = ", ".join(f"{name} ({reason})" for name, reason in sorted(closed.items()))
+        lines.append(f"verifiers that neither warn nor stop in the stage's gate: {said}")
+    return lines
+
+
+def stage_domains(config: RlConfig) -> list[str]:
+    """The environments of the stage's own prompts, with a weight above 0."""
+    return [name for name, weight in config.domain_weights.items() if weight]
+
+
 def repeated_prompts(config: RlConfig) -> list[str]:
     """The domains and files that have fewer different prompts for training than the stage asks of them, with numbers.
 

@@ -28,7 +28,7 @@ from pipeline.posttraining.rl.prompts import dataset_rows, environment_names, he
 from pipeline.posttraining.rl.rollouts import own_rollouts
 from pipeline.posttraining.rl.shared_prompts import SharedPromptTrainer
 from pipeline.posttraining.rl.stage_gate import check_gate, verified_metrics
-from pipeline.posttraining.rl.supply import verifiers
+from pipeline.posttraining.rl.supply import closed_gate_lines, verifiers
 from pipeline.posttraining.rl.trl_adapter import reward_function
 from pipeline.posttraining.rl.vllm_server import check_server
 from pipeline.pretraining.engine.distributed import rank, waiting_for_files
@@ -95,7 +95,7 @@ def reward_rules(context: StageContext[RlConfig], tokenizer: Any) -> dict[str, R
         CheckpointError: if that input has no scale of rewards.
     """
     config = context.config
-    rewards = dict(config.reward)
+    rewards = config.open_rewards
     if REWARD_MODEL_ROWS in verifiers(config):
         rewards[REWARD_MODEL_ROWS] = RewardConfig(score={REWARD_MODEL: 1.0})
     asking = [name for name, reward in rewards.items() if REWARD_MODEL in reward.parts]
@@ -156,6 +156,9 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     environments = list(dict.fromkeys([*environment_names(config), *verifiers(config)]))
     tokenizer = AutoTokenizer.from_pretrained(start)
     rules = reward_rules(context, tokenizer)
+    if context.rank == 0:
+        for line in closed_gate_lines(config):
+            print(f"warning: {line}")
     aside: SetAside = []
     problems = training_problems(config, context.derive_seed("problems"), tokenizer, aside)
     if aside and context.rank == 0:
@@ -202,7 +205,7 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     gc.collect()
     found = measured(checkpoint)
     after, verified = found.of(own), found.verified()
-    check_gate(context.stage, config.gate, before["verified"], verified)
+    check_gate(context.stage, config.gate, before["verified"], verified, config.closed_verifiers(verified))
     return StageResult(
         metrics={
             **before["metrics"],
