@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from dataclasses import replace
 
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.environments.own import is_own
@@ -128,11 +130,33 @@ def repeated_prompts(config: RlConfig) -> list[str]:
 
             there, name = len(file_problems(files[name], "train")), files[name].name
         else:
-            there = distinct_prompts(name, asked, config.problems)
+            there = sum(
+                distinct_prompts(name, asked, replace(config.problems, difficulty=level))
+                for level in _levels(config, name)
+            )
         if there and (said := repeated(asked, there, name)):
             found.append(said)
     check_repeats(config, found)
     return found
+
+
+def _levels(config: RlConfig, name: str) -> range:
+    """The difficulties of a domain's problems: with a curriculum, all that it may mix."""
+    if config.curriculum is None or name not in config.curriculum_domains:
+        return range(config.problems.difficulty, config.problems.difficulty + 1)
+    return range(math.floor(config.curriculum.minimum), math.ceil(config.curriculum.maximum) + 1)
+
+
+def curriculum_line(config: RlConfig) -> str | None:
+    """What the plan says of the curriculum; None without one."""
+    if (rule := config.curriculum) is None:
+        return None
+    start = rule.minimum if rule.start is None else rule.start
+    return (
+        f"curriculum: difficulty from {start:g}, within {rule.minimum:g} to {rule.maximum:g}, moves after every "
+        f"{rule.window} prompts of a domain until {rule.target:.0%} of its replies pass: "
+        f"{', '.join(config.curriculum_domains)}"
+    )
 
 
 def check_repeats(config: RlConfig, found: list[str]) -> None:
