@@ -267,6 +267,16 @@ def _distinct(
     return tuple(found.values())
 
 
+def problem_stream(environment: str, seed: int, split: Split, problem_config: ProblemConfig) -> Iterator[Problem]:
+    """Endless problems of one environment and one split, of which `problems` is the beginning.
+
+    Raises:
+        ConfigError: for an environment that does not exist.
+        DataError: while drawing, for an environment without prompts of the split.
+    """
+    return _stream(_environment(environment), seed, split, problem_config)
+
+
 def problems(environment: str, count: int, seed: int, split: Split, problem_config: ProblemConfig) -> list[Problem]:
     """`count` problems of one environment and one split: a pure function of the arguments.
 

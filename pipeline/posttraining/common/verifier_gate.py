@@ -16,6 +16,9 @@ from pipeline.environments.own import is_own, own_sources
 
 MINIMUM_AUC = 0.99
 """Floor of a verifier: the probability that a right answer scores above a wrong one, ties counting half."""
+NOT_CALIBRATED = "not calibrated"
+"""The reason of a verifier that a report has nothing of."""
+SFT_KEY = "stages.sft_data.config.verifier_calibration"
 
 
 def source_hash(name: str) -> str:
@@ -35,23 +38,24 @@ def _built_in_sources() -> bytes:
     return digest.digest()
 
 
-def closed_gates(calibration: str | None, names: Iterable[str]) -> dict[str, str]:
+def closed_gates(calibration: str | None, names: Iterable[str], key: str = SFT_KEY) -> dict[str, str]:
     """The verifiers that may not decide, with the reason: not calibrated, changed since, or below the floor.
 
     Args:
         calibration: report of `fivephase calibrate verifiers`; None lets all of them decide.
         names: of the verifiers that are to decide.
+        key: of the setting that names the report, for the error message.
 
     Raises:
         DataError: for a report that is not there or is none.
     """
     if calibration is None:
         return {}
-    found = _read(Path(calibration))
+    found = _read(Path(calibration), key)
     closed = {}
     for name in names:
         if name not in found:
-            closed[name] = "not calibrated"
+            closed[name] = NOT_CALIBRATED
         elif found[name]["binding"] != source_hash(name):
             closed[name] = "changed since it was calibrated"
         elif found[name]["auc"] < MINIMUM_AUC:
@@ -59,7 +63,7 @@ def closed_gates(calibration: str | None, names: Iterable[str]) -> dict[str, str
     return closed
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, key: str) -> dict[str, Any]:
     remedy = "set it to a report of `fivephase calibrate verifiers`, or to null"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["verifiers"]
@@ -68,8 +72,6 @@ def _read(path: Path) -> dict[str, Any]:
                 raise TypeError
         return found
     except OSError:
-        raise DataError(f"stages.sft_data.config.verifier_calibration={path}: no file, {remedy}") from None
+        raise DataError(f"{key}={path}: no file, {remedy}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise DataError(
-            f"stages.sft_data.config.verifier_calibration={path}: no report of verifiers, {remedy}"
-        ) from None
+        raise DataError(f"{key}={path}: no report of verifiers, {remedy}") from None

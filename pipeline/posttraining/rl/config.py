@@ -1,13 +1,13 @@
 """Settings of the stages of RL, `rl_*`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from pipeline.core.batching import StepSize
-from pipeline.core.config import ResourcesConfig, Share
+from pipeline.core.config import IF_SET, ResourcesConfig, Share
 from pipeline.core.stage_plan import StagePlan
 from pipeline.curation.recipes.steps.contamination import PromptDecontamination
 from pipeline.environments.problem import ProblemConfig
@@ -19,9 +19,11 @@ from pipeline.posttraining.common.config import (
     environment_fingerprint,
 )
 from pipeline.posttraining.common.data_files import PromptFiles, describe_files
-from pipeline.posttraining.common.reward_config import RewardConfig
+from pipeline.posttraining.common.reward_config import VERIFIER, RewardConfig
 from pipeline.pretraining.model_config import ModelConfig
 
+Difficulty = Annotated[float, Field(ge=1, le=3)]
+"""As in `ProblemConfig`; between two whole numbers it is a mix of both."""
 LossType = Literal["dapo", "grpo", "bnpo", "dr_grpo", "cispo", "sapo", "luspo", "vespo"]
 
 
@@ -35,6 +37,42 @@ class StageGateConfig:
     """Fall of a domain's verified accuracy that is let pass, beyond the noise of so few prompts."""
     action: Literal["warn", "stop"] = field(metadata={"fingerprint": False})
     """What follows a greater fall: a warning in the log, or the end of the stage before it is published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurriculumConfig:
+    """How hard the prompts of environments are, in training: a difficulty for each, which moves until `target` of the
+    replies pass. Prompts of files and those that are held out stay as they are.
+
+    After every `window` prompts the difficulty moves by gain x (share of their replies that passed - target), within
+    its bounds: stochastic approximation (Robbins and Monro, Annals of Mathematical Statistics 22, 1951) with a constant
+    gain, as what is looked for moves with the policy.
+    """
+
+    domains: tuple[str, ...] | None = None
+    """Environments whose difficulty moves; null is all of the stage's, replayed ones too. Others have that of
+    `problems`."""
+    minimum: Difficulty = 1.0
+    """Least difficulty, as in `problems`; 1.3 is a mix of seven prompts of 1 and three of 2."""
+    maximum: Difficulty = 3.0
+    """Greatest difficulty."""
+    start: Difficulty | None = None
+    """Difficulty of the first prompts; null is `minimum`."""
+    target: Share = 0.5
+    """Share of replies that should pass. Replies to a prompt teach by their differences in reward, whose variance,
+    p (1 - p) for right or wrong, is greatest where half of them are right."""
+    passes_from: Share = 1.0
+    """Reward from which a reply passes; lower where a reward model takes part, whose scores stay below 1."""
+    window: PositiveInt = 8
+    """Prompts of a domain after which its difficulty moves."""
+    gain: PositiveFloat = 0.4
+    """How far it moves where all differ from the target: with a target of 0.5, by half of that at most."""
+
+    def __post_init__(self) -> None:
+        if self.minimum >= self.maximum:
+            raise ValueError(f"minimum is {self.minimum:g} and maximum {self.maximum:g}, set maximum higher")
+        if self.start is not None and not self.minimum <= self.start <= self.maximum:
+            raise ValueError(f"start is {self.start:g}, set it from {self.minimum:g} to {self.maximum:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +148,15 @@ class RlConfig(TrainingConfig):
     """Steps whose completions the artifact has as Parquet, spread over the stage; 0 is none."""
     gate: StageGateConfig
     """What the stage may lose."""
+    verifier_calibration: str | None = field(metadata={"fingerprint": False})
+    """Report of `fivephase calibrate verifiers`; a verifier that it finds wanting, or that changed since, is no gate of
+    a reward, and neither warns nor stops in the stage's gate. Null lets all of them decide."""
     probe: EvalSamplingConfig
     """Prompts and sampled replies of the measurement before and after."""
     problems: ProblemConfig
     """Difficulty of the environments' problems, and the assistant's name in them."""
+    curriculum: CurriculumConfig | None = field(default=None, metadata=IF_SET)
+    """How the difficulty of prompts moves while training; null leaves it at that of `problems`."""
     decontamination: PromptDecontamination
     """Benchmarks whose items no prompt may copy."""
 
@@ -132,6 +175,49 @@ class RlConfig(TrainingConfig):
             **benchmark_fingerprint(self.decontamination),
             **describe_files(self.prompt_files, "prompt_files"),
             **environment_fingerprint(names),
+            # Which gates are open decides what completions are rewarded with.
+            **({"verifiers_that_do_not_gate": sorted(closed)} if (closed := self.closed_reward_gates()) else {}),
+        }
+
+    def closed_reward_gates(self) -> dict[str, str]:
+        """The domains whose reward has a gate that the calibration does not let decide, with the reason.
+
+        A rule of one's own is held to the report only if that has it: what a rule shall find, no calibration knows.
+
+        Raises:
+            DataError: for a calibration that is not there or is none.
+        """
+        from pipeline.posttraining.common.verifier_gate import NOT_CALIBRATED
+
+        gates = {domain: reward.gate for domain, reward in self.reward.items() if reward.gate}
+        names = {domain: domain if gate == VERIFIER else gate for domain, gate in gates.items()}
+        closed = self.closed_verifiers(names.values())
+        return {
+            domain: closed[name]
+            for domain, name in names.items()
+            if name in closed and (gates[domain] == VERIFIER or closed[name] != NOT_CALIBRATED)
+        }
+
+    def closed_verifiers(self, names: Iterable[str]) -> dict[str, str]:
+        """Those of the verifiers that the calibration does not let decide, with the reason.
+
+        Raises:
+            DataError: for a calibration that is not there or is none.
+        """
+        from pipeline.posttraining.common.verifier_gate import closed_gates
+
+        return closed_gates(self.verifier_calibration, names, "verifier_calibration")
+
+    @property
+    def open_rewards(self) -> dict[str, RewardConfig]:
+        """`reward` without the gates that may not decide.
+
+        Raises:
+            DataError: for a calibration that is not there or is none.
+        """
+        closed = self.closed_reward_gates()
+        return {
+            domain: replace(reward, gate=None) if domain in closed else reward for domain, reward in self.reward.items()
         }
 
     def check_data(self) -> list[str]:
@@ -165,6 +251,9 @@ class RlConfig(TrainingConfig):
                 raise ValueError(f"reward names {domain!r}, set only domains with a weight")
         if self.gate.domains:
             check_domain_weights(dict.fromkeys(self.gate.domains, 1.0), key="gate.domains")
+        for domain in self.curriculum_domains:
+            if domain not in (*self.domain_weights, *self.replayed):
+                raise ValueError(f"curriculum.domains names {domain!r}, set only domains with a weight")
         if self.importance_sampling_level == "sequence" and self.loss_type not in ("grpo", "luspo", "sapo"):
             raise ValueError(
                 f"importance_sampling_level is sequence and loss_type {self.loss_type}, which adds up tokens; set "
@@ -178,6 +267,15 @@ class RlConfig(TrainingConfig):
         """The environments that are replayed, with their weights; empty where none is."""
         weights = self.replay_weights if self.replay_share else None
         return {name: weight for name, weight in (weights or {}).items() if weight}
+
+    @property
+    def curriculum_domains(self) -> tuple[str, ...]:
+        """The environments whose difficulty moves."""
+        if self.curriculum is None:
+            return ()
+        if self.curriculum.domains is not None:
+            return self.curriculum.domains
+        return tuple(name for name, weight in {**self.replayed, **self.domain_weights}.items() if weight)
 
     @property
     def rules(self) -> list[str]:

@@ -10,7 +10,7 @@ from pipeline.core.stage_plan import StagePlan
 from pipeline.posttraining.common.gpu_memory import GB, cache_bytes, weight_bytes
 from pipeline.posttraining.common.planned import Models, plan_training, with_measurement
 from pipeline.posttraining.rl.config import RlConfig
-from pipeline.posttraining.rl.supply import check_rewards, repeated_prompts
+from pipeline.posttraining.rl.supply import check_rewards, closed_gate_lines, curriculum_line, repeated_prompts
 from pipeline.pretraining.model_config import ModelConfig
 
 VLLM_BYTES = 2
@@ -37,9 +37,12 @@ def plan_rl(config: RlConfig, resources: ResourcesConfig, models: Models) -> Sta
     lines = [plan.lines[0], steps_line(config), *plan.lines[1:]]
     if config.vllm == "server":
         lines.append(f"samples with the vLLM server at {config.vllm_server_url}, looked for when the stage begins")
+    if curriculum := curriculum_line(config):
+        lines.append(curriculum)
     check_rewards(config)
     repeats = [f"prompts repeat: {'; '.join(found)}"] if (found := repeated_prompts(config)) else []
-    return replace(plan, steps=f"{config.total_steps:,}", lines=tuple(lines), warnings=(*plan.warnings, *repeats))
+    warnings = (*plan.warnings, *closed_gate_lines(config), *repeats)
+    return replace(plan, steps=f"{config.total_steps:,}", lines=tuple(lines), warnings=warnings)
 
 
 def steps_line(config: RlConfig) -> str:

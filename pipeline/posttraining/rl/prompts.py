@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterator
+from itertools import repeat
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from pipeline.core.errors import DataError
 from pipeline.curation.decontamination.prompts import PromptIndex
 from pipeline.environments import Problem, problems
+from pipeline.environments.mixed_difficulty import MixedProblems
 from pipeline.inference.conversation_ids import conversation_ids, forged_token, problem_messages
 from pipeline.posttraining.common.data_files import Place, SetAside
 from pipeline.posttraining.common.eval_sampling import EVAL_SAMPLING_SEED, eval_problems
@@ -24,6 +28,7 @@ def training_problems(
     """A stage's problems in the order of training, a pure function of the arguments.
 
     Prompts of files are those of the training split in random order, again and again where they do not suffice.
+    A domain with a curriculum has one problem again and again, which stands for those that are drawn while training.
     Prompts of more than `max_prompt_length` tokens are left out, those that spell out a special token, which TRL would
     encode as one, and copies of benchmarks' items; others of the same environment come twice in their place, so that
     the mixture stays what the weights say.
@@ -42,9 +47,12 @@ def training_problems(
     files = prompt_files(config)
     order = interleave_environments(mixture(config), config.prompts)
     benchmarks = PromptIndex(config.decontamination)
-    streams = {}
+    streams: dict[str, Iterator[Problem]] = {}
     for environment in dict.fromkeys(order):
         count = order.count(environment)
+        if environment in config.curriculum_domains:
+            streams[environment] = repeat(problems(environment, 1, seed, "train", config.problems)[0])
+            continue
         places: dict[int, Place] = {}
         if environment in files:
             rows = file_rows(files[environment], "train", aside)
@@ -116,10 +124,32 @@ def without_benchmarks(problems: list[Problem], benchmarks: PromptIndex) -> list
     return [problem for problem, copy in zip(problems, copies, strict=True) if copy is None]
 
 
-def dataset_rows(problems: list[Problem]) -> list[dict[str, object]]:
-    """Rows of TRL's dataset: `prompt` as a conversation, and what the reward functions need of the problem."""
+def curriculum_streams(
+    config: RlConfig, seed: int, tokenizer: PreTrainedTokenizerBase, benchmarks: PromptIndex | None = None
+) -> dict[str, MixedProblems]:
+    """By domain with a curriculum, its problems for training: those that `training_problems` would not leave out."""
+    index = PromptIndex(config.decontamination) if benchmarks is None else benchmarks
+
+    def usable(problem: Problem) -> bool:
+        messages = problem_messages(problem)
+        return (
+            forged_token(tokenizer, messages) is None
+            and len(conversation_ids(tokenizer, messages, add_generation_prompt=True)) <= config.max_prompt_length
+            and not any(map(index.find_copy, user_turns(problem)))
+        )
+
+    return {domain: MixedProblems(domain, seed, config.problems, usable) for domain in config.curriculum_domains}
+
+
+def dataset_rows(problems: list[Problem], before: bool = False) -> list[dict[str, Any]]:
+    """Rows of TRL's dataset: `prompt` as a conversation, and what the reward functions need of the problem.
+
+    Args:
+        problems: one for each row.
+        before: whether there is a column `before` also if no problem has turns before its prompt.
+    """
     rows = []
-    before = any(problem.before for problem in problems)
+    before = before or any(problem.before for problem in problems)
     for problem in problems:
         record = problem.to_record()
         rows.append(

@@ -29,8 +29,17 @@ def verified_metrics(before: Verified, after: Verified) -> dict[str, float]:
     return metrics
 
 
-def check_gate(stage: str, gate: StageGateConfig, before: Verified, after: Verified) -> None:
+def check_gate(
+    stage: str, gate: StageGateConfig, before: Verified, after: Verified, closed: Mapping[str, str] | None = None
+) -> None:
     """Warns in the log of each domain whose verified accuracy fell by more than may be, or ends the stage.
+
+    Args:
+        stage: its name.
+        gate: its settings.
+        before: scores of the model that the stage started from.
+        after: scores of the trained model on the same prompts.
+        closed: domains whose verifier may not decide, with the reason: their change is told and has no consequence.
 
     Raises:
         GateError: for such a fall, if the gate is to stop the stage.
@@ -38,6 +47,9 @@ def check_gate(stage: str, gate: StageGateConfig, before: Verified, after: Verif
     for environment, scores in before.items():
         change = paired_change(scores, after[environment])
         said = _said(environment, scores, after[environment], change)
+        if closed and environment in closed:
+            print(f"{said}; its verifier may not gate: {closed[environment]}")
+            continue
         print(said)
         if not change.fell_beyond(gate.may_fall):
             continue

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from dataclasses import replace
 
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.environments.own import is_own
@@ -82,6 +84,31 @@ def check_rewards(config: RlConfig) -> None:
                 raise ConfigError(f"{key}.{name}: {fault}")
 
 
+def closed_gate_lines(config: RlConfig) -> list[str]:
+    """What to say of gates that the calibration of the verifiers keeps from deciding: of rewards, and of the stage.
+
+    Raises:
+        DataError: for a calibration that is not there or is none, or a file of prompts that cannot be read.
+    """
+    if config.verifier_calibration is None:
+        return []
+    lines = [
+        f"reward.{domain} has no gate, {'+'.join(config.open_rewards[domain].score)} alone rewards: its verifier may "
+        f"not gate ({reason}); correct it and calibrate again"
+        for domain, reason in config.closed_reward_gates().items()
+    ]
+    measured = list(dict.fromkeys([*stage_domains(config), *config.gate.domains, *verifiers(config)]))
+    if closed := config.closed_verifiers(measured):
+        said = ", ".join(f"{name} ({reason})" for name, reason in sorted(closed.items()))
+        lines.append(f"verifiers that neither warn nor stop in the stage's gate: {said}")
+    return lines
+
+
+def stage_domains(config: RlConfig) -> list[str]:
+    """The environments of the stage's own prompts, with a weight above 0."""
+    return [name for name, weight in config.domain_weights.items() if weight]
+
+
 def repeated_prompts(config: RlConfig) -> list[str]:
     """The domains and files that have fewer different prompts for training than the stage asks of them, with numbers.
 
@@ -103,11 +130,33 @@ def repeated_prompts(config: RlConfig) -> list[str]:
 
             there, name = len(file_problems(files[name], "train")), files[name].name
         else:
-            there = distinct_prompts(name, asked, config.problems)
+            there = sum(
+                distinct_prompts(name, asked, replace(config.problems, difficulty=level))
+                for level in _levels(config, name)
+            )
         if there and (said := repeated(asked, there, name)):
             found.append(said)
     check_repeats(config, found)
     return found
+
+
+def _levels(config: RlConfig, name: str) -> range:
+    """The difficulties of a domain's problems: with a curriculum, all that it may mix."""
+    if config.curriculum is None or name not in config.curriculum_domains:
+        return range(config.problems.difficulty, config.problems.difficulty + 1)
+    return range(math.floor(config.curriculum.minimum), math.ceil(config.curriculum.maximum) + 1)
+
+
+def curriculum_line(config: RlConfig) -> str | None:
+    """What the plan says of the curriculum; None without one."""
+    if (rule := config.curriculum) is None:
+        return None
+    start = rule.minimum if rule.start is None else rule.start
+    return (
+        f"curriculum: difficulty from {start:g}, within {rule.minimum:g} to {rule.maximum:g}, moves after every "
+        f"{rule.window} prompts of a domain until {rule.target:.0%} of its replies pass: "
+        f"{', '.join(config.curriculum_domains)}"
+    )
 
 
 def check_repeats(config: RlConfig, found: list[str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, TrainerCallback
 from trl.trainer.grpo_config import GRPOConfig
 
 from pipeline.core.context import StageContext, StageResult
@@ -24,11 +24,19 @@ from pipeline.posttraining.data.jsonl import write_jsonl
 from pipeline.posttraining.reward.scoring import RewardModel, ensemble
 from pipeline.posttraining.rl.completion_files import CompletionFiles, kept_steps
 from pipeline.posttraining.rl.config import RlConfig
-from pipeline.posttraining.rl.prompts import dataset_rows, environment_names, held_out_problems, training_problems
+from pipeline.posttraining.rl.curriculum import Curriculum, CurriculumFile
+from pipeline.posttraining.rl.curriculum_trainer import CurriculumTrainer, mark_rows
+from pipeline.posttraining.rl.prompts import (
+    curriculum_streams,
+    dataset_rows,
+    environment_names,
+    held_out_problems,
+    training_problems,
+)
 from pipeline.posttraining.rl.rollouts import own_rollouts
 from pipeline.posttraining.rl.shared_prompts import SharedPromptTrainer
 from pipeline.posttraining.rl.stage_gate import check_gate, verified_metrics
-from pipeline.posttraining.rl.supply import verifiers
+from pipeline.posttraining.rl.supply import closed_gate_lines, interleave_environments, mixture, verifiers
 from pipeline.posttraining.rl.trl_adapter import reward_function
 from pipeline.posttraining.rl.vllm_server import check_server
 from pipeline.pretraining.engine.distributed import rank, waiting_for_files
@@ -95,7 +103,7 @@ def reward_rules(context: StageContext[RlConfig], tokenizer: Any) -> dict[str, R
         CheckpointError: if that input has no scale of rewards.
     """
     config = context.config
-    rewards = dict(config.reward)
+    rewards = config.open_rewards
     if REWARD_MODEL_ROWS in verifiers(config):
         rewards[REWARD_MODEL_ROWS] = RewardConfig(score={REWARD_MODEL: 1.0})
     asking = [name for name, reward in rewards.items() if REWARD_MODEL in reward.parts]
@@ -131,6 +139,15 @@ def reward_model(context: StageContext[RlConfig], domain: str) -> Scorer:
     return ensemble(models, config.reward_ensemble)
 
 
+def curriculum_of(context: StageContext[RlConfig], tokenizer: Any) -> Curriculum | None:
+    """The curriculum that the settings ask for, with the tokenizer of the model to train; None if they ask for none."""
+    config = context.config
+    if config.curriculum is None:
+        return None
+    streams = curriculum_streams(config, context.derive_seed("problems"), tokenizer)
+    return Curriculum(config.curriculum, streams, config.samples_per_prompt)
+
+
 def run(context: StageContext[RlConfig]) -> StageResult:
     """Trains the input `model` on the stage's problems; every rank calls it.
 
@@ -156,6 +173,9 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     environments = list(dict.fromkeys([*environment_names(config), *verifiers(config)]))
     tokenizer = AutoTokenizer.from_pretrained(start)
     rules = reward_rules(context, tokenizer)
+    if context.rank == 0:
+        for line in closed_gate_lines(config):
+            print(f"warning: {line}")
     aside: SetAside = []
     problems = training_problems(config, context.derive_seed("problems"), tokenizer, aside)
     if aside and context.rank == 0:
@@ -179,17 +199,27 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     callback = StageCallback(context)
     kept = kept_steps(config.total_steps, config.log_every_steps, config.completions_kept)
     completions = CompletionFiles(context.state, kept)
+    callbacks: list[TrainerCallback] = [callback, completions]
+    rows, kind = dataset_rows(problems, before=config.curriculum is not None), SharedPromptTrainer
+    curriculum = curriculum_of(context, tokenizer)
+    if curriculum is not None:
+        # A checkpoint must have all of its files before the stage's callback completes it.
+        callbacks.insert(0, CurriculumFile(curriculum, context.state))
+        order, kind = interleave_environments(mixture(config), config.prompts), CurriculumTrainer
+        rows = mark_rows(rows, order, config.curriculum_domains)
     with waiting_for_files():
-        trainer = SharedPromptTrainer(
+        trainer = kind(
             model=str(start),
             args=arguments,
-            train_dataset=Dataset.from_list(dataset_rows(problems)),
+            train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
             reward_funcs=[reward_function(name, tokenizer.eos_token_id, rules.get(name)) for name in environments],
-            callbacks=[callback, completions],
+            callbacks=callbacks,
             # vLLM samples by itself.
             rollout_func=None if config.vllm else own_rollouts(context.derive_seed("rollouts")),
         )
+    if isinstance(trainer, CurriculumTrainer) and curriculum is not None:
+        trainer.curriculum = curriculum
     train(trainer, callback, context.state)
     context.progress.doing("reward after training")
     checkpoint = export_model(trainer, context.output)
@@ -202,12 +232,13 @@ def run(context: StageContext[RlConfig]) -> StageResult:
     gc.collect()
     found = measured(checkpoint)
     after, verified = found.of(own), found.verified()
-    check_gate(context.stage, config.gate, before["verified"], verified)
+    check_gate(context.stage, config.gate, before["verified"], verified, config.closed_verifiers(verified))
     return StageResult(
         metrics={
             **before["metrics"],
             **after.metrics("after"),
             **verified_metrics(before["verified"], verified),
+            **(curriculum.metrics() if curriculum else {}),
             "steps": float(steps),
             **({"rows_set_aside": float(len(aside))} if aside else {}),
             "train/reward_first": float(history[0]["reward"]),

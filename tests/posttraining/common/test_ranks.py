@@ -39,7 +39,19 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "beta": 0.1, "probe": EVAL_SAMPLING, "problems": PROBLEMS,
     },
 }  # fmt: skip
-PER_DEVICE = {"sft": "sequences_per_device", "reward_model": "pairs_per_device", "rl_math": "completions_per_device"}
+# A random model's replies pass by a random reward model's score where they end at all, a few of each step: the share
+# never is the target, and three moves do not reach a bound.
+RULE = {"domains": ["general_chat"], "start": 2.0, "target": 0.05, "passes_from": 0.1, "window": 1, "gain": 1.0}
+SETTINGS["rl_rlhf"] = {
+    **SETTINGS["rl_math"], "domain_weights": {"general_chat": 2, "math": 1}, "prompts": 9, "prompts_per_step": 3,
+    "max_prompt_length": 256, "curriculum": RULE,
+}  # fmt: skip
+PER_DEVICE = {
+    "sft": "sequences_per_device",
+    "reward_model": "pairs_per_device",
+    "rl_math": "completions_per_device",
+    "rl_rlhf": "completions_per_device",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +80,7 @@ def train(run: Path, folder: Path, jobs: list[Job], save: int | None = None, kil
         "sft": {"model": "base", "data": "sft_data"},
         "reward_model": {"model": "base", "data": "sft_data"},
         "rl_math": {"model": "base", "reward_model": "reward_model"},
+        "rl_rlhf": {"model": "base", "reward_model": "reward_model"},
     }
     if kill_at is not None:
         begun = StageCallback.on_step_begin
@@ -131,6 +144,27 @@ def test_steps_are_the_same_however_they_are_divided_and_after_kill_9(run: Path,
         for name, weight in weights.items():
             assert (trained[name] - weight).abs().max() < 2e-5, (two, name)
             assert name not in before or (before[name] - weight).abs().max() > 1e-3, "it was not trained"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_curriculum_is_the_same_on_two_ranks_and_after_kill_9(run: Path, tmp_path: Path) -> None:
+    """Rows of one prompt are divided over the ranks."""
+    alone, killed = Job("rl_rlhf", 0, 48), Job("rl_rlhf", 0, 8)
+    run_on_ranks(train, 1, run, tmp_path / "alone", [alone])
+    with pytest.raises(ProcessExitedException):
+        run_on_ranks(train, 2, run, tmp_path / "killed", [killed], 1, 2)
+    state = tmp_path / "killed" / killed.name / "state"
+    saved = read_json(state / "checkpoint-2/curriculum.json")
+    assert sum(count for _, count in saved["general_chat"]["drawn"]) == 4
+    assert len(saved["general_chat"]["drawn"]) == 2, "the difficulty did not move"
+    run_on_ranks(train, 2, run, tmp_path / "killed", [killed], 1)
+    expected, found = (
+        read_json(tmp_path / name / job.name / "result.json") for name, job in (("alone", alone), ("killed", killed))
+    )
+    assert found == pytest.approx(expected, abs=1e-4)
+    assert found["curriculum/general_chat/difficulty"] != 2.0
+    assert "curriculum/math/difficulty" not in found
 
 
 def measure(checkpoint: Path, output: Path, batch_size: int) -> None:
