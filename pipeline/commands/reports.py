@@ -41,14 +41,14 @@ def report(options: argparse.Namespace) -> int:
     if options.compare:
         return _compare(options)
     found = _found(options)
-    if found.stages is not None:
-        print(details(found.stages, found.folder.parent))
     # What follows takes a second to import.
     from pipeline.reporting.writing import report_run, write_report
 
     output = Path(options.output) if options.output else found.folder
     page, text = write_report(report_run(found.folder, found.stages, found.problems), output)
-    say(f"fivephase: report in {page} and {text}")
+    if found.stages is not None:
+        print(details(found.stages, found.folder.parent))
+    print(f"\nthe same with curves, funnels and examples: {page} and {text}")
     return EXIT_DONE
 
 

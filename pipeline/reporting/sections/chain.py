@@ -19,7 +19,7 @@ def chain(run: RunData) -> Section:
             "Stages in order, with what each was made from",
             ("stage", "state", "read", "finished", "time", "tokens", "measure", "before", "after", "fingerprint"),
             rows,
-            numbers_from=4,
+            numbers_from=3,
         )
     )
     if open_stages := [stage.name for stage in run.stages if stage.manifest is None]:
