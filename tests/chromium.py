@@ -78,7 +78,9 @@ class Page:
         deadline = time.monotonic() + LIMIT
         while b"\0" not in self._left:
             assert time.monotonic() < deadline, "the browser does not answer"
-            self._left += os.read(self._back, 1 << 16)
+            read = os.read(self._back, 1 << 16)
+            assert read, "the browser has ended"
+            self._left += read
         message, self._left = self._left.split(b"\0", 1)
         found = json.loads(message)
         if found.get("method") == "Network.requestWillBeSent":

@@ -12,7 +12,7 @@ from pipeline.control.frozen_stages import FrozenStage
 from pipeline.control.report import details
 from pipeline.control.run_settings import key_of
 from pipeline.core.config import nearest
-from pipeline.core.errors import EXIT_DONE, ConfigError
+from pipeline.core.errors import EXIT_DONE, ConfigError, UserError
 from pipeline.core.terminal import say
 
 PLACE = ("run", "root")
@@ -83,7 +83,7 @@ def _found(options: argparse.Namespace) -> _Found:
         return _Found(run.folder, run.stages, [])
     try:
         run = composed_run(options)
-    except ConfigError as error:
+    except UserError as error:
         config = typed(compose(place, options.config_dir))
         check_exists(config)
         problem = f"the settings of this run are not taken by this version, which may be newer: {error}"

@@ -89,7 +89,7 @@ def test_a_killed_phase_has_each_logged_step_once(tmp_path: Path) -> None:
     stage = freeze(tmp_path, "phase1", "pretrain", settings, PHASE_INPUTS)
     worker = start_worker(stage, **{ATTEMPT_VARIABLE: "1"})
     metrics = stage / "attempts" / "1" / "metrics.jsonl"
-    wait_until(lambda: metrics.exists() and '"step": 24' in metrics.read_text(), worker)
+    wait_until(lambda: metrics.exists() and '"step": 24' in metrics.read_text(), worker, seconds=1000)
     os.killpg(worker.pid, signal.SIGKILL)
     worker.communicate()
     code, said = outcome(stage)

@@ -30,8 +30,9 @@ def make_run(folder: Path, seed: int = 0, gain: float = 0.0, learning_rate: floa
         learning_rate: of its first phase.
     """
     phases = {name: {"config": {"learning_rate": learning_rate}} for name in ("phase1", "phase2")}
-    configuration = {"seed": seed, "tracking": {"mode": "off"}, "stages": phases}
-    write_json(folder / "run.json", {"overrides": [f"seed={seed}"], "configuration": configuration})
+    configuration = {"scale": "smoke", "seed": seed, "tracking": {"mode": "off"}, "stages": phases}
+    remembered = {"overrides": [f"seed={seed}"], "config_dir": None, "configuration": configuration, "stages": {}}
+    write_json(folder / "run.json", remembered)
     _stage(folder, "curate", files=_funnel("code", "documents"), counts={"in": 10, "kept": 7, "removed": 3})
     _stage(folder, "tokenizer", {"corpus": "curate"}, measure="bytes per token", before=1.0, after=2.5)
     for place, phase in enumerate(("phase1", "phase2")):

@@ -45,9 +45,9 @@ def test_the_verdict_is_five_lines_of_numbers(report: Report) -> None:
     text, long, answers, learned, state = report.summary
     assert "after phase2 its held-out loss is 1.50 nats per token, where a uniform guess has 7.62" in text
     assert "rl_math has 8.00 on text (worse than a uniform guess: it can no longer write text)" in text
-    assert long == ("Long context: phase2 finds most needles up to 256 tokens; at 512 tokens it finds 0 % of them.")
-    assert "rl_math gets 75 % of held-out prompts right over 2 domains" in answers
-    assert answers.endswith("it can (above chance and the best constant reply): math, general_chat; it cannot: none.")
+    assert long == ("Long context: phase2 finds most needles up to 256 tokens; at 512 tokens it finds 0 %.")
+    assert "rl_math answers 75 % of held-out prompts right over 2 domains" in answers
+    assert answers.endswith("it can (above chance and the best constant reply): general_chat, math; it cannot: none.")
     assert "1 rose beyond their 90 % interval (math in rl_math) and 0 fell (none)" in learned
     assert state.startswith(
         "Run: all 10 of 10 stages are finished, 2,000 tokens of pretraining, 30.0 s in stages, 10 kWh"
