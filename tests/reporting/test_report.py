@@ -65,7 +65,7 @@ def test_every_section_is_there(report: Report) -> None:
         "| 100 | 3.9 |  |",
         "| phase2 | slerp | 0.5 | 2 | 2.5 | yes |",
         "| math | 0.250 (0.15 to 0.35) | 0.750 (0.65 to 0.85) | +0.500 | 32 | 0.1 | 0.3 | yes |",
-        "| rl\\_math | math | +0.500 (+0.30 to +0.70) | -0.10 | passed |",
+        "| rl\\_math | math | +0.500 (+0.30 to +0.70) | 0.10 | passed |",
         "| math | 24 | 0.2 | 0.7 | 0.5 | +0.300 to +0.700 | rose |",
         "| sft | four | 1 (right) |",
         "| phase1 | 1 | 3.0 s | 1,000 |  | 100 | 6e+09 | ",

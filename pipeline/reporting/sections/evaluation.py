@@ -127,11 +127,11 @@ def _gates(run: RunData) -> list[Block]:
             fell = high < -float(may_fall)
             interval = f"{change:+.3f} ({low:+.2f} to {high:+.2f})"
             said = f"fell: {gate.get('action', 'warn')}" if fell else "passed"
-            rows.append((stage.name, domain, interval, f"{-float(may_fall):+.2f}", said))
+            rows.append((stage.name, domain, interval, f"{float(may_fall):.2f}", said))
         rows += [
             (stage.name, name, number(value), "", "")
             for name, value in stage.metrics.items()
             if name.startswith("gate/")
         ]
-    header = ("stage", "domain", "change (90 % interval)", "may fall to", "gate")
+    header = ("stage", "domain", "change (90 % interval)", "may fall by", "gate")
     return [Table("Gates: verified accuracy before and after a stage", header, rows, numbers_from=2)] if rows else []
