@@ -120,7 +120,8 @@ def _trainer(folder: Path, name: str, kind: str) -> None:
 
 
 def _funnel(domain: str, counted: str) -> dict[str, Any]:
-    step = {"step": "length", "in": 10, "kept": 7, "removed": 3, "edited": 1, "found": {}, "reasons": {"too_short": 3}}
+    counts = {"in": 10, "kept": 7, "removed": 3, "edited": 1, "characters_in": 900, "characters_kept": 700}
+    step = {"step": "length", **counts, "found": {}, "reasons": {"too_short": 3}}
     row = {"id": "a" * 64, "value": 3.0, "threshold": 5.0, "excerpt": HOSTILE}
     examples = {"removed": {"length": {"too_short": [row]}}, "near": {"length": {"too_short": [row]}}}
     return {
