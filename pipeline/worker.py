@@ -51,11 +51,13 @@ from pipeline.core.errors import (
     Requeue,
 )
 from pipeline.core.files import read_json, write_json
+from pipeline.core.history import USAGE, write_history
 from pipeline.core.installation import code_hash
 from pipeline.core.lock import StageLock, stage_lock
 from pipeline.core.memory import PeakMemory
 from pipeline.core.progress import Progress
 from pipeline.core.tracking import Tracker
+from pipeline.core.usage import UsageMeter
 from pipeline.stages import load_symbol, stage_type
 
 
@@ -200,6 +202,7 @@ def _run_stage(
         lock: held by rank 0 alone, which publishes.
     """
     started, clock, memory = _now(), time.monotonic(), PeakMemory()
+    usage = UsageMeter(attempt / USAGE if rank == 0 else None, _nodes(world_size))
     progress = Progress(attempt / "progress.json" if rank == 0 else None)
     progress.doing("checking what it reads")
     kind = stage_type(frozen.kind, frozen.stage)
@@ -240,6 +243,7 @@ def _run_stage(
         # Now: ending the tracker takes seconds, and of ranks that failed the first speaks.
         if isinstance(error, Exception) and not isinstance(error, Requeue):
             record_error(attempt, rank, error, directory)
+        usage.stop()
         tracker.fail()
         raise
     if lock is None:
@@ -268,8 +272,15 @@ def _run_stage(
     )
     lock.check()
     progress.doing("publishing")
+    usage.stop()
+    write_history(directory)
     publish(directory, manifest)
     tracker.finish(result.metrics, directory / "manifest.json")
+
+
+def _nodes(world_size: int) -> int:
+    """Machines that the ranks are on, if there are equally many on each."""
+    return max(1, world_size // int(os.environ.get("LOCAL_WORLD_SIZE") or world_size))
 
 
 def _end_with_launcher() -> None:

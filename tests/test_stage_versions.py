@@ -23,9 +23,10 @@ LOADED_BY_NAME = ("pipeline.curation.filters", "pipeline.curation.readers.embedd
 IN_NO_STAGE = {
     # What starts stages: all that a stage gets of it is its frozen configuration.
     "__init__.py", "__main__.py", "cli.py", "stages.py", "worker.py", "control/*", "core/lock.py",
-    "core/memory.py", "core/send_metrics.py",
+    "core/memory.py", "core/send_metrics.py", "core/history.py", "core/usage.py",
     # What shows a finished stage, and what a person calls.
     "curation/audit/funnel.py", "pretraining/data/trace.py", "pretraining/stored_shape.py",
+    "reporting/*", "reporting/*/*",
     "curation/quality/train.py", "curation/recipes/steps/table.py", "model_import/template_report.py",
     "commands/*", "export/*", "starter/*", "starter/*/*", "starter/*/*/*", "environments/testing.py",
     "posttraining/calibration/*",

@@ -1,11 +1,11 @@
-"""Commands that show what there is, and change nothing: `status`, `report` and `trace`."""
+"""Commands that show what there is, and change nothing: `status` and `trace`."""
 
 import argparse
 from pathlib import Path
 
 from pipeline.commands.composed import check_exists, composed, composed_run
 from pipeline.control.compose import typed
-from pipeline.control.report import details, summary
+from pipeline.control.report import summary
 from pipeline.control.tracing import trace_table
 from pipeline.core.errors import EXIT_DONE
 
@@ -15,14 +15,6 @@ def status(options: argparse.Namespace) -> int:
     run = composed_run(options)
     check_exists(run.config)
     print(summary(run.stages, run.config.root))
-    return EXIT_DONE
-
-
-def report(options: argparse.Namespace) -> int:
-    """Prints the table of all stages, and every metric of each."""
-    run = composed_run(options)
-    check_exists(run.config)
-    print(details(run.stages, run.config.root))
     return EXIT_DONE
 
 

@@ -80,6 +80,22 @@ def _chat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8000, help="port of the endpoint (default: %(default)s)")
 
 
+def _output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", metavar="DIR", help="folder that takes the page (default: that of the run)")
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    _output(parser)
+    parser.add_argument(
+        "--compare", metavar="RUN", nargs="+", help="lay these runs side by side instead: names, or folders of runs"
+    )
+
+
+def _serve_report(parser: argparse.ArgumentParser) -> None:
+    _output(parser)
+    parser.add_argument("--port", type=int, default=8010, help="port on this machine (default: %(default)s)")
+
+
 def _init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", help="a new or empty folder")
 
@@ -120,7 +136,14 @@ COMMANDS = {
     ),
     "status": Command(summary="the summary table, at any time", entry="pipeline.commands.show:status"),
     "report": Command(
-        summary="the summary table with every metric of every stage", entry="pipeline.commands.show:report"
+        summary="the summary table with every metric of every stage, and all of it as a page, report.html",
+        entry="pipeline.commands.reports:report",
+        arguments=_report,
+    ),
+    "serve-report": Command(
+        summary="the page of `report` on a local address, kept up to date while the run goes on",
+        entry="pipeline.commands.reports:serve_report",
+        arguments=_serve_report,
     ),
     "trace": Command(
         summary="what a training step saw (step=PHASE/NUMBER), or where training saw a document (document=ID)",

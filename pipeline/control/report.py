@@ -48,7 +48,7 @@ def summary(stages: list[FrozenStage], root: str | Path) -> str:
             rows.append((stage.stage, "damaged", "", "", "", ""))
             continue
         if manifest is None:
-            rows.append((stage.stage, _unfinished(directory), "", "", "", ""))
+            rows.append((stage.stage, unfinished(directory), "", "", "", ""))
             continue
         stale = "" if manifest.fingerprint == stage.fingerprint else " (other configuration)"
         seconds += manifest.seconds
@@ -100,7 +100,7 @@ def _sample_position(key: str) -> tuple[int, str]:
     return (SAMPLE_ORDER.index(key) if key in SAMPLE_ORDER else len(SAMPLE_ORDER), key)
 
 
-def _unfinished(directory: Path) -> str:
+def unfinished(directory: Path) -> str:
     """How far an unfinished stage is, by the progress file of its newest attempt; a dash if it was never started."""
     for attempt in attempts(directory):
         progress = read_progress(attempt / "progress.json")

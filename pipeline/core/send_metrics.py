@@ -104,7 +104,8 @@ def _send(attempts: list[Path], parent: int | None) -> None:
     run.define_metric("*", step_metric="tokens")
     for attempt in attempts:
         for metrics in _rows(attempt, parent if attempt == last else None):
-            run.log(metrics)
+            # wandb counts steps by itself; the axis are the tokens.
+            run.log({name: value for name, value in metrics.items() if name != "step"})
     end = read_json(last / DESCRIPTION)["end"] or {"exit_code": 1, "summary": {}, "manifest": None}
     run.summary.update(end["summary"])
     if end["manifest"] is not None:

@@ -37,9 +37,10 @@ RETRY_SECONDS = 300.0
 
 
 class Tracker:
-    """Logs the metrics of one stage, or nothing. No method raises, or waits longer than the limits above.
+    """Logs the metrics of one stage. No method raises, or waits longer than the limits above.
 
-    Ranks other than 0 are given no configuration and log nothing.
+    With the mode `off` they are written to the attempt's file and sent nowhere. Ranks other than 0 are given no
+    configuration and log nothing.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Tracker:
         """Starts the process that sends what is logged: to the stage's run at Weights & Biases, new or reopened.
 
         Args:
-            config: where to send; None or the mode `off` logs nothing.
+            config: where to send; None logs nothing.
             run: name of the pipeline's run, which becomes the group.
             stage: name of the stage, which becomes the job type; the id is `<run>-<stage>`.
             attempt: folder `<run>/<stage>/attempts/<number>`, which takes the metrics.
@@ -58,8 +59,9 @@ class Tracker:
         self._sender: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._warned: set[str] = set()
-        self._on = config is not None and config.mode != "off"
-        if config is None or not self._on:
+        self._records = config is not None
+        self._sends = config is not None and config.mode != "off"
+        if config is None or not self._sends:
             return
         self._description: dict[str, Any] = {
             "run": {
@@ -79,14 +81,21 @@ class Tracker:
             write_json(attempt / DESCRIPTION, self._description)
             self._start()
 
-    def log(self, metrics: Mapping[str, float], tokens: int) -> None:
-        """Logs metrics at a number of tokens; a stage that trains on none gives another count that grows."""
-        if not self._on:
+    def log(self, metrics: Mapping[str, float], tokens: int, step: int | None = None) -> None:
+        """Logs metrics of a step at a number of tokens.
+
+        Args:
+            metrics: by name.
+            tokens: trained on until then; a stage that trains on none gives another count that grows.
+            step: of the stage, from 1. Which steps are logged must depend on the step alone (`pipeline.core.history`).
+        """
+        if not self._records:
             return
         with self._harmless():
+            row = {**metrics, "tokens": tokens, **({} if step is None else {"step": step})}
             with (self._attempt / METRICS).open("a") as file:
-                file.write(json.dumps({**metrics, "tokens": tokens}, default=float) + "\n")
-            if not self._sending() and time.monotonic() > self._started + RETRY_SECONDS:
+                file.write(json.dumps(row, default=float) + "\n")
+            if self._sends and not self._sending() and time.monotonic() > self._started + RETRY_SECONDS:
                 self._start()
 
     def finish(self, metrics: Mapping[str, float], manifest: Path) -> None:
@@ -98,7 +107,7 @@ class Tracker:
         self._end({"exit_code": 1, "summary": {}, "manifest": None}, FAIL_SECONDS)
 
     def _end(self, end: dict[str, Any], seconds: float) -> None:
-        if not self._on:
+        if not self._sends:
             return
         deadline = time.monotonic() + seconds
         with self._harmless():

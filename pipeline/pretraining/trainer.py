@@ -73,11 +73,11 @@ class Trainer:
             self.context.progress.note(loss=loss)
             self.context.progress.advance()
             if is_logged:
-                self.context.tracker.log(self._metrics(step, loss), tokens=tokens)
+                self.context.tracker.log(self._metrics(step, loss), tokens=tokens, step=step + 1)
             every = phase.validation.every_steps
             if every is not None and (step + 1) % every == 0 and step + 1 < phase.steps:
                 with self.saving_if_stopped(step + 1):
-                    self.context.tracker.log(self.held_out().metrics("held_out"), tokens=tokens)
+                    self.context.tracker.log(self.held_out().metrics("held_out"), tokens=tokens, step=step + 1)
             # Clocks differ: rank 0 decides for all.
             is_due = self.context.rank == 0 and step + 1 < phase.steps and timer.is_due(step + 1)
             stop, is_due = any_rank_each(self.context.stop_requested(), is_due)

@@ -67,8 +67,16 @@ def test_a_stage_leaves_its_offline_record(tmp_path: Path) -> None:
     assert any("run-phase1-manifest" in str(record) for record in found)
 
 
-def test_off_writes_nothing(tmp_path: Path) -> None:
+def test_off_sends_nothing_and_keeps_the_metrics(tmp_path: Path) -> None:
     tracker = Tracker(TrackingConfig(mode="off"), "run", "phase1", tmp_path)
+    tracker.log({"train/loss": 1.0}, tokens=8, step=2)
+    tracker.finish({}, tmp_path / "manifest.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
+    assert read_json(tmp_path / "metrics.jsonl") == {"train/loss": 1.0, "tokens": 8, "step": 2}
+
+
+def test_other_ranks_write_nothing(tmp_path: Path) -> None:
+    tracker = Tracker(None, "run", "phase1", tmp_path)
     tracker.log({"train/loss": 1.0}, tokens=1)
     tracker.finish({}, tmp_path / "manifest.json")
     assert not list(tmp_path.iterdir())

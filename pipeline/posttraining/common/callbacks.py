@@ -131,4 +131,5 @@ class StageCallback(TrainerCallback):
         }
         tokens = int(finite.get("num_tokens", state.num_input_tokens_seen))
         self._context.progress.note(**{name: finite[name] for name in SHOWN_METRICS if name in finite})
-        self._context.tracker.log({f"train/{name}": value for name, value in finite.items()}, tokens=tokens)
+        metrics = {f"train/{name}": value for name, value in finite.items()}
+        self._context.tracker.log(metrics, tokens=tokens, step=state.global_step)
