@@ -120,7 +120,9 @@ STAGE_TYPES = {
     "evaluate": StageType(
         "pipeline.evaluation.config:EvaluateConfig",
         "pipeline.evaluation.evaluate:run",
-        version=3,
+        lead_seconds=LONG,
+        several_ranks=True,
+        version=4,
     ),
     "release": StageType(
         "pipeline.release.config:ReleaseConfig",

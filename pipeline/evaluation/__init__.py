@@ -1,6 +1,7 @@
-"""Evaluation: a checkpoint and held-out tokens → `evaluation.json`, metrics of that one model.
+"""Evaluation: a checkpoint → `evaluation.json`, metrics of that one model.
 
-`evaluate.run` is the stage. It measures what its configuration asks for: the loss on held-out documents (`loss`), the
-loss far into long documents (`long_documents`), the retrieval of a needle from a haystack (`needle`), and the accuracy
-of a chat model's answers (`accuracy`).
+`evaluate.run` is the stage, `standalone` the command on any model. Both measure the `parts` that their settings have: the
+loss on held-out documents (`loss`), the loss and retrieval far into long ones (`long_context`), bits per byte (`text`),
+generated tasks (`probes`), the accuracy of a chat model's answers (`accuracy`), and tasks of lm-evaluation-harness
+(`harness`). A part is a function of a `bench`, which divides its work over ranks and keeps what is finished.
 """

@@ -3,28 +3,37 @@
 from collections.abc import Callable, Sequence
 
 from pipeline.environments.registry import problems
+from pipeline.evaluation.bench import Bench, Measured
 from pipeline.evaluation.config import AccuracyConfig
 from pipeline.inference.completions import Completion, complete_problems, group_by_environment
 from pipeline.inference.loading import LoadedModel
+from pipeline.pretraining.engine.distributed import world_size
 
 
 def complete_held_out(
-    loaded: LoadedModel, config: AccuracyConfig, seed: int, report: Callable[[int], None]
+    loaded: LoadedModel,
+    config: AccuracyConfig,
+    seed: int,
+    report: Callable[[int], None],
+    between: Callable[[], None] = lambda: None,
 ) -> list[Completion]:
-    """The model's greedy completions of `problems_per_environment` held-out problems of every environment.
+    """The model's greedy completions of `problems_per_environment` held-out problems of every environment; a collective.
 
     Args:
         loaded: a chat model.
         config: settings.
         seed: of the problems; the same seed asks every model the same.
         report: is told the number of problems whenever a batch of them is done.
+        between: called by all ranks after each batch; may raise.
     """
     held_out = [
         problem
         for environment in config.environments
         for problem in problems(environment, config.problems_per_environment, seed, "held_out", config.problems)
     ]
-    return complete_problems(loaded, held_out, config.batch_prompts, config.maximum_new_tokens, report=report)
+    return complete_problems(
+        loaded, held_out, config.batch_prompts, config.maximum_new_tokens, report=report, between=between
+    )
 
 
 def accuracy_metrics(completions: Sequence[Completion]) -> dict[str, float]:
@@ -55,3 +64,13 @@ def example_answers(completions: Sequence[Completion], count: int) -> list[dict[
         }
         for completion in first
     ]
+
+
+def measure(bench: Bench) -> Measured:
+    """`accuracy/*` and `in_format/*`, with some of the answers; a collective."""
+    settings = bench.config.accuracy
+    assert settings is not None
+    total = len(settings.environments) * settings.problems_per_environment
+    bench.progress.start(-(-total // world_size()), counted="prompts", label="verified answers")
+    completions = complete_held_out(bench.loaded, settings, bench.seed, bench.progress.advance, bench.between)
+    return Measured(accuracy_metrics(completions), samples=example_answers(completions, settings.samples))
