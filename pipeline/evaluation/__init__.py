@@ -1,7 +1,7 @@
 """Evaluation: a checkpoint → `evaluation.json`, metrics of that one model.
 
-`evaluate.run` is the stage, `standalone` the command on any model. Both measure the `parts` that their settings have: the
-loss on held-out documents (`loss`), the loss and retrieval far into long ones (`long_context`), bits per byte (`text`),
-generated tasks (`probes`), the accuracy of a chat model's answers (`accuracy`), and tasks of lm-evaluation-harness
-(`harness`). A part is a function of a `bench`, which divides its work over ranks and keeps what is finished.
+`evaluate.run` is the stage, `standalone` the command on any model. Both measure the `parts` that their settings have:
+the loss on held-out documents (`loss`), the loss and retrieval far into long ones (`long_context`), bits per byte
+(`text`), generated tasks (`probes`), the accuracy of a chat model's answers (`accuracy`), and tasks of lm-evaluation-
+harness (`harness`). A part is a function of a `bench`, which divides its work over ranks and keeps what is finished.
 """

@@ -17,7 +17,7 @@ def complete_held_out(
     report: Callable[[int], None],
     between: Callable[[], None] = lambda: None,
 ) -> list[Completion]:
-    """The model's greedy completions of `problems_per_environment` held-out problems of every environment; a collective.
+    """The model's greedy completions of `problems_per_environment` held-out problems of each environment; a collective.
 
     Args:
         loaded: a chat model.

@@ -1,4 +1,4 @@
-"""Settings of an evaluation, of a stage `evaluate_*` or a suite in `conf/evaluation`. Each part may be left out: null."""
+"""Settings of an evaluation: of a stage `evaluate_*`, or a suite in `conf/evaluation`. Null leaves a part out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

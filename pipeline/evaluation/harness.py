@@ -1,7 +1,7 @@
 """Tasks of lm-evaluation-harness, run on the loaded model and read back as metrics.
 
-The package is an extra without its own extra `math`, whose antlr is not the one that Hydra can work with. Each task is a
-unit: ranks share them, and a task that was finished before a kill is not asked again.
+The package is an extra without its own extra `math`, whose antlr is not the one that Hydra can work with. Each task is
+a unit: ranks share them, and a task that was finished before a kill is not asked again.
 """
 
 import os

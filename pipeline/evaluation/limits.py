@@ -24,7 +24,7 @@ def check_model(bench: Bench) -> None:
     ids, rows = len(tokenizer), bench.loaded.model.get_input_embeddings().weight.shape[0]
     if ids > rows:
         raise CheckpointError(
-            f"{bench.folder}: its tokenizer has {ids} ids, the model {rows}; give a folder whose tokenizer is the model's"
+            f"{bench.folder}: its tokenizer has {ids} ids, the model {rows}; give one with the model's own tokenizer"
         )
     _check_contexts(bench)
     chats = "accuracy" if config.accuracy is not None else "harness.chat" if _chats(config) else ""

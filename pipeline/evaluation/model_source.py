@@ -87,9 +87,7 @@ def _of_folder(folder: Path) -> ModelSource:
         raise ArtifactError(f"{folder}: a stage of kind {manifest.kind} has no model; name one that trains")
     for pattern, what in (("config.json", "configuration"), ("tokenizer*", "tokenizer"), ("*.safetensors", "weights")):
         if not any(folder.glob(pattern)):
-            raise UserError(
-                f"model={folder}: has no {what} ({pattern}); give a Hugging Face folder with safetensors, or <run>/<stage>"
-            )
+            raise UserError(f"model={folder}: has no {what} ({pattern}); give a Hugging Face folder, or <run>/<stage>")
     made = read_manifest(folder.parent) if folder.name in MODEL_FOLDERS else None
     if made is None:
         return ModelSource(folder, folder.name, None, None)

@@ -1,8 +1,8 @@
 """The plan of an evaluation: how many floating-point operations it takes, about how long, and what cannot be measured.
 
-A forward pass over n tokens in windows of C takes n·(2·parameters + 2·layers·hidden·C) operations: two for each weight a
-token passes, and attention over half the window on average, scores and values (as in `pipeline.pretraining.throughput`,
-whose numbers are of forward and backward together).
+A forward pass over n tokens in windows of C takes n·(2·parameters + 2·layers·hidden·C) operations: two for each weight
+that a token passes, and attention over half the window on average, scores and values (as in
+`pipeline.control.planning`, whose numbers are of forward and backward together).
 """
 
 from collections.abc import Mapping

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 BESIDE = {
     "bits_per_byte": ("gzip_bits_per_byte", "xz_bits_per_byte"),
-    "probe": ("probe_chance",),
+    "probe": ("probe_chance", "probe_gain"),
     "accuracy": ("in_format",),
     "needle_exact": ("needle_gain",),
 }
@@ -13,6 +13,7 @@ NAMES = {
     "gzip_bits_per_byte": "gzip",
     "xz_bits_per_byte": "xz",
     "probe_chance": "by chance",
+    "probe_gain": "gain in nats",
     "in_format": "in format",
     "needle_gain": "gain in nats",
 }

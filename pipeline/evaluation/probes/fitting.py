@@ -49,8 +49,8 @@ def example(family: str, length: int, seed: str, tokenizer: Any, where: str) -> 
     if not _fits(smallest):
         needed = len(smallest.prompt) + smallest.room
         raise ConfigError(
-            f"{where}.lengths={length}: too short for {family}, whose smallest task has {needed} tokens; set {needed} or "
-            "more, or leave the family out"
+            f"{where}.lengths={length}: too short for {family}, whose smallest task has {needed} tokens; set "
+            f"{needed} or more, or leave the family out"
         )
     low, high = 0, 1
     while _fits(written(high)):
@@ -87,6 +87,6 @@ def _with_tokens_of(tokenizer: Any, task: Task, family: str, where: str) -> Task
                 prompt = prompt.replace(written, own)
             return replace(task, prompt=prompt)
     raise ConfigError(
-        f"{where}.families: {family} needs tokens such as {', '.join(FIM_TOKENS[0])}, which the model's tokenizer lacks; "
-        "leave it out"
+        f"{where}.families: {family} needs tokens such as {', '.join(FIM_TOKENS[0])}, which the tokenizer "
+        "of the model lacks; leave it out"
     )

@@ -8,6 +8,7 @@ FAMILIES = {
     "common_words": "pipeline.evaluation.probes.aggregation:common_words",
     "frequent_words": "pipeline.evaluation.probes.aggregation:frequent_words",
     "copying": "pipeline.evaluation.probes.copying:copying",
+    "repetition": "pipeline.evaluation.probes.copying:repetition",
     "fill_in_the_middle": "pipeline.evaluation.probes.middle:fill_in_the_middle",
 }
-"""`module:function`, which takes a random generator and a size and returns a `Task`; a larger size makes a longer one."""
+"""`module:function`, which takes a random generator and a size and gives a `Task`; a larger size, a longer one."""

@@ -1,5 +1,6 @@
 """Variable tracking: follow assignments through a text. RULER's vt with one chain of four hops."""
 
+import itertools
 import random
 
 from pipeline.evaluation.probes.task import Task, noise
@@ -18,7 +19,7 @@ def variable_tracking(draw: random.Random, size: int) -> Task:
             names.append(name)
     value = str(draw.randrange(10_000, 100_000))
     said = [f"VAR {names[0]} = {value}."]
-    said += [f"VAR {name} = VAR {before}." for before, name in zip(names, names[1:], strict=False)]
+    said += [f"VAR {name} = VAR {before}." for before, name in itertools.pairwise(names)]
     lines = noise(size)
     places = sorted(draw.randrange(size + 1) for _ in said)
     for place, line in reversed(list(zip(places, said, strict=True))):
