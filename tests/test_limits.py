@@ -23,8 +23,8 @@ POSITIVE = {
     ),
     "evaluate_phase4": (
         "batch_tokens", "loss_chunk_tokens", "loss.context", "loss.sequences_per_domain", "long_context.beyond",
-        "long_context.windows", "long_context.needles", "long_context.value_digits", "text.context", "text.maximum_bytes",
-        "probes.examples",
+        "long_context.windows", "long_context.needles", "long_context.value_digits", "text.context",
+        "text.maximum_bytes", "probes.examples",
     ),
     "evaluate_sft": (
         "accuracy.problems_per_environment", "accuracy.maximum_new_tokens", "accuracy.batch_prompts",

@@ -7,6 +7,7 @@ from pipeline.core.config import nearest
 from pipeline.core.errors import CheckpointError, ConfigError
 from pipeline.evaluation.bench import Bench
 from pipeline.evaluation.config import EvaluateConfig
+from pipeline.evaluation.probes import probes
 from pipeline.pretraining.data.stream import domains_with_validation
 from pipeline.tokenization.shards import read_index
 
@@ -33,6 +34,7 @@ def check_model(bench: Bench) -> None:
             f"{bench.folder}: has no chat template, and {bench.where}.{chats} chats; take a suite for base models, or "
             "give a chat model"
         )
+    probes.check(bench)
     if config.reads_tokens:
         _check_tokens(bench)
 

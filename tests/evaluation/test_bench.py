@@ -20,7 +20,7 @@ from tests.distributed import run_on_ranks, save
 from tests.evaluation.test_evaluate import LONG_CONTEXT, SETTINGS
 
 TEXT = {"context": 48, "maximum_bytes": 4000, "held_out": True, "outside": {"packages": {"packages": ["httpx"]}}}
-PROBES = {"families": ["repetition", "single_needle"], "lengths": [160], "examples": 3}
+PROBES = {"families": ["repetition", "single_needle"], "lengths": [300], "examples": 3}
 
 
 def bench(state: Path, **changes: Any) -> Bench:

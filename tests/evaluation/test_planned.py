@@ -48,7 +48,7 @@ def test_a_small_evaluation_has_nothing_to_say() -> None:
 
 
 def test_what_needs_tokens_is_refused_without_them_and_a_context_beyond_the_phase_too() -> None:
-    with pytest.raises(ConfigError, match="loss: measured on tokens, and inputs.tokens names no stage"):
+    with pytest.raises(ConfigError, match=r"loss: measured on tokens, and inputs\.tokens names no stage"):
         plan_evaluation(settings(), ResourcesConfig(), {}, {})
     probes = {"families": ["copying"], "lengths": [64, 512], "examples": 1}
     with pytest.raises(ConfigError, match=r"probes\.lengths=512: the model's phase trains 256 tokens, set at most 256"):

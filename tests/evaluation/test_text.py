@@ -96,7 +96,7 @@ def test_text_that_is_not_there_is_named_with_the_remedy(tmp_path: Path) -> None
 
 
 def test_the_default_text_is_of_no_recipe() -> None:
-    """Packages that a built-in suite measures on are read by no recipe, and what depends on this package brings them."""
+    """Packages that built-in suites measure on are read by no recipe, and come with this package."""
     suite = yaml.safe_load((CONF / "evaluation" / "base.yaml").read_text())
     packages = suite["text"]["outside"]["packages"]["packages"]
     trained_on = {

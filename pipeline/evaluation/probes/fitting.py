@@ -27,7 +27,7 @@ class Example:
     """Tokens for the answer."""
 
 
-def example(family: str, length: int, seed: str, tokenizer: Any, where: str) -> Example:
+def example(family: str, length: int, seed: str, tokenizer: Any, where: str, only_smallest: bool = False) -> Example:
     """The largest task of a family that fits a length; a function of the arguments.
 
     Args:
@@ -36,6 +36,7 @@ def example(family: str, length: int, seed: str, tokenizer: Any, where: str) -> 
         seed: of all that is drawn.
         tokenizer: of the model.
         where: place of the settings, for the message.
+        only_smallest: give the smallest task, which is there at once: to find out whether there is one.
 
     Raises:
         ConfigError: if even the smallest does not fit, or the tokenizer lacks the tokens of filling in the middle.
@@ -52,6 +53,8 @@ def example(family: str, length: int, seed: str, tokenizer: Any, where: str) -> 
             f"{where}.lengths={length}: too short for {family}, whose smallest task has {needed} tokens; set "
             f"{needed} or more, or leave the family out"
         )
+    if only_smallest:
+        return smallest
     low, high = 0, 1
     while _fits(written(high)):
         low, high = high, 2 * high

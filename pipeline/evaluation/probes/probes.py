@@ -62,13 +62,25 @@ class Pair:
     other: Example
 
 
-def examples(bench: Bench, settings: ProbesConfig, family: str, length: int) -> list[Example]:
-    """The tasks of a family at a length, drawn with the evaluation's seed."""
-    tokenizer = bench.loaded.tokenizer
-    return [
-        example(family, length, f"{bench.seed}/{family}/{length}/{number}", tokenizer, f"{bench.where}.probes")
-        for number in range(settings.examples)
-    ]
+def check(bench: Bench) -> None:
+    """Makes sure that every task can be written, without writing the long ones.
+
+    Raises:
+        ConfigError: as `measure`.
+    """
+    if (settings := bench.config.probes) is not None:
+        for family in settings.families:
+            for length in settings.lengths:
+                examples(bench, settings, family, length, only_smallest=True)
+
+
+def examples(
+    bench: Bench, settings: ProbesConfig, family: str, length: int, only_smallest: bool = False
+) -> list[Example]:
+    """The tasks of a family at a length, drawn with the evaluation's seed; or the smallest of each."""
+    tokenizer, where = bench.loaded.tokenizer, f"{bench.where}.probes"
+    seeds = [f"{bench.seed}/{family}/{length}/{number}" for number in range(settings.examples)]
+    return [example(family, length, seed, tokenizer, where, only_smallest) for seed in seeds]
 
 
 def score(each: Example, output: Mapping[str, Any]) -> float:

@@ -72,7 +72,7 @@ def test_a_tokenizer_without_the_tokens_is_not_asked_to_fill_in(loaded: LoadedMo
 
 
 def test_a_model_with_random_weights_is_at_chance(loaded: LoadedModel, tmp_path: Path) -> None:
-    probes = {"families": ["short_needle", "single_needle"], "lengths": [200], "examples": 4}
+    probes = {"families": ["short_needle", "single_needle"], "lengths": [300], "examples": 4}
     changes = {"loss": None, "long_context": None, "accuracy": None, "probes": probes}
     bench = Bench(
         where="suite=x",
@@ -86,9 +86,9 @@ def test_a_model_with_random_weights_is_at_chance(loaded: LoadedModel, tmp_path:
         state=tmp_path,
     )
     found = measure(bench)
-    assert found.metrics["probe/single_needle/200"] == found.metrics["probe_chance/single_needle/200"] == 0
-    assert abs(found.metrics["probe_gain/short_needle/200"]) < 0.5
-    assert [sample["domain"] for sample in found.samples] == ["short_needle, 200 tokens", "single_needle, 200 tokens"]
+    assert found.metrics["probe/single_needle/300"] == found.metrics["probe_chance/single_needle/300"] == 0
+    assert abs(found.metrics["probe_gain/short_needle/300"]) < 0.5
+    assert [sample["domain"] for sample in found.samples] == ["short_needle, 300 tokens", "single_needle, 300 tokens"]
 
 
 def test_scores_are_shares() -> None:
