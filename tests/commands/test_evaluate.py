@@ -71,7 +71,7 @@ def test_a_killed_evaluation_goes_on_and_a_finished_one_is_shown(folder: Path) -
     assert json.loads((folder / "whole" / "evaluation.json").read_text())["metrics"] == written["metrics"]
     shown = evaluate(folder, *arguments)
     assert (shown.returncode, shown.stdout) == (EXIT_DONE, again.stdout)
-    assert "documents" not in shown.stderr
+    assert "bits per byte" not in shown.stderr
     other = evaluate(folder, *arguments, "seed=1")
     assert other.returncode == EXIT_USER_ERROR
     assert "out=found: holds another model's evaluation, or one with other settings" in other.stderr
