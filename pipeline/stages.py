@@ -122,6 +122,8 @@ STAGE_TYPES = {
         "pipeline.evaluation.evaluate:run",
         report="pipeline.evaluation.report:report_lines",
         optional_inputs=("before",),
+        lead_seconds=LONG,
+        several_ranks=True,
         version=4,
     ),
     "release": StageType(

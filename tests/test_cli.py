@@ -64,8 +64,24 @@ def error_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
             "stages.rl_math.config.prompts_per_step x samples_per_prompt=",
         ),
         (
-            ("plan", "resources.evaluation.nodes=2"),
-            "stages.evaluate_phase4.resources: 2 ranks, but evaluate works on one",
+            ("plan", "stages.release.resources={nodes:2}"),
+            "stages.release.resources: 2 ranks, but release works on one",
+        ),
+        (
+            ("plan", "stages.evaluate_phase4.config.probes.lengths=[512]"),
+            "stages.evaluate_phase4.config.probes.lengths=512: the model's phase trains 256 tokens, set at most 256",
+        ),
+        (
+            ("plan", "stages.evaluate_sft.config.probes.families=[copyin]"),
+            "stages.evaluate_sft.config.probes: families: no probe copyin, did you mean copying?",
+        ),
+        (
+            ("plan", "stages.evaluate_phase4.config.text.outside={mine:{path:nowhere}}"),
+            "text.outside.mine.path=nowhere: no such file or folder",
+        ),
+        (
+            ("plan", "stages.evaluate_phase4.inputs.tokens=null"),
+            "stages.evaluate_phase4.config.loss: measured on tokens, and inputs.tokens names no stage that makes them",
         ),
         (("plan", "resources.data.processes_per_node=2"), "resources: 2 ranks, but"),
         (("plan", "run=../up"), "run is '../up', set a name of letters, digits"),
@@ -244,7 +260,7 @@ def test_every_scale_plans(scale: str, capsys: pytest.CaptureFixture[str]) -> No
     assert ("phase5_512k" in names) == (scale != "granite_4_1_3b")
     assert "release" in names
     ends = next(line for line in planned.splitlines() if line.startswith("cannot save midway"))
-    assert "tokenizer, evaluate_phase4" in ends
+    assert "tokenizer, release" in ends
     assert "phase1" not in ends
 
 

@@ -23,7 +23,8 @@ POSITIVE = {
     ),
     "evaluate_phase4": (
         "batch_tokens", "loss_chunk_tokens", "loss.context", "loss.sequences_per_domain", "long_context.beyond",
-        "long_context.windows", "long_context.needles", "long_context.value_digits",
+        "long_context.windows", "long_context.needles", "long_context.value_digits", "text.context",
+        "text.maximum_bytes", "probes.examples",
     ),
     "evaluate_sft": (
         "accuracy.problems_per_environment", "accuracy.maximum_new_tokens", "accuracy.batch_prompts",
@@ -67,6 +68,8 @@ EMPTY = (
     ("phase5_32k", "merge.weights", []),
     ("evaluate_phase4", "long_context.contexts", []),
     ("evaluate_phase4", "long_context.domains", []),
+    ("evaluate_phase4", "probes.families", []),
+    ("evaluate_phase4", "probes.lengths", []),
     ("evaluate_sft", "accuracy.environments", []),
     ("sft", "deepspeed", {}),
     ("release", "sample_environments", []),

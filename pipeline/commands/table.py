@@ -164,6 +164,10 @@ COMMANDS = {
         entry="pipeline.commands.chat:chat",
         arguments=_chat,
     ),
+    "evaluate": Command(
+        summary="measure a model by a suite: fivephase evaluate model=PATH|RUN/STAGE|ORG/NAME suite=NAME [out=DIR]",
+        entry="pipeline.commands.evaluate:evaluate",
+    ),
     "init": Command(
         summary="write a folder to start from: a scale, a recipe, conversations and an environment of your own",
         entry="pipeline.commands.init:init",

@@ -1,7 +1,9 @@
-"""Evaluation: a checkpoint and held-out tokens → `evaluation.json`, metrics of that one model, and `samples.jsonl`.
+"""Evaluation: a checkpoint → `evaluation.json`, metrics of that one model, and `samples.jsonl`.
 
-`evaluate.run` is the stage. It measures what its configuration asks for: the loss on held-out documents (`loss`), the
-loss far into long documents (`long_documents`), the retrieval of a needle from a haystack (`needle`), and the accuracy
-of a chat model's answers (`accuracy`), with what answers earn that need no model (`floors`). Answers are written
-(`answers`), compared with those of the checkpoint before (`comparison`) and held to what may be lost (`gates`).
+`evaluate.run` is the stage, `standalone` the command on any model. Both measure the `parts` that their settings have:
+the loss on held-out documents (`loss`), the loss and retrieval far into long ones (`long_context`), bits per byte
+(`text`), generated tasks (`probes`), the accuracy of a chat model's answers (`accuracy`) with what answers earn that need
+no model (`floors`), and tasks of lm-evaluation-harness (`harness`). A part is a function of a `bench`, which divides its
+work over ranks and keeps what is finished. Answers are written (`answers`), compared with those of the checkpoint before
+(`comparison`) and held to what may be lost (`gates`).
 """

@@ -8,19 +8,22 @@ prompt earn on the same prompts, and how many prompts there were.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import fmean
 
 from pipeline.core.statistics import macro_interval, mean_interval
 from pipeline.environments import Problem, distinct_problems
 from pipeline.environments.registry import Asked, has_instances
 from pipeline.evaluation.answers import Answer, answers_of
+from pipeline.evaluation.bench import Bench, Measured
 from pipeline.evaluation.config import AccuracyConfig
 from pipeline.evaluation.floors import Floor, floor_of, key_of
 from pipeline.inference.completions import complete_problems
 from pipeline.inference.loading import LoadedModel
 from pipeline.pretraining.engine.distributed import gather_objects, rank, world_size
 
+FLOORS, ANSWERS = "floors", "answers"
+"""Names of the details that the part leaves beside its metrics."""
 Floors = Mapping[str, Floor]
 """By the name of a score, such as `math` or `math/instances`."""
 
@@ -164,3 +167,21 @@ def example_answers(answers: Sequence[Answer], count: int) -> list[dict[str, str
         }
         for each in list(first.values())[:count]
     ]
+
+
+def measure(bench: Bench) -> Measured:
+    """All of `accuracy_metrics`, with the answers and the floors as details; a collective."""
+    settings = bench.config.accuracy
+    assert settings is not None
+    total = sum(map(len, asked_problems(settings, bench.seed).values()))
+    bench.progress.start(-(-total // world_size()), counted="prompts", label="verified answers")
+    known = {name: Floor(**floor) for name, floor in bench.floors.items()}
+    found = measure_accuracy(bench.loaded, settings, bench.seed, bench.progress.advance, bench.between, known)
+    return Measured(
+        found.metrics,
+        samples=example_answers(found.answers, settings.samples),
+        details={
+            FLOORS: {name: asdict(floor) for name, floor in found.floors.items()},
+            ANSWERS: [asdict(each) for each in found.answers],
+        },
+    )

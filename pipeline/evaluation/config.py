@@ -1,13 +1,19 @@
-"""Settings of the stages `evaluate_*`. Each of the three parts may be left out by setting it to null."""
+"""Settings of an evaluation: of a stage `evaluate_*`, or a suite in `conf/evaluation`. Null leaves a part out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from pipeline.core.config import ResourcesConfig, nearest
+from pipeline.core.stage_plan import StagePlan
 from pipeline.environments.problem import ProblemConfig
+from pipeline.pretraining.model_config import ModelConfig
 
 EXCLUDED = {"fingerprint": False}
+PARTS = ("loss", "long_context", "text", "probes", "accuracy", "harness")
+"""What an evaluation can measure, in the order in which it does: keys of its settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,77 @@ class LongContextConfig:
             raise ValueError(
                 f"contexts {self.contexts} do not reach beyond {self.beyond}, add one that does or set beyond"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutsideTextConfig:
+    """Text that no stage of the run has seen: files, or the documentation of installed packages."""
+
+    path: str | None = None
+    """A text file, or a folder of .txt, .md and .rst files; null where packages are named."""
+    packages: tuple[str, ...] = ()
+    """Installed Python packages, whose longer docstrings are read, a document a module."""
+
+    def __post_init__(self) -> None:
+        if (self.path is None) == (not self.packages):
+            raise ValueError("path and packages are both set or both missing, set one")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig:
+    """Bits per byte of text: what models with different tokenizers can be compared by."""
+
+    context: PositiveInt
+    """Tokens in a window; a longer document takes several, which share one token."""
+    maximum_bytes: PositiveInt
+    """Bytes of each domain and of each text from outside, at most."""
+    outside: dict[str, OutsideTextConfig]
+    """Texts from outside by name."""
+    held_out: bool
+    """Whether held-out documents of the run are measured too, domain by domain, where there are tokens."""
+
+    def __post_init__(self) -> None:
+        if not self.outside and not self.held_out:
+            raise ValueError("outside is empty and held_out false, name a text or set held_out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbesConfig:
+    """Tasks that a program writes: families of RULER (arXiv 2404.06654), copying, and filling in the middle."""
+
+    families: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names in `pipeline.evaluation.probes`."""
+    lengths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+    """Tokens of a prompt with its answer; one measurement each."""
+    examples: PositiveInt
+    """Examples of a family at a length."""
+
+    def __post_init__(self) -> None:
+        from pipeline.evaluation.probes.names import FAMILIES
+
+        for name in self.families:
+            if name not in FAMILIES:
+                raise ValueError(f"families: no probe {name}, {nearest(name, FAMILIES)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HarnessConfig:
+    """Tasks of lm-evaluation-harness (the extra `harness`)."""
+
+    tasks: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names of its tasks or groups."""
+    include_path: str | None = None
+    """Folder with task files of one's own, whose data may be local; null takes its built-in ones."""
+    few_shot: NonNegativeInt | None = None
+    """Examples before each question; null is what each task says."""
+    limit: PositiveInt | None = None
+    """Questions of each task, at most; null asks all."""
+    chat: bool = False
+    """Whether questions are asked in the model's chat template."""
+    offline: bool = True
+    """Whether only data on this machine are used; false lets data sets be fetched from the hub."""
+    batch_size: PositiveInt = field(default=8, metadata=EXCLUDED)
+    """Requests in one forward pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +179,16 @@ class EvaluateConfig:
     """Loss per domain; null: not measured."""
     long_context: LongContextConfig | None = None
     """Long-range loss and needle retrieval; null: not measured."""
+    text: TextConfig | None = None
+    """Bits per byte; null: not measured."""
+    probes: ProbesConfig | None = None
+    """Generated tasks; null: none."""
     accuracy: AccuracyConfig | None = None
     """Verified answers; null: not measured."""
     gates: GatesConfig | None = None
     """What the checkpoint may have lost; null: nothing is held against anything."""
+    harness: HarnessConfig | None = None
+    """Tasks of lm-evaluation-harness; null: none."""
     headline: str
     """Metric for the summary, such as `loss/mean`, `long_range_loss/131072` or `accuracy/mean`."""
     precision: Literal["fp32", "bf16"]
@@ -117,12 +200,50 @@ class EvaluateConfig:
     loss_chunk_tokens: PositiveInt = field(default=4096, metadata=EXCLUDED)
     """Tokens whose logits are in memory at a time."""
 
-    def data_fingerprint(self) -> dict[str, Any] | None:
-        """Hashes of the sources of environments of one's own; None without such."""
-        from pipeline.environments.own import own_sources
+    @property
+    def parts(self) -> list[str]:
+        """Names of the parts that are measured, in their order."""
+        return [name for name in PARTS if getattr(self, name) is not None]
 
-        return (own_sources(self.accuracy.environments) if self.accuracy else None) or None
+    @property
+    def reads_tokens(self) -> list[str]:
+        """Those that cannot be measured without held-out tokens."""
+        return [name for name in self.parts if name in ("loss", "long_context")]
+
+    def data_fingerprint(self) -> dict[str, Any] | None:
+        """What identifies files that settings name: environments of one's own, texts from outside, task files."""
+        from pipeline.environments.own import own_sources
+        from pipeline.evaluation.outside_text import describe_texts
+
+        found: dict[str, Any] = dict(own_sources(self.accuracy.environments)) if self.accuracy else {}
+        if self.text is not None and self.text.outside:
+            found["text"] = describe_texts(self.text.outside)
+        if self.harness is not None and self.harness.include_path is not None:
+            from pipeline.evaluation.task_files import describe_tasks
+
+            found["tasks"] = describe_tasks(self.harness.include_path)
+        return found or None
+
+    def plan(
+        self,
+        resources: ResourcesConfig,
+        models: Mapping[str, ModelConfig | None],
+        upstream: Mapping[str, Mapping[str, Any]],
+    ) -> StagePlan:
+        """What `fivephase plan` says of the stage: its FLOPs and time, and what it cannot measure.
+
+        Args:
+            resources: ranks and the time limit.
+            models: by input, the shape of its model; None for one that is known only once its checkpoint is read.
+            upstream: by input, the settings of the stage that makes it.
+
+        Raises:
+            ConfigError: for a part that needs tokens where there are none, and a text or task that is not there.
+        """
+        from pipeline.evaluation.planned import plan_evaluation
+
+        return plan_evaluation(self, resources, models, upstream)
 
     def __post_init__(self) -> None:
-        if self.loss is None and self.long_context is None and self.accuracy is None:
-            raise ValueError("loss, long_context and accuracy are all null, set one")
+        if not self.parts:
+            raise ValueError(f"{', '.join(PARTS)} are all null, set one")

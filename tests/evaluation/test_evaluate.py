@@ -122,7 +122,7 @@ def test_an_evaluation_of_an_older_version_before_is_no_obstacle(tmp_path: Path,
 
 def test_what_is_measured_on_tokens_needs_some_and_nothing_else_does(tmp_path: Path, model_artifact: Artifact) -> None:
     context = StageContext.for_test("evaluate", settings(), {"model": model_artifact}, tmp_path / "a")
-    with pytest.raises(ConfigError, match=r"stages\.evaluate\.inputs\.tokens: missing, and loss or long_context"):
+    with pytest.raises(ConfigError, match=r"stages\.evaluate\.config: loss, long_context is measured on tokens"):
         evaluate.run(context)
     accuracy = settings(loss=None, long_context=None, headline="accuracy/mean")
     context = StageContext.for_test("evaluate", accuracy, {"model": model_artifact}, tmp_path / "b")
@@ -141,7 +141,7 @@ def test_a_headline_that_is_not_measured_is_rejected(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": None, "long_context": None, "accuracy": None}, "all null, set one"),
+        ({"loss": None, "long_context": None, "accuracy": None}, "are all null, set one"),
         ({"loss": {"context": 0, "sequences_per_domain": 4}}, r"loss\.context=0: set it above 0"),
         ({"loss": {"context": 64}}, r"loss\.sequences_per_domain: missing, set a value"),
         ({"los": {}}, "did you mean loss"),
