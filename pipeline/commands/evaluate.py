@@ -9,7 +9,7 @@ from pipeline.control.suites import compose_suite, suites
 from pipeline.core.config import RunConfig, build
 from pipeline.core.errors import EXIT_DONE, ConfigError
 from pipeline.core.terminal import say
-from pipeline.evaluation.config import EvaluateConfig
+from pipeline.evaluation.config import PARTS, EvaluateConfig
 from pipeline.evaluation.model_source import model_source, run_tokens
 from pipeline.evaluation.standalone import Evaluation
 from pipeline.evaluation.standalone import evaluate as measure
@@ -40,7 +40,9 @@ def evaluate(options: argparse.Namespace) -> int:
     if not seed.isdecimal():
         raise ConfigError(f"seed={seed}: not a whole number from 0 on, set one")
     suite = given["suite"]
-    config = build(EvaluateConfig, compose_suite(suite, overrides, options.config_dir), f"suite={suite}")
+    # What a suite does not name is not measured.
+    settings = {**dict.fromkeys(PARTS), **compose_suite(suite, overrides, options.config_dir)}
+    config = build(EvaluateConfig, settings, f"suite={suite}")
     _check(config, suite)
     root = Path(given.get("root", RunConfig.root)).expanduser()
     source = model_source(given["model"], root)

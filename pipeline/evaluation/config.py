@@ -179,9 +179,9 @@ class EvaluateConfig:
     """Loss per domain; null: not measured."""
     long_context: LongContextConfig | None = None
     """Long-range loss and needle retrieval; null: not measured."""
-    text: TextConfig | None = None
+    text: TextConfig | None
     """Bits per byte; null: not measured."""
-    probes: ProbesConfig | None = None
+    probes: ProbesConfig | None
     """Generated tasks; null: none."""
     accuracy: AccuracyConfig | None = None
     """Verified answers; null: not measured."""

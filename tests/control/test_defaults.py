@@ -43,7 +43,7 @@ LEFT_OUT = {
         "learning_rate.start", "learning_rate.end_ratio", "learning_rate.warmup_tokens",
         "learning_rate.scale", "learning_rate.exponent", "learning_rate.maximum",
     },
-    "evaluate": {"long_context", "accuracy", "probes", "gates"},
+    "evaluate": {"long_context", "accuracy", "gates"},
     "rl": {"reward"},
 }  # fmt: skip
 """By kind, keys that some of its files leave out. The default is no number of a recipe: it says that there is none."""

@@ -34,6 +34,8 @@ SETTINGS = {
     "headline": "loss/mean",
     "loss": {"context": 64, "sequences_per_domain": 4},
     "long_context": LONG_CONTEXT,
+    "text": None,
+    "probes": None,
     "accuracy": {
         "environments": ["math", "science"],
         "problems_per_environment": 5,
