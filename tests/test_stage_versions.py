@@ -25,7 +25,7 @@ IN_NO_STAGE = {
     "__init__.py", "__main__.py", "cli.py", "stages.py", "worker.py", "control/*", "core/lock.py",
     "core/memory.py", "core/send_metrics.py",
     # What shows a finished stage, and what a person calls.
-    "curation/audit/funnel.py", "pretraining/data/trace.py",
+    "curation/audit/funnel.py", "pretraining/data/trace.py", "evaluation/report.py",
     "curation/quality/train.py", "curation/recipes/steps/table.py", "model_import/template_report.py",
     "commands/*", "export/*", "starter/*", "starter/*/*", "starter/*/*/*", "environments/testing.py",
     "posttraining/calibration/*",
