@@ -25,7 +25,7 @@ IN_NO_STAGE = {
     "__init__.py", "__main__.py", "cli.py", "stages.py", "worker.py", "control/*", "core/lock.py",
     "core/memory.py", "core/send_metrics.py", "core/history.py", "core/usage.py",
     # What shows a finished stage, and what a person calls.
-    "curation/audit/funnel.py", "pretraining/data/trace.py", "pretraining/stored_shape.py",
+    "curation/audit/funnel.py", "pretraining/data/trace.py", "pretraining/stored_shape.py", "evaluation/report.py",
     "reporting/*", "reporting/*/*",
     "curation/quality/train.py", "curation/recipes/steps/table.py", "model_import/template_report.py",
     "commands/*", "export/*", "starter/*", "starter/*/*", "starter/*/*/*", "environments/testing.py",

@@ -75,7 +75,7 @@ def measure_accuracy(
         known: floors measured before, which are not measured again if they are of the same prompts.
     """
     asked = asked_problems(config, seed)
-    flat = [(problem, split) for (_, split), own in asked.items() for problem in own]
+    flat: list[tuple[Problem, Asked]] = [(problem, split) for (_, split), own in asked.items() for problem in own]
     completions = complete_problems(
         loaded,
         [problem for problem, _ in flat],

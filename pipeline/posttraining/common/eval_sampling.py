@@ -54,8 +54,8 @@ class EvalResult:
         return fmean(self.reward_by_environment.values())
 
     def metrics(self, when: str) -> dict[str, float]:
-        """`reward/*` and `in_format/*`, by environment and over all, and the share of replies without an end, which earn
-        nothing, as `unfinished`; `when` ends their names: before or after."""
+        """`reward/*` and `in_format/*`, by environment and over all, and as `unfinished` the share of replies without
+        an end, which earn nothing; `when` ends their names: before or after."""
         named = {f"reward/{environment}/{when}": reward for environment, reward in self.reward_by_environment.items()}
         named |= {
             f"in_format/{environment}/{when}": share for environment, share in self.well_formed_by_environment.items()
