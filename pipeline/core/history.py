@@ -34,6 +34,7 @@ class LoggedStep:
     attempt: int
     """The attempt whose step it is."""
     metrics: dict[str, float]
+    """By the names that the stage logged them under."""
 
 
 @dataclass(frozen=True, kw_only=True)

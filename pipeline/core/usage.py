@@ -42,7 +42,7 @@ class UsageMeter:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def stop(self) -> None:
-        """Writes the last numbers."""
+        """Writes the last numbers and ends the thread."""
         if self._path is not None:
             self._over.set()
             self._look()

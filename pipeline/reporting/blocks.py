@@ -12,7 +12,7 @@ UNKNOWN = "—"
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph."""
+    """A paragraph, which may hold any text."""
 
     text: str
 
@@ -26,7 +26,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Points:
-    """Sentences that are listed."""
+    """Sentences, each a point of a list."""
 
     items: Sequence[str]
 
@@ -93,7 +93,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """All of it."""
+    """A title, the verdict, and the sections below it."""
 
     title: str
     summary: Sequence[str]

@@ -23,7 +23,7 @@ NOT_COMPARED = (SEED, "tracking", "resources", "verify_hashes", "executor")
 
 @dataclass(frozen=True)
 class Compared:
-    """One of the runs."""
+    """One of the runs that are laid side by side."""
 
     label: str
     """Its name; with its folder's, where two have the same."""

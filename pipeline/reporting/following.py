@@ -41,7 +41,7 @@ class Following:
         self.update()
 
     def update(self) -> None:
-        """Builds the report anew."""
+        """Builds the report anew, and writes it where it is to be written."""
         report = self._build()
         if self._output is not None:
             write_report(report, self._output)
@@ -66,7 +66,7 @@ class Following:
                 say(f"fivephase: the report stays as it was: {error}")
 
     def stop(self) -> None:
-        """Ends `watch`."""
+        """Ends `watch` before its next look."""
         self._over.set()
 
     def _state(self) -> dict[str, tuple[int, int]]:

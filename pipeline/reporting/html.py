@@ -40,7 +40,7 @@ setInterval(async () => {
 
 
 def render_html(report: Report, version: str | None = None) -> str:
-    """The whole page.
+    """The whole page, which needs no other file.
 
     Args:
         report: what it shows.

@@ -14,7 +14,7 @@ SPECIAL = re.compile(r"([\\`*_\[\]|~$#])")
 
 
 def render_markdown(report: Report) -> str:
-    """The whole document."""
+    """The whole document, with fewer rows of each plot than the page has."""
     parts = [f"# {escaped(report.title)}", "## Verdict", "\n".join(f"- {escaped(line)}" for line in report.summary)]
     for section in report.sections:
         parts.append(f"## {escaped(section.title)}")

@@ -83,7 +83,7 @@ class RunData:
 
     @property
     def done(self) -> list[StageData]:
-        """The finished stages."""
+        """The finished stages, in the order of the chain."""
         return [stage for stage in self.stages if stage.manifest is not None]
 
     def of(self, *kinds: str) -> list[StageData]:

@@ -93,7 +93,7 @@ class RecordingTracker:
         self._step, self._before = trained.schedule.batch_tokens, trained.tokens_before
         trained.context.tracker = self  # type: ignore[assignment]
 
-    def log(self, metrics: dict[str, float], tokens: int) -> None:
+    def log(self, metrics: dict[str, float], tokens: int, step: int | None = None) -> None:
         """Keeps the metrics of one call, which come after `tokens` tokens of all phases."""
         self.metrics.append(metrics)
         if "train/loss" in metrics:
