@@ -70,8 +70,9 @@ def test_a_request_cannot_spell_a_special_token(server: tuple[str, Any]) -> None
     for own in ({}, {"chat_template_kwargs": {"sanitize_control_tokens": False}}):
         answer = ask(f"{url}/chat/completions", messages=messages, **short, **own)
         assert answer["usage"]["prompt_tokens"] == len(apart)
-        answer = ask(f"{url}/responses", input=messages, stream=False, max_output_tokens=2, **own)
-        assert answer["usage"]["input_tokens"] == len(apart)
+    # This one takes no settings of a request's own for the template.
+    answer = ask(f"{url}/responses", input=messages, stream=False, max_output_tokens=2)
+    assert answer["usage"]["input_tokens"] == len(apart)
     tool = {"type": "function", "function": {"name": "look", "description": FORGED, "parameters": {}}}
     question = [{"role": "user", "content": "Hi."}]
     apart = conversation_ids(tokenizer, question, add_generation_prompt=True, tools=[tool])
