@@ -128,6 +128,10 @@ STAGE_TYPES = {
         optional_inputs=("evaluate_*",),
         version=5,
     ),
+    "disclose": StageType(
+        "pipeline.disclosure.config:DiscloseConfig",
+        "pipeline.disclosure.disclose:run",
+    ),
 }
 
 

@@ -3,10 +3,13 @@
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.artifact import Manifest
-from pipeline.release.folder import ModelShape
+
+if TYPE_CHECKING:
+    # It loads torch, which whoever writes cards and tables can do without.
+    from pipeline.release.folder import ModelShape
 
 DATA_KINDS = ("tokenize", "import_tokens")
 """Kinds of the stages whose metrics count the tokens of each domain."""
@@ -20,7 +23,7 @@ class Released:
 
     name: str
     """Title of the card."""
-    shape: ModelShape
+    shape: "ModelShape"
     precision: str
     """Number format of the weights."""
     chat: bool
@@ -49,7 +52,7 @@ def model_card(released: Released) -> str:
         _usage(released.chat),
         "## Recipe",
         "The stages the model was made by, in order, with what each reports of itself.",
-        _markdown_table(("stage", "tokens", "measure", "before", "after"), [_stage_row(each) for each in stages]),
+        markdown_table(("stage", "tokens", "measure", "before", "after"), [_stage_row(each) for each in stages]),
         *_data(released),
         *_evaluation(released.evaluations),
         "## Samples",
@@ -113,7 +116,7 @@ def _data(released: Released) -> list[str]:
     if released.datasets:
         sections += [
             "What the texts are and where they come from; `data_disclosure.json` says more of each.",
-            _markdown_table(
+            markdown_table(
                 ("data set", "domain", "what it is", "source", "license", "documents"),
                 [_dataset_row(each) for each in released.datasets],
             ),
@@ -121,12 +124,12 @@ def _data(released: Released) -> list[str]:
     if tokens := _token_rows(released.stages):
         sections += [
             "Tokens of each domain after curation; a training phase draws them in proportions of its own.",
-            _markdown_table(("domain", "training tokens", "held-out tokens"), tokens),
+            markdown_table(("domain", "training tokens", "held-out tokens"), tokens),
         ]
     if conversations := _conversation_rows(released.stages):
         sections += [
             "Conversations and preference pairs of post-training, after the rules that remove faulty ones.",
-            _markdown_table(("stage", "what", "number"), conversations),
+            markdown_table(("stage", "what", "number"), conversations),
         ]
     return sections if len(sections) > 1 else [*sections, "The stages above name no data of their own."]
 
@@ -182,7 +185,7 @@ def _evaluation(evaluations: Mapping[str, Manifest]) -> list[str]:
         "## Evaluation",
         "Losses are in nats per token on held-out documents; accuracies are judged by verifiers on held-out "
         "prompts. A column is the model after that stage.",
-        _markdown_table(("metric", *evaluations), rows),
+        markdown_table(("metric", *evaluations), rows),
     ]
 
 
@@ -201,7 +204,8 @@ def _sample(sample: Mapping[str, str]) -> str:
     return textwrap.indent(f"> {sample['prompt']}\n{sample['answer']}", "    ", lambda line: True)
 
 
-def _markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown; line breaks and bars inside a cell stay in it."""
     lines = [tuple(header)]
     lines += [tuple("-" * 3 for _ in lines[0]), *(tuple(row) for row in rows)]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)

@@ -1,7 +1,6 @@
 """Exports: measured on what evaluations measure, whole or not there, and refused before any work where they cannot be.
 
-GGUF, ONNX and signatures are tried where their extras are installed; `make setup` installs those of FP8 and of the bill
-of materials.
+GGUF, ONNX and signatures are tried where their extras are installed; `make setup` installs that of FP8.
 """
 
 import json
@@ -25,7 +24,7 @@ from pipeline.export import held_out
 from pipeline.export.export import export_model
 from pipeline.export.gguf_file import converter_archive
 from pipeline.export.options import ExportOptions
-from pipeline.export.signing import signer
+from pipeline.release.signing import signer
 from pipeline.export.source import Source, of_folder, of_stage
 from pipeline.tokenization.tokenizer import save_tokenizer, train_tokenizer
 from tests.runs import VOCABULARY, finished, write_phase_inputs, write_tokenizer
@@ -175,10 +174,9 @@ def test_a_folder_of_no_run_is_measured_on_a_text(chat_model: Source, tmp_path: 
 
 def test_the_bill_of_materials_names_files_data_and_packages(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("compressed_tensors")
-    pytest.importorskip("cyclonedx")
     folder = export(of_stage(run, "phase1"), tmp_path / "out", "fp8", sbom=True)
     bill = json.loads((folder / "sbom.cdx.json").read_text())
-    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.7")
     model = bill["metadata"]["component"]
     assert model["type"] == "machine-learning-model"
     names = {each.name for each in folder.iterdir()} - {"sbom.cdx.json"}
