@@ -67,6 +67,10 @@ def _calibrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", metavar="FILE", help="where to write the report (default: calibration_TOPIC.json)")
 
 
+def _experiment(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("experiment", metavar="NAME", help="file of conf/experiment, without .yaml")
+
+
 def _chat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", metavar="TEXT", help="what the model is told before the conversation")
     # Fields of pipeline.inference.conversation.Sampling, which has the defaults and checks the values.
@@ -140,6 +144,11 @@ COMMANDS = {
         summary="talk to a model: fivephase chat run=smoke, or the folder of a Hugging Face model, a stage or a run",
         entry="pipeline.commands.chat:chat",
         arguments=_chat,
+    ),
+    "experiment": Command(
+        summary="run every variant and seed of conf/experiment/NAME.yaml and compare them: fivephase experiment merge",
+        entry="pipeline.commands.experiment:experiment",
+        arguments=_experiment,
     ),
     "init": Command(
         summary="write a folder to start from: a scale, a recipe, conversations and an environment of your own",

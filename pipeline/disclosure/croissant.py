@@ -61,10 +61,9 @@ def croissant(evidence: Evidence, config: DiscloseConfig, place: Path) -> dict[s
     corpora = [each for each in evidence.made_by if each.manifest.kind in CORPUS_KINDS]
     for each in corpora:
         for domain, names in sorted(_files(each).items()):
-            label = f"{each.manifest.stage}/{domain}"
             files += [_file(each, name, place) for name in names]
-            files.append(_file_set(label, [_reference(each, name) for name in names]))
-            records.append(_record_set(label, evidence.audits.get(each.manifest.stage, {}).get(domain, {})))
+            report = evidence.audits.get(each.manifest.stage, {}).get(domain, {})
+            records += [_record_set(_reference(each, name), domain, report) for name in names]
     licences = sorted({str(each["licence"]) for each in evidence.datasets if each.get("licence")})
     finished = max((each.manifest.finished for each in corpora if each.manifest.finished), default="")
     return {
@@ -111,40 +110,31 @@ def _file(corpus: Artifact, name: str, place: Path) -> dict[str, Any]:
         "name": _reference(corpus, name),
         "contentUrl": Path(os.path.relpath(corpus.directory / name, place)).as_posix(),
         "contentSize": f"{known['size']} B",
-        "encodingFormat": "application/gzip",
+        # Programs know by the name that the lines are compressed.
+        "encodingFormat": FORMAT,
         "sha256": known["sha256"],
     }
 
 
-def _file_set(label: str, references: list[str]) -> dict[str, Any]:
-    return {
-        "@type": "cr:FileSet",
-        "@id": label,
-        "name": label,
-        "containedIn": [{"@id": each} for each in references],
-        "encodingFormat": FORMAT,
-        "includes": "*.jsonl",
-    }
-
-
-def _record_set(label: str, report: Mapping[str, Any]) -> dict[str, Any]:
+def _record_set(file: str, domain: str, report: Mapping[str, Any]) -> dict[str, Any]:
+    """The documents of one file: a set of several compressed files is nothing that Croissant can read as it is."""
     fields = [
         {
             "@type": "cr:Field",
-            "@id": f"{label}#{column}",
+            "@id": f"{file}#{column}",
             "name": column,
             "description": description,
             "dataType": "sc:Text",
-            "source": {"fileSet": {"@id": label}, "extract": {"column": column}},
+            "source": {"fileObject": {"@id": file}, "extract": {"column": column}},
         }
         for column, description in COLUMNS.items()
     ]
     kept = f"{report['kept']:,} documents, {report['bytes']:,} bytes of text" if "kept" in report else NOT_KNOWN
     return {
         "@type": "cr:RecordSet",
-        "@id": f"{label}#documents",
-        "name": label,
-        "description": f"{report.get('description') or 'Documents of the domain'} ({kept})",
+        "@id": f"{file}#documents",
+        "name": file,
+        "description": f"{domain}: {report.get('description') or 'documents of this domain'} ({kept} in all)",
         "field": fields,
     }
 

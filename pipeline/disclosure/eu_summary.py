@@ -22,7 +22,7 @@ LARGE_SHARE = 0.03
 """A public data set is listed as a large one if it has more than this share of the size of all public ones."""
 DOMAIN_SHARE, SMALL_DOMAIN_SHARE, MOST_OF_SMALL = 0.10, 0.05, 1000
 """Shares of the web domains that are listed, of all providers and of small ones, and the most of these."""
-GENERATING_KINDS = ("rl", "reward_model")
+GENERATING_KINDS = ("rl",)
 """Kinds of stages that train on completions of the model itself."""
 COUNTING_RULE = (
     "A document with an address counts for the registered domain of its host, by the public suffix list inside "

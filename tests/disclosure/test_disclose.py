@@ -12,7 +12,9 @@ from typing import Any
 import jsonschema
 import pytest
 
+from pipeline.control.compose import compose, typed
 from pipeline.core.artifact import PARTIAL, Artifact, Manifest, load, publish, read_manifest
+from pipeline.core.config import build
 from pipeline.core.context import StageContext, StageResult
 from pipeline.core.errors import ArtifactError, ConfigError, UserError
 from pipeline.core.files import read_json, write_json
@@ -25,13 +27,13 @@ from pipeline.disclosure.sources import latest_date
 from pipeline.release.bom import BOM
 from tests import ROOT
 from tests.curation.recipe_files import hashes
-from tests.settings import stage_config
 
 SCHEMAS = ROOT / "tests" / "disclosure" / "schemas"
 PAGES = {
     "name": "pages", "url": "https://example.org/pages", "date_obtained": "2026-10-31", "languages": ["en", "de"],
-    "description": "Pages | of proofs", "type": "text", "source": "Us", "data_provenance": "Web crawling", "user_data": "no",
-    "synthetic": "no", "seed_data": None, "size_MB": 0.5, "domain": "web", "licence": "CC-BY-4.0", "documents": 3,
+    "description": "Pages | of proofs", "type": "text", "source": "Us", "data_provenance": "Web crawling",
+    "user_data": "no", "synthetic": "no", "seed_data": None, "size_MB": 0.5, "domain": "web", "licence": "CC-BY-4.0",
+    "documents": 3,
 }  # fmt: skip
 BEST = {**PAGES, "name": "best pages", "domain": "web_hq", "size_MB": 0.2, "documents": 1}
 BOOKS = {
@@ -58,7 +60,9 @@ REPORT = {
     },
     "web_hq": {"in": 3, "kept": 1, "bytes": 1, "steps": [], "sources": {"best pages": {}, "pages": {"documents": 1}}},
 }  # fmt: skip
-NOBODY = stage_config("disclose")
+STAGE = typed(compose(["scale=smoke", "+stage=disclose"])).stages["disclose"]
+SETTINGS: dict[str, Any] = STAGE.config if STAGE is not None else {}
+NOBODY: DiscloseConfig = build(DiscloseConfig, SETTINGS, "stages.disclose.config")
 
 
 def made(run: Path, stage: str, kind: str, inputs: dict[str, str], files: dict[str, Any], **rest: Any) -> Path:
@@ -208,7 +212,7 @@ def test_settings_say_what_only_the_provider_knows(run: Path) -> None:
     with pytest.raises(ConfigError, match=r"categories\.bookz: no source has this name, did you mean books\?"):
         disclosed(run, dataclasses.replace(NOBODY, categories={"bookz": "licensed"}), "other")
     with pytest.raises(ConfigError, match="updated is 'today', set a date such as 2026-11-30"):
-        stage_config("disclose", updated="today")
+        build(DiscloseConfig, {**SETTINGS, "updated": "today"}, "stages.disclose.config")
 
 
 def test_what_is_damaged_or_older_is_named_or_not_known(run: Path) -> None:
@@ -273,6 +277,9 @@ def test_croissant_loads_with_the_vocabularys_own_program(run: Path) -> None:
     output, _ = disclosed(run)
     dataset = mlcroissant.Dataset(jsonld=json.loads((output / "croissant.json").read_text()))
     assert not dataset.metadata.issues.errors
+    assert [each.name for each in dataset.metadata.record_sets] == [
+        f"curate/documents/web/{number:05}.jsonl.gz" for number in range(2)
+    ]
 
 
 @pytest.mark.parametrize(
