@@ -42,7 +42,7 @@ def experiment(options: argparse.Namespace) -> int:
         say(f"fivephase: {name}, run {number} of {len(commands)}: {run}")
         config = ["--config-dir", options.config_dir] if options.config_dir else []
         # In a process of its own: a run ends with an exit code, which is this command's if it is not 0.
-        code = subprocess.run([sys.executable, "-m", "pipeline", "run", *config, "--yes", *overrides]).returncode
+        code = subprocess.run([sys.executable, "-P", "-m", "pipeline", "run", *config, "--yes", *overrides]).returncode
         if code != EXIT_DONE:
             return code
     root = Path(_composed(found, "", given, options.config_dir).root)
