@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.control.compose import compose, typed
 from pipeline.control.experiment import ExperimentConfig, Values, as_json, as_markdown, draw, load_experiment
+from pipeline.control.frozen_stages import freeze
 from pipeline.core.artifact import read_manifest
 from pipeline.core.config import RunConfig, nearest
 from pipeline.core.errors import EXIT_DONE, ArtifactError, ConfigError
@@ -71,8 +72,8 @@ def _commands(
 ) -> list[tuple[str, list[str]]]:
     """The runs in their order, each with its overrides. All are composed first, so that nothing fails halfway."""
     for variant in found.variants:
-        run = _composed(found, variant, given, config_dir)
-        stages = [each for each, settings in run.stages.items() if settings is not None]
+        # Freezing checks the settings of every stage.
+        stages = [each.stage for each in freeze(_composed(found, variant, given, config_dir))]
         for stage in (found.stage_of(variant), *found.shared):
             if stage not in stages:
                 raise ConfigError(f"experiment {name}: {variant} has no stage {stage}, {nearest(stage, stages)}")

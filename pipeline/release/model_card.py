@@ -15,6 +15,8 @@ DATA_KINDS = ("tokenize", "import_tokens")
 """Kinds of the stages whose metrics count the tokens of each domain."""
 CONVERSATIONS_KIND = "sft_data"
 """Kind of the stages whose metrics count conversations and preference pairs."""
+LOW, HIGH = ("_low", "/low"), ("_high", "/high")
+"""What follows a metric's name in those that hold the ends of its interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ def model_card(released: Released) -> str:
         "The stages the model was made by, in order, with what each reports of itself.",
         markdown_table(("stage", "tokens", "measure", "before", "after"), [_stage_row(each) for each in stages]),
         *_data(released),
-        *_evaluation(released.evaluations),
+        *evaluation_sections(released.evaluations),
         "## Samples",
         "What this very folder writes after each prompt (`>`), decoded greedily.",
         *(_sample(each) for each in released.samples),
@@ -175,18 +177,32 @@ def _conversation_rows(stages: Sequence[Manifest]) -> list[tuple[str, ...]]:
     ]
 
 
-def _evaluation(evaluations: Mapping[str, Manifest]) -> list[str]:
-    """The section on evaluations; none if there are none."""
+def evaluation_sections(evaluations: Mapping[str, Manifest]) -> list[str]:
+    """The section on evaluations, a column for each by the stage that it measured; nothing if there are none."""
     if not evaluations:
         return []
     metrics = list(dict.fromkeys(metric for each in evaluations.values() for metric in each.metrics))
-    rows = [(metric, *(_formatted(each.metrics.get(metric)) for each in evaluations.values())) for metric in metrics]
+    ends = {f"{metric}{end}" for metric in metrics for end in (*LOW, *HIGH)}
+    rows = [
+        (metric, *(_with_interval(each.metrics, metric) for each in evaluations.values()))
+        for metric in metrics
+        if metric not in ends
+    ]
     return [
         "## Evaluation",
         "Losses are in nats per token on held-out documents; accuracies are judged by verifiers on held-out "
         "prompts. A column is the model after that stage.",
         markdown_table(("metric", *evaluations), rows),
     ]
+
+
+def _with_interval(metrics: Mapping[str, float], metric: str) -> str:
+    """A metric's value, with its interval where the evaluation has measured one."""
+    value = _formatted(metrics.get(metric))
+    for low, high in zip(LOW, HIGH, strict=True):
+        if value and f"{metric}{low}" in metrics and f"{metric}{high}" in metrics:
+            return f"{value} ({_formatted(metrics[f'{metric}{low}'])} to {_formatted(metrics[f'{metric}{high}'])})"
+    return value
 
 
 def _license(released: Released) -> str:

@@ -25,6 +25,7 @@ from pipeline.disclosure.config import DiscloseConfig
 from pipeline.disclosure.eu_summary import listed_domains, size_class
 from pipeline.disclosure.sources import latest_date
 from pipeline.release.bom import BOM
+from pipeline.release.model_card import evaluation_sections
 from tests import ROOT
 from tests.curation.recipe_files import hashes
 
@@ -304,6 +305,13 @@ def test_domains_are_counted_by_size_then_name() -> None:
     assert len(listed_domains(many, small=False)) == 3_000
     assert len(listed_domains(many, small=True)) == 1_000
     assert listed_domains({}, small=False) == []
+
+
+def test_the_card_shows_intervals_where_there_are_some() -> None:
+    metrics = {"accuracy/math": 0.5, "accuracy/math_low": 0.4, "accuracy/math_high": 0.6125, "loss/mean": 3.0}
+    measured = Manifest(stage="e", kind="evaluate", fingerprint="", inputs={}, files={}, metrics=metrics)
+    *_, table = evaluation_sections({"sft": measured})
+    assert table.splitlines()[2:] == ["| accuracy/math | 0.5 (0.4 to 0.6125) |", "| loss/mean | 3 |"]
 
 
 def test_classes_and_dates() -> None:
