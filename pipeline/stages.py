@@ -132,6 +132,10 @@ STAGE_TYPES = {
         optional_inputs=("evaluate_*",),
         version=5,
     ),
+    "disclose": StageType(
+        "pipeline.disclosure.config:DiscloseConfig",
+        "pipeline.disclosure.disclose:run",
+    ),
 }
 
 

@@ -14,7 +14,7 @@ from tests.settings import stage_settings
 
 def test_the_stages_that_save_nothing_are_known() -> None:
     without = {name for name, kind in STAGE_TYPES.items() if not kind.saves_in_between}
-    assert without == {"tokenizer", "import_model", "release"}
+    assert without == {"tokenizer", "import_model", "release", "disclose"}
 
 
 def test_killed_while_it_writes_it_gives_the_same(tmp_path: Path) -> None:

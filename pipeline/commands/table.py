@@ -67,6 +67,10 @@ def _calibrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", metavar="FILE", help="where to write the report (default: calibration_TOPIC.json)")
 
 
+def _experiment(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("experiment", metavar="NAME", help="file of conf/experiment, without .yaml")
+
+
 def _chat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", metavar="TEXT", help="what the model is told before the conversation")
     # Fields of pipeline.inference.conversation.Sampling, which has the defaults and checks the values.
@@ -167,6 +171,11 @@ COMMANDS = {
     "evaluate": Command(
         summary="measure a model by a suite: fivephase evaluate model=PATH|RUN/STAGE|ORG/NAME suite=NAME [out=DIR]",
         entry="pipeline.commands.evaluate:evaluate",
+    ),
+    "experiment": Command(
+        summary="run every variant and seed of conf/experiment/NAME.yaml and compare them: fivephase experiment merge",
+        entry="pipeline.commands.experiment:experiment",
+        arguments=_experiment,
     ),
     "init": Command(
         summary="write a folder to start from: a scale, a recipe, conversations and an environment of your own",

@@ -9,6 +9,7 @@ from pipeline.core.files import read_json, write_json
 from pipeline.curation.audit.bad_share import check_bad_share
 from pipeline.curation.audit.losses import check_not_empty, large_losses
 from pipeline.curation.audit.summary import summarize
+from pipeline.curation.audit.web_domains import WEB_DOMAINS, WebDomains
 from pipeline.curation.config import CurateConfig
 from pipeline.curation.executors.run_tasks import Task, run_tasks
 from pipeline.curation.readers import readers
@@ -25,6 +26,7 @@ from pipeline.curation.tasks.deduplicate import (
 from pipeline.curation.tasks.high_quality import SelectHighQuality
 from pipeline.curation.tasks.read_and_filter import AUDIT_LOG, ReadAndFilter
 from pipeline.curation.tasks.workspace import DomainWorkspace
+from pipeline.curation.text.documents import write_rows
 
 LOG = logging.getLogger(__name__)
 READ_AND_FILTER, REPORT = "read and filter", "report.json"
@@ -111,16 +113,18 @@ def _source_units(workspaces: list[DomainWorkspace]) -> int:
 
 
 def _write_report(workspaces: list[DomainWorkspace], output: Path) -> StageResult:
-    """Writes `report.json` and `disclosure.json` over all finished domains, and returns the stage's result."""
+    """Writes report, disclosure and web domains over all finished domains, and returns the stage's result."""
     report: dict[str, Any] = {}
     disclosure: list[dict[str, Any]] = []
+    web = WebDomains()
     for each in workspaces:
         funnel = read_json(each.funnel)
         check_not_empty(each.recipe.domain, funnel)
-        report[each.recipe.domain], disclosed = summarize(each.recipe, output, funnel)
+        report[each.recipe.domain], disclosed = summarize(each.recipe, output, funnel, web)
         disclosure += disclosed
     write_json(output / REPORT, report)
     write_json(output / "disclosure.json", disclosure)
+    write_rows(output / WEB_DOMAINS, web.rows())
     metrics = {}
     for domain, each in report.items():
         for name in ("kept", "removed", "bytes"):

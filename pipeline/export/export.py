@@ -7,23 +7,24 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from pipeline.core.artifact import provenance
 from pipeline.core.errors import UserError
 from pipeline.core.extras import install_command
-from pipeline.core.files import files_below, sync
+from pipeline.core.files import files_below, sync, write_json
 from pipeline.core.terminal import say
-from pipeline.export.bom import check_installed, write_bom
 from pipeline.export.card import Texts, Weights, comparison, export_card, front_matter_of
 from pipeline.export.fp8 import write_fp8
 from pipeline.export.gguf_file import gguf_losses, write_gguf
 from pipeline.export.held_out import HeldOutLoss, Passage, mean_loss, of_file, of_run, transformers_losses
 from pipeline.export.onnx_graph import onnx_losses, write_onnx
 from pipeline.export.options import ExportOptions
-from pipeline.export.signing import sign, signer
 from pipeline.export.source import WEIGHTS, Source
+from pipeline.release.bom import BOM, Materials, bill_of_materials, hashes_below
+from pipeline.release.signing import sign, signer
 
 MODEL_CARD = "MODEL_CARD.md"
 """What the card of the exported folder's source is called in it."""
@@ -103,8 +104,6 @@ def export_model(source: Source, options: ExportOptions, say: Callable[[str], No
     output = (options.output or source.place / f"{source.name}-{label}").absolute()
     if output.exists():
         raise UserError(f"{output}: exists; remove it, or name another folder with --output")
-    if options.sbom:
-        check_installed()
     signing = signer(options.sign) if options.sign else None
     passages, what = _passages(source, options)
     _remove_leftovers(output)
@@ -133,7 +132,7 @@ def export_model(source: Source, options: ExportOptions, say: Callable[[str], No
         )
         (folder / "README.md").write_text(card, encoding="utf-8")
         if options.sbom:
-            write_bom(source, folder, matter.get("license"), versions)
+            write_json(folder / BOM, _bill(source, folder, matter.get("license"), versions))
         if signing is not None:
             sign(signing, folder)
         for path in files_below(folder):
@@ -145,6 +144,20 @@ def export_model(source: Source, options: ExportOptions, say: Callable[[str], No
         shutil.rmtree(staging, ignore_errors=True)
     say(comparison(original, exported, texts))
     return output
+
+
+def _bill(source: Source, folder: Path, license: str | None, versions: dict[str, str]) -> dict[str, Any]:
+    """The bill of materials of an export that has all its files."""
+    materials = Materials(
+        name=folder.name,
+        architecture=source.architecture,
+        license=license,
+        files=hashes_below(folder),
+        stages=source.stages,
+        datasets=source.datasets,
+        packages=[*provenance()["packages"].items(), *versions.items()],
+    )
+    return bill_of_materials(materials)
 
 
 def _remove_leftovers(output: Path) -> None:

@@ -3,10 +3,13 @@
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.artifact import Manifest
-from pipeline.release.folder import ModelShape
+
+if TYPE_CHECKING:
+    # It loads torch, which whoever writes cards and tables can do without.
+    from pipeline.release.folder import ModelShape
 
 DATA_KINDS = ("tokenize", "import_tokens")
 """Kinds of the stages whose metrics count the tokens of each domain."""
@@ -22,7 +25,7 @@ class Released:
 
     name: str
     """Title of the card."""
-    shape: ModelShape
+    shape: "ModelShape"
     precision: str
     """Number format of the weights."""
     chat: bool
@@ -51,9 +54,9 @@ def model_card(released: Released) -> str:
         _usage(released.chat),
         "## Recipe",
         "The stages the model was made by, in order, with what each reports of itself.",
-        _markdown_table(("stage", "tokens", "measure", "before", "after"), [_stage_row(each) for each in stages]),
+        markdown_table(("stage", "tokens", "measure", "before", "after"), [_stage_row(each) for each in stages]),
         *_data(released),
-        *_evaluation(released.evaluations),
+        *evaluation_sections(released.evaluations),
         "## Samples",
         "What this very folder writes after each prompt (`>`), decoded greedily.",
         *(_sample(each) for each in released.samples),
@@ -115,7 +118,7 @@ def _data(released: Released) -> list[str]:
     if released.datasets:
         sections += [
             "What the texts are and where they come from; `data_disclosure.json` says more of each.",
-            _markdown_table(
+            markdown_table(
                 ("data set", "domain", "what it is", "source", "license", "documents"),
                 [_dataset_row(each) for each in released.datasets],
             ),
@@ -123,12 +126,12 @@ def _data(released: Released) -> list[str]:
     if tokens := _token_rows(released.stages):
         sections += [
             "Tokens of each domain after curation; a training phase draws them in proportions of its own.",
-            _markdown_table(("domain", "training tokens", "held-out tokens"), tokens),
+            markdown_table(("domain", "training tokens", "held-out tokens"), tokens),
         ]
     if conversations := _conversation_rows(released.stages):
         sections += [
             "Conversations and preference pairs of post-training, after the rules that remove faulty ones.",
-            _markdown_table(("stage", "what", "number"), conversations),
+            markdown_table(("stage", "what", "number"), conversations),
         ]
     return sections if len(sections) > 1 else [*sections, "The stages above name no data of their own."]
 
@@ -174,8 +177,8 @@ def _conversation_rows(stages: Sequence[Manifest]) -> list[tuple[str, ...]]:
     ]
 
 
-def _evaluation(evaluations: Mapping[str, Manifest]) -> list[str]:
-    """The section on evaluations; none if there are none."""
+def evaluation_sections(evaluations: Mapping[str, Manifest]) -> list[str]:
+    """The section on evaluations, a column for each by the stage that it measured; nothing if there are none."""
     if not evaluations:
         return []
     measured = dict.fromkeys(metric for each in evaluations.values() for metric in each.metrics)
@@ -186,7 +189,7 @@ def _evaluation(evaluations: Mapping[str, Manifest]) -> list[str]:
         "Losses are in nats per token on held-out documents; accuracies are judged by verifiers on held-out "
         "prompts, with 95 % intervals where there are any. A floor is what the best reply earns that is always the "
         "same, on the same prompts. A column is the model after that stage.",
-        _markdown_table(("metric", *evaluations), rows),
+        markdown_table(("metric", *evaluations), rows),
     ]
 
 
@@ -205,7 +208,8 @@ def _sample(sample: Mapping[str, str]) -> str:
     return textwrap.indent(f"> {sample['prompt']}\n{sample['answer']}", "    ", lambda line: True)
 
 
-def _markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown; line breaks and bars inside a cell stay in it."""
     lines = [tuple(header)]
     lines += [tuple("-" * 3 for _ in lines[0]), *(tuple(row) for row in rows)]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)

@@ -24,6 +24,7 @@ CHOICES: tuple[tuple[str, ...], ...] = (
     ("judge=endpoint", "stages.sft_data.config.judge.endpoint.model=any"),
     ("executor=slurm", "executor.partition=any"),
     ("executor=ray",),
+    ("+stage=disclose",),
     ("+stage=import_model", "+stages.import_model.config.path=any"),
     (
         "+stage=import_tokens",

@@ -1,5 +1,6 @@
 """The stage on small sources: counts that add up, hostile input, and what a kill leaves."""
 
+import json
 import os
 import random
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from pipeline.core.files import read_json
 from pipeline.curation import curate
+from pipeline.curation.audit.web_domains import WEB_DOMAINS
 from pipeline.curation.tasks.workspace import DomainWorkspace
 from pipeline.curation.text.documents import content_id, read_folder, read_rows
 from tests import ROOT
@@ -212,3 +214,20 @@ def test_the_high_quality_subset_is_the_best_share(tmp_path: Path, run_curate: C
     assert len(kept) == len(rows) == 30
     assert all(set(document.text.split()) <= set(formal) for document in kept)
     assert all(row["value"] <= row["threshold"] for row in rows)
+
+
+def test_web_domains_are_counted_where_documents_have_an_address(tmp_path: Path, run_curate: Curate) -> None:
+    pages = [
+        {"text": f"{PROSE} {number}", "url": url}
+        for number, url in enumerate(("https://a.example.org/x", "https://example.org", "http://pydoc.invalid/json"))
+    ]
+    lines = tmp_path / "pages.jsonl"
+    lines.write_text("".join(json.dumps(page) + "\n" for page in [*pages, {"text": f"{PROSE} no address"}]))
+    write_recipe(tmp_path / "recipes", recipe(lines, [{"step": "exact_dedup"}]))
+    output, _ = run_curate(tmp_path / "recipes")
+    rows = list(read_rows(output / WEB_DOMAINS))
+    assert [(row["source"], row["domain"], row["documents"]) for row in rows] == [
+        ("lines", "", 1),
+        ("lines", "example.org", 2),
+    ]
+    assert rows[1]["bytes"] == sum(len(page["text"]) for page in pages[:2])

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pipeline.curation.audit.web_domains import WebDomains
 from pipeline.curation.recipes.recipe import Recipe
 from pipeline.curation.recipes.steps.text import Language
 from pipeline.curation.text import documents
@@ -14,7 +15,7 @@ BYTES_PER_MEGABYTE = 10**6
 
 
 def summarize(
-    recipe: Recipe, output: Path, funnel: list[dict[str, Any]]
+    recipe: Recipe, output: Path, funnel: list[dict[str, Any]], web: WebDomains
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Measures the documents that a domain kept, and checks that they are those the funnel ends with.
 
@@ -22,6 +23,7 @@ def summarize(
         recipe: of the domain.
         output: folder of the stage's artifact, where the domain's documents are.
         funnel: the counts of the domain's steps, as `AuditLog.funnel` gives them.
+        web: is given the addresses of the documents, unless they are those of another domain.
 
     Returns:
         The domain's part of `report.json`, and its entries of `disclosure.json`, one for each source.
@@ -36,6 +38,8 @@ def summarize(
         kept, size, longest, characters = kept + 1, size + length, max(longest, length), characters + len(document.text)
         # A domain made of another keeps the names of the other's sources.
         name = document.metadata["source"]
+        if not recipe.upstream:
+            web.count(name, document.metadata, length)
         of_source.setdefault(name, Counter()).update(documents=1, bytes=length)
         if looked:
             languages.setdefault(name, Counter())[document.metadata.get("language", "")] += 1
