@@ -37,7 +37,7 @@ class Accuracy:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """All of `accuracy_metrics`."""
+        """All that `accuracy_metrics` makes of them."""
         return accuracy_metrics(self.answers, self.floors)
 
 
