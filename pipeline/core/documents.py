@@ -12,6 +12,15 @@ from datatrove.data import Document
 from pipeline.core.errors import DataError
 
 
+def document_files(folder: Path) -> list[Path]:
+    """The files `*.jsonl.gz` in a folder, by name; not those that begin with a dot.
+
+    A manifest names none of the latter (`pipeline.core.artifact`): file managers, copies and kills leave them, such as
+    `._00000.jsonl.gz` of macOS.
+    """
+    return sorted(path for path in folder.glob("*.jsonl.gz") if not path.name.startswith("."))
+
+
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """The JSON objects of a gzip-compressed file that this project wrote, one a line, in the order of the file.
 

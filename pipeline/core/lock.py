@@ -54,6 +54,8 @@ class Owner:
     """How often that job had been requeued."""
     reads: list[str]
     """Stages of the run that the owner reads, whose folders must stay where they are."""
+    path: str = ""
+    """The lock's file, where the owner made it: a run that is copied takes its locks along."""
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}" + (f", job {self.job}" if self.job else "")
@@ -130,7 +132,8 @@ def stage_lock(directory: Path, reads: Sequence[str] = ()) -> Iterator[StageLock
     Raises:
         BusyError: if another process holds the lock.
     """
-    path, owner = lock_path(directory), this_process(reads)
+    path = lock_path(directory)
+    owner = dataclasses.replace(this_process(reads), path=str(path.absolute()))
     path.parent.mkdir(parents=True, exist_ok=True)
     while not _create(path, owner):
         found = read_owner(path)
@@ -179,7 +182,7 @@ def is_alive(path: Path, owner: Owner | None) -> bool:
     """
     mine = this_process()
     if owner is not None and owner.machine == mine.machine:
-        return _is_running(owner)
+        return _is_running(owner) and not _is_copied(path, owner)
     if owner is not None and owner.job is not None and owner.job == mine.job and owner.restarts != mine.restarts:
         # Slurm starts a job again only when nothing of it runs any more.
         return False
@@ -250,6 +253,16 @@ def _take_over(path: Path, dead: Owner | None, owner: Owner) -> bool:
         return True
     finally:
         claim.unlink(missing_ok=True)
+
+
+def _is_copied(path: Path, owner: Owner) -> bool:
+    """Whether the lock that the owner made is still where it made it, and this is another file.
+
+    A run that was renamed has no lock there any more; one that is seen under two paths has the same file.
+    """
+    made = Path(owner.path)
+    found = read_owner(made) if owner.path else None
+    return found is not None and found.token == owner.token and path.exists() and not path.samefile(made)
 
 
 def _is_running(owner: Owner) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from datatrove.data import Document
 
 from pipeline.core.artifact import Artifact
+from pipeline.core.documents import document_files as files_in
 from pipeline.core.documents import read_documents
 from pipeline.core.errors import DataError
 from pipeline.tokenization.config import DOCUMENT_ROLES
@@ -21,14 +22,14 @@ def document_files(artifacts: Iterable[Path], domain: str) -> list[Path]:
     """The document files of one domain: artifact by artifact as they are given, within one by file name."""
     files: list[Path] = []
     for directory in artifacts:
-        files += sorted((directory / "documents" / domain).glob("*.jsonl.gz"))
+        files += files_in(directory / "documents" / domain)
     return files
 
 
 def domains_of(artifacts: Iterable[Path]) -> list[str]:
     """Names of the domains that have document files in one of the artifacts, sorted."""
-    files = (path for directory in artifacts for path in (directory / "documents").glob("*/*.jsonl.gz"))
-    return sorted({path.parent.name for path in files})
+    folders = (folder for directory in artifacts for folder in (directory / "documents").glob("*"))
+    return sorted({folder.name for folder in folders if files_in(folder)})
 
 
 def read_identified(path: Path) -> Iterator[Document]:

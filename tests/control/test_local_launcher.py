@@ -15,6 +15,7 @@ from pipeline.control.local_launcher import Ended
 from pipeline.control.progress_display import ProgressDisplay
 from pipeline.core.context import StopFlag
 from pipeline.core.progress import Progress
+from tests.runs import frozen_stage
 
 LISTENS = (
     "import signal, sys, time; signal.signal(signal.SIGTERM, {handler}); print('ready', flush=True); time.sleep(60)"
@@ -113,6 +114,18 @@ def test_a_signal_to_the_launcher_makes_ranks_save_and_so_does_a_second(
         assert watch([worker], tmp_path, stop).codes == {0: 75}
         assert stop.raised
     assert capsys.readouterr().err.count("fivephase: phase1: saving…; Ctrl-\\ ends at once\n") == 1
+
+
+def test_threads_are_those_of_the_settings_else_of_the_user_else_a_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    resources = {"nodes": 1, "processes_per_node": 2, "threads": 3}
+    stage = frozen_stage("phase1", "0" * 64, resources=resources)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert local_launcher._environment(stage, 2, 1)["OMP_NUM_THREADS"] == "3"
+    resources["threads"] = None  # type: ignore[assignment]
+    assert local_launcher._environment(stage, 2, 1)["OMP_NUM_THREADS"] == "7"
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(os, "cpu_count", lambda: 10)
+    assert local_launcher._environment(stage, 2, 1)["OMP_NUM_THREADS"] == "5"
 
 
 def test_what_nohup_ignores_stays_ignored() -> None:

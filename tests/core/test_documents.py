@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.documents import read_documents, read_rows
+from pipeline.core.documents import document_files, read_documents, read_rows
 from pipeline.core.errors import DataError
 
 LINES = b'{"id": "a", "text": "one", "metadata": {"source": "s"}}\n{"id": "b", "text": "two"}\n'
@@ -14,6 +14,14 @@ LINES = b'{"id": "a", "text": "one", "metadata": {"source": "s"}}\n{"id": "b", "
 def write(path: Path, content: bytes) -> Path:
     path.write_bytes(gzip.compress(content))
     return path
+
+
+def test_files_that_no_manifest_names_are_not_read(tmp_path: Path) -> None:
+    """Copying with a Mac leaves `._00000.jsonl.gz`, which is no gzip; anyone may leave `.99999.jsonl.gz`."""
+    own = [write(tmp_path / name, LINES) for name in ("00000.jsonl.gz", "00001.jsonl.gz")]
+    (tmp_path / "._00000.jsonl.gz").write_bytes(b"Mac OS X")
+    write(tmp_path / ".99999.jsonl.gz", LINES)
+    assert document_files(tmp_path) == own
 
 
 def test_documents_are_read_in_order_and_metadata_may_be_missing(tmp_path: Path) -> None:

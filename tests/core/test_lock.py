@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,6 +73,40 @@ def test_a_killed_process_of_this_machine_holds_nothing(stage: Path) -> None:
     assert not readers(stage.with_name("tokens"))
     with stage_lock(stage):
         pass
+
+
+def test_a_copied_run_is_free_and_a_renamed_one_is_not(stage: Path) -> None:
+    """The lock of a stage that runs comes along in both; through a link the run is the same."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(stage)], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    run = stage.parent
+    copied = run.with_name("copied")
+    shutil.copytree(run, copied)
+    assert not readers(copied / "tokens")
+    with stage_lock(copied / stage.name) as mine:
+        mine.check()
+    linked = run.with_name("linked")
+    linked.symlink_to(run)
+    renamed = run.with_name("renamed")
+    for same in (run, linked, renamed):
+        if same == renamed:
+            run.rename(renamed)
+        with pytest.raises(BusyError, match=f"process {holder.pid} "):
+            stage_lock(same / stage.name).__enter__()
+    holder.kill()
+    holder.wait()
+
+
+def test_an_owner_renews_its_lock(stage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "HEARTBEAT_SECONDS", 0.05)
+    with stage_lock(stage):
+        for _ in range(2):
+            os.utime(lock_path(stage), (0, 0))
+            deadline = time.monotonic() + 60
+            while lock_path(stage).stat().st_mtime == 0:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
 
 
 def test_a_renewed_lock_of_another_machine_holds(stage: Path) -> None:

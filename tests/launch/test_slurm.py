@@ -14,12 +14,15 @@ from shutil import which
 
 import pytest
 
+from pipeline.control.slurm_cluster import check_cluster, queued_jobs
+from pipeline.control.slurm_jobs import sbatch_options, stage_job
 from pipeline.core.artifact import read_manifest
+from pipeline.core.errors import ConfigError
 from pipeline.core.files import read_json, write_json
 from tests import ROOT
 from tests.launch.slurm import needs_slurm
 from tests.processes import running
-from tests.runs import publish_documents
+from tests.runs import frozen_stage, publish_documents
 from tests.wandb_records import sent_tokens
 
 SETTINGS = [
@@ -33,6 +36,7 @@ SETTINGS = [
     "stages.phase1.resources={nodes:2,processes_per_node:1,threads:1}",
 ]
 STEP_TOKENS = 16 * 64
+RESOURCES = {"nodes": 1, "processes_per_node": 1, "threads": 1, "time": "1:00:00"}
 FINISHED = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL")
 DEADLINE_SECONDS = 300
 
@@ -201,6 +205,26 @@ def test_a_controller_that_does_not_answer_is_named(tmp_path: Path, options: lis
         "try again once it answers, nothing was submitted"
     )
     assert not (tmp_path / "smoke").exists()
+
+
+def test_a_hidden_partition_is_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sinfo` and `squeue` leave out what is in hidden partitions unless they are asked for all of it."""
+    for name, line in (
+        ("sinfo", "hidden|1:00:00|1-infinite|2"),
+        ("squeue", f"41|stage.sbatch {tmp_path}/smoke/curate"),
+    ):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f'#!/bin/sh\ncase " $* " in *" --all "*) echo "{line}";; esac\n')
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    options = sbatch_options(["--partition=hidden", "--time=30"])
+    stage = frozen_stage("curate", "0" * 64, run="smoke", kind="curate", resources=RESOURCES)
+    job = stage_job(stage, str(tmp_path), options, gpus=False)
+    check_cluster([job], options)
+    with pytest.raises(ConfigError, match="gives a job 1 hours at most"):
+        check_cluster([job], sbatch_options(["--partition=hidden", "--time=61"]))
+    assert queued_jobs([job]) == {"41": f"{tmp_path}/smoke/curate"}
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from pipeline.core.context import StageContext
 from pipeline.core.errors import DataError, Requeue
 from pipeline.tokenization import tokenize, train_tokenizer
 from pipeline.tokenization.config import TokenizeConfig
+from pipeline.tokenization.documents import document_files, domains_of
 from pipeline.tokenization.sampling import sample_documents
 from pipeline.tokenization.shard_writer import validation_documents
 from pipeline.tokenization.shards import TokenShard, read_index, token_type
@@ -120,6 +121,19 @@ def test_files_order_and_batches_leave_no_trace(tmp_path: Path, corpus: Corpus, 
         tokenize.run(run)
         results.append(content(run.output))
     assert results[0] == results[1] == results[2]
+
+
+def test_files_beside_those_of_the_manifest_are_not_trained_on(tmp_path: Path, corpus: Corpus) -> None:
+    """One with another name is refused when the artifact is opened; hidden ones are nobody's."""
+    folder = corpus(2).directory
+    before, domains = document_files([folder], "code"), domains_of([folder])
+    for name in ("code/.99999.jsonl.gz", "math/._00000.jsonl.gz", "left/.00000.jsonl.gz.17", "left/.0.jsonl.gz"):
+        path = folder / "documents" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(before[0].read_bytes())
+    assert [path.name for path in before] == ["00000.jsonl.gz", "00001.jsonl.gz"]
+    assert document_files([folder], "code") == before
+    assert domains_of([folder]) == domains == ["code", "math"]
 
 
 def test_datatrove_reads_what_was_written(tmp_path: Path, corpus: Corpus, tokenizer_artifact: Artifact) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy
 
 from pipeline.core.arrays import write_array
+from pipeline.core.artifact import read_manifest
+from pipeline.core.documents import document_files
 from pipeline.core.errors import DataError
 from pipeline.core.files import read_json, sha256_of, write_json
 from pipeline.curation.dedup.minhash import write_signatures
@@ -53,15 +55,18 @@ def save_index(output: Path, domain: str, minhash: MinHash | None, substring_ded
 
 def _save_ngrams(output: Path, domain: str, step: SubstringDedup) -> None:
     split, count = unit_splitter(step), 0
-    for shard, path in enumerate(_document_files(output, domain)):
+    for shard, path in enumerate(document_files(output / "documents" / domain)):
         texts = [(count + number, split(document.text)) for number, document in enumerate(read_documents(path))]
         write_ngrams(texts, step.minimum_units, step.buckets, output / "runs" / domain, shard)
         count += len(texts)
     write_json(output / "runs" / f"{domain}.json", {"documents": count, "settings": _settings(step)})
 
 
-def _document_files(folder: Path, domain: str) -> tuple[Path, ...]:
-    return tuple(sorted((folder / "documents" / domain).glob("*.jsonl.gz")))
+def _published_files(folder: Path, domain: str) -> tuple[Path, ...]:
+    """The files of a finished run's documents: an index counts these, whatever else lies beside them."""
+    manifest = read_manifest(folder)
+    names = manifest.files if manifest is not None else {}
+    return tuple(folder / name for name in sorted(names) if Path(name).parent == Path("documents", domain))
 
 
 class PreviousIds:
@@ -121,7 +126,7 @@ def previous_signatures(step: MinHash, domain: str) -> list[PreviousSignatures]:
     """
     found = []
     for folder in map(Path, step.against):
-        if files := _document_files(folder, domain):
+        if files := _published_files(folder, domain):
             path = folder / "signatures" / f"{domain}.npy"
             if _saved(path.with_suffix(".json"), folder, "save_signatures", "minhash") != _settings(step):
                 raise DataError(f"{path}: signatures of other settings; set those of its .json in minhash")
@@ -153,7 +158,7 @@ def previous_ngrams(step: SubstringDedup, domain: str) -> list[PreviousNgrams]:
     """
     found = []
     for folder in map(Path, step.against):
-        if files := _document_files(folder, domain):
+        if files := _published_files(folder, domain):
             path = folder / "runs" / f"{domain}.json"
             saved = _saved(path, folder, "save_runs", "substring_dedup")
             if saved["settings"] != _settings(step):

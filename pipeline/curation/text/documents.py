@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from datatrove.data import Document
 
-from pipeline.core.documents import read_documents
+from pipeline.core.documents import document_files, read_documents
 from pipeline.core.documents import read_rows as read_rows
 
 COMPRESSION_LEVEL = 5
@@ -64,8 +64,8 @@ def write_documents(path: Path, documents: Iterable[Document]) -> int:
 
 
 def read_folder(directory: Path) -> Iterator[Document]:
-    """Yields the documents of all files `*.jsonl.gz` in a domain's folder, in the order of their names."""
-    for path in sorted(directory.glob("*.jsonl.gz")):
+    """Yields the documents of all files in a domain's folder, in the order of their names."""
+    for path in document_files(directory):
         yield from read_documents(path)
 
 

@@ -1,14 +1,19 @@
 """What a previous run kept is not kept again: equal texts, near ones, and copies within them."""
 
+import dataclasses
 import random
 from pathlib import Path
 from typing import Any
 
 import pytest
+from datatrove.data import Document
 
 from pipeline.cli import main
+from pipeline.core.artifact import Manifest, publish
 from pipeline.core.files import read_json
-from pipeline.curation.text.documents import read_folder, read_rows
+from pipeline.curation.dedup.previous_runs import previous_ngrams, previous_signatures, save_index
+from pipeline.curation.recipes.steps.duplicates import MinHash, SubstringDedup
+from pipeline.curation.text.documents import content_id, read_folder, read_rows, write_documents
 from tests.curation.recipe_files import hashes, recipe, write_lines, write_recipe
 
 WORDS = [f"word{chr(97 + a)}{chr(97 + b)}" for a in range(20) for b in range(20)]
@@ -67,6 +72,27 @@ def test_what_previous_runs_kept_is_not_kept_again(tmp_path: Path, capsys: pytes
     assert "nothing to do" in capsys.readouterr().out
     assert hashes(first) == before
     assert read_json(third / "report.json")["technical"]["kept"] == 1
+
+
+def test_files_that_a_previous_run_did_not_publish_count_for_nothing(tmp_path: Path) -> None:
+    """They would shift which signature and which n-gram is whose."""
+    minhash, copies = (
+        MinHash(step="minhash", save_signatures=True),
+        SubstringDedup(step="substring_dedup", save_runs=True),
+    )
+    documents = tmp_path / "run" / "partial" / "documents" / "technical"
+    for number in range(2):
+        write_documents(documents / f"{number:05d}.jsonl.gz", [Document(text(number), content_id(text(number)))])
+    save_index(tmp_path / "run" / "partial", "technical", minhash, copies)
+    publish(tmp_path / "run", Manifest(stage="curate", kind="curate", fingerprint="0", inputs={}, files={}))
+    folder = tmp_path / "run" / "documents" / "technical"
+    published = tuple(sorted(folder.iterdir()))
+    for name in ("!.jsonl.gz", ".0.jsonl.gz", "99999.jsonl.gz"):
+        (folder / name).write_bytes(published[0].read_bytes())
+    against = (str(tmp_path / "run"),)
+    assert previous_signatures(dataclasses.replace(minhash, against=against), "technical")[0].documents == published
+    assert previous_ngrams(dataclasses.replace(copies, against=against), "technical")[0].documents == published
+    assert previous_signatures(dataclasses.replace(minhash, against=against), "code") == []
 
 
 def test_a_run_that_cannot_be_compared_with_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
