@@ -98,6 +98,11 @@ class EvaluateConfig:
 
         return (own_sources(self.accuracy.environments) if self.accuracy else None) or None
 
+    def needed_inputs(self) -> dict[str, str]:
+        """The inputs that these settings cannot do without, by role, with the reason."""
+        parts = [key for key in ("loss", "long_context") if getattr(self, key) is not None]
+        return {"tokens": f"config.{' and '.join(parts)} is measured on tokens, null is not"} if parts else {}
+
     def __post_init__(self) -> None:
         if self.loss is None and self.long_context is None and self.accuracy is None:
             raise ValueError("loss, long_context and accuracy are all null, set one")
