@@ -5,6 +5,7 @@ They are named as strings, so that whoever plans or freezes a run imports neithe
 
 import importlib
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from pipeline.core.config import nearest
@@ -31,12 +32,23 @@ class StageType:
     takes. None if the kind does not look at the stop signal: it may be ended at any moment, and begins anew."""
     several_ranks: bool = False
     """Whether ranks share its work. The ranks of other kinds would all do the same, in the same files."""
+    inputs: tuple[str, ...] = ()
+    """Roles that it cannot do without; of `a|b` one is enough."""
     optional_inputs: tuple[str, ...] = ()
     """Roles that it can do without, as shell patterns: a run whose chain lacks the stage goes without its artifact."""
+    conditional_inputs: tuple[str, ...] = ()
+    """Roles, as shell patterns, that it reads where they are given; the method `needed_inputs` of its dataclass says
+    which of them the settings cannot do without."""
     stands_for: tuple[str, ...] = ()
     """Other kinds whose artifact one of this kind can replace, where a run takes a stage from another (`from`)."""
     version: int = 1
     """To be raised when the same settings would give another result: stages of this kind are then made anew."""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles of all that it may read, as shell patterns."""
+        alternatives = [each for roles in self.inputs for each in roles.split("|")]
+        return tuple(dict.fromkeys([*alternatives, *self.optional_inputs, *self.conditional_inputs]))
 
     @property
     def saves_in_between(self) -> bool:
@@ -56,6 +68,7 @@ STAGE_TYPES = {
     "synthesize": StageType(
         "pipeline.synthesis.config:SynthesizeConfig",
         "pipeline.synthesis.synthesize:run",
+        conditional_inputs=("corpus",),
         report="pipeline.curation.audit.funnel:report_lines",
         lead_seconds=SHORT,
         version=6,
@@ -63,11 +76,13 @@ STAGE_TYPES = {
     "tokenizer": StageType(
         "pipeline.tokenization.config:TokenizerConfig",
         "pipeline.tokenization.train_tokenizer:run",
+        inputs=("corpus|synthetic",),
         optional_inputs=("synthetic",),
     ),
     "tokenize": StageType(
         "pipeline.tokenization.config:TokenizeConfig",
         "pipeline.tokenization.tokenize:run",
+        inputs=("tokenizer", "corpus|synthetic"),
         optional_inputs=("synthetic",),
         lead_seconds=LONG,
         version=2,
@@ -81,6 +96,8 @@ STAGE_TYPES = {
     "pretrain": StageType(
         "pipeline.pretraining.config:PhaseConfig",
         "pipeline.pretraining.phase:run",
+        inputs=("tokens", "tokenizer"),
+        conditional_inputs=("model",),
         lead_seconds=LONG,
         several_ranks=True,
         version=3,
@@ -92,6 +109,7 @@ STAGE_TYPES = {
     "sft_data": StageType(
         "pipeline.posttraining.data.config:SftDataConfig",
         "pipeline.posttraining.data.sft_data:run",
+        inputs=("tokenizer",),
         report="pipeline.curation.audit.funnel:report_lines",
         lead_seconds=SHORT,
         version=6,
@@ -99,6 +117,8 @@ STAGE_TYPES = {
     "sft": StageType(
         "pipeline.posttraining.sft.config:SftConfig",
         "pipeline.posttraining.sft.train:run",
+        inputs=("model", "data"),
+        conditional_inputs=("tokens",),
         lead_seconds=LONG,
         several_ranks=True,
         version=6,
@@ -106,6 +126,7 @@ STAGE_TYPES = {
     "reward_model": StageType(
         "pipeline.posttraining.reward.config:RewardModelConfig",
         "pipeline.posttraining.reward.train:run",
+        inputs=("model", "data"),
         lead_seconds=LONG,
         several_ranks=True,
         version=3,
@@ -113,6 +134,8 @@ STAGE_TYPES = {
     "rl": StageType(
         "pipeline.posttraining.rl.config:RlConfig",
         "pipeline.posttraining.rl.train:run",
+        inputs=("model",),
+        conditional_inputs=("reward_model*",),
         lead_seconds=LONG,
         several_ranks=True,
         version=6,
@@ -121,7 +144,9 @@ STAGE_TYPES = {
         "pipeline.evaluation.config:EvaluateConfig",
         "pipeline.evaluation.evaluate:run",
         report="pipeline.evaluation.report:report_lines",
+        inputs=("model",),
         optional_inputs=("before",),
+        conditional_inputs=("tokens",),
         lead_seconds=LONG,
         several_ranks=True,
         version=4,
@@ -129,14 +154,37 @@ STAGE_TYPES = {
     "release": StageType(
         "pipeline.release.config:ReleaseConfig",
         "pipeline.release.release:run",
+        inputs=("model",),
         optional_inputs=("evaluate_*",),
         version=5,
     ),
     "disclose": StageType(
         "pipeline.disclosure.config:DiscloseConfig",
         "pipeline.disclosure.disclose:run",
+        inputs=("release",),
     ),
 }
+
+DOCUMENTS = ("curate", "synthesize")
+"""Kinds of stages that write documents."""
+PLAYED_BY = {
+    "corpus": DOCUMENTS,
+    "synthetic": DOCUMENTS,
+    "tokenizer": ("tokenizer", "import_tokens", "import_model"),
+    "tokens": ("tokenize", "import_tokens"),
+    "model": ("pretrain", "import_model", "sft", "rl"),
+    "data": ("sft_data",),
+    "reward_model*": ("reward_model",),
+    "before": ("evaluate",),
+    "evaluate_*": ("evaluate",),
+    "release": ("release",),
+}
+"""Roles of inputs, as shell patterns, with the kinds of stages whose artifacts can play them."""
+
+
+def players(role: str) -> tuple[str, ...]:
+    """The kinds of stages whose artifacts can play a role, or the roles of a pattern."""
+    return next(kinds for pattern, kinds in PLAYED_BY.items() if role == pattern or fnmatchcase(role, pattern))
 
 
 def stage_type(name: str, stage: str) -> StageType:

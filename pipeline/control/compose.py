@@ -1,6 +1,7 @@
 """Hydra composes the configuration, once, in the control plane: from `conf/`, the user's own folder and overrides."""
 
 import dataclasses
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,8 +29,14 @@ RENAMED = {"from": "first", "to": "last"}
 MIXTURE, PUBLISHED_MIXTURE = "mixture", "published_mixture"
 """A phase's weights, and those that it has where a configuration gives none. Under one key, Hydra would merge the two:
 a mixture of the user's own would keep all domains of the published one."""
-SETTINGS = ".config."
-"""What the key of each setting of a stage contains: `stages.<stage>.config.<setting>`."""
+EXTENSIBLE = ("config", "inputs")
+"""Parts of a stage that may get keys which they have not: the kind of the stage says which it takes."""
+FREE_FORM = "deepspeed."
+"""What the keys of a mapping outside the stages begin with whose keys DeepSpeed alone knows."""
+OWN_NAME = re.compile(r"\[([\w.]+:\w+)\]|(?<=\.)(\w+:\w+)(?=\.|$)")
+"""`module:NAME` as a part of a key, which Hydra's grammar has no word for; in brackets where the module has dots."""
+OWN_KEY = re.compile(r"(?<=[{,])(\s*[\w.]+):(\w+\s*:)")
+"""The same as a key in the braces of a value."""
 REPLACED = {"launcher": "executor"}
 """Keys of earlier versions, with what they are called now."""
 
@@ -127,7 +134,11 @@ def _composed(overrides: Sequence[str], folders: Sequence[Path]) -> DictConfig:
                     f"\"{key}='{value}'\""
                 )
         of_stages = [each for each in parsed if _is_value_of_a_stage(each)]
-        others = [each for each, of in zip(overrides, parsed, strict=True) if of not in of_stages]
+        others = [
+            f"++{text}" if text.startswith(FREE_FORM) else text
+            for text, each in zip(overrides, parsed, strict=True)
+            if each not in of_stages
+        ]
         config = hydra.compose(PRIMARY, overrides=[*others, f"hydra.searchpath=[{further}]"])
     _settle_mixtures(config)
     # What a reference points to is complete before a copy of it is changed.
@@ -148,19 +159,46 @@ def _settle_mixtures(config: DictConfig) -> None:
 
 
 def _parsed(override: str) -> Override:
-    """What Hydra's grammar makes of an override.
+    """What Hydra's grammar makes of an override; the key of one with `module:NAME` has that in brackets.
 
     Raises:
         ConfigError: if that is nothing, as of a value with a quotation mark.
     """
+    key, equals, value = override.partition("=")
+    names: list[str] = []
+    if key.lstrip("+").startswith("stages."):
+
+        def stand_in(found: re.Match[str]) -> str:
+            names.append(found.group(1) or found.group(2))
+            return f"{'.' if found.group(1) else ''}own_name_{len(names) - 1}"
+
+        key = OWN_NAME.sub(stand_in, key)
+        if value.startswith("{"):
+            value = OWN_KEY.sub(r"\1\\:\2", value)
+    parser = OverridesParser.create()
     try:
-        return OverridesParser.create().parse_override(override)
+        parsed = parser.parse_override(f"{key}{equals}{value}")
     except HydraException:
         key, _, value = override.partition("=")
         right = shlex.quote(f'{key}="{quoted(value)}"')
         if value.startswith(("[", "{")):
             right = f"'{key}=[a, b]' or '{key}={{a: 1}}'"
+        if key.startswith("~") and OWN_NAME.search(key):
+            raise ConfigError(f"{override}: a name with a colon cannot be taken away; write {key[1:]}=0") from None
         raise ConfigError(f"{override}: cannot be read; write {right}, with the quotation marks") from None
+    for number, name in enumerate(names):
+        parsed.key_or_group = parsed.key_or_group.replace(f".own_name_{number}", f"[{name}]")
+    return parsed
+
+
+def _parts(key: str) -> list[str]:
+    """The parts of a key: `a.b[c.d:e]` gives a, b and c.d:e."""
+    return [bracketed or plain for bracketed, plain in re.findall(r"\[([^\]]*)\]|([^.\[\]]+)", key)]
+
+
+def _key(parts: Sequence[str]) -> str:
+    """The key with these parts, as OmegaConf reads it."""
+    return "".join(f"[{part}]" if ":" in part else f".{part}" for part in parts).removeprefix(".")
 
 
 def _is_value_of_a_stage(override: Override) -> bool:
@@ -169,15 +207,14 @@ def _is_value_of_a_stage(override: Override) -> bool:
 
 def _references(config: DictConfig, key: str) -> list[str]:
     """The keys on the way to a key that are references to a mapping, such as `${deepspeed}`, outermost first."""
-    parts = key.split(".")
-    above = [".".join(parts[:depth]) for depth in range(1, len(parts))]
+    parts = _parts(key)
     return [
-        each
-        for each in above
-        if isinstance(parent := OmegaConf.select(config, each.rpartition(".")[0]), DictConfig)
-        and each.rpartition(".")[2] in parent  # what is missing cannot be asked about
-        and OmegaConf.is_interpolation(parent, each.rpartition(".")[2])
-        and isinstance(OmegaConf.select(config, each), DictConfig)
+        _key(parts[: depth + 1])
+        for depth in range(1, len(parts) - 1)
+        if isinstance(parent := OmegaConf.select(config, _key(parts[:depth])), DictConfig)
+        and parts[depth] in parent  # what is missing cannot be asked about
+        and OmegaConf.is_interpolation(parent, parts[depth])
+        and isinstance(OmegaConf.select(config, _key(parts[: depth + 1])), DictConfig)
     ]
 
 
@@ -187,16 +224,17 @@ def _set(config: DictConfig, override: Override) -> None:
     Hydra puts the value in the reference's place, so that `+stages.phase1.config.deepspeed.steps_per_print=5` would
     leave `deepspeed` with this key alone.
     """
-    for reference in _references(config, override.key_or_group):
+    key = override.key_or_group
+    for reference in _references(config, key):
         OmegaConf.update(config, reference, OmegaConf.select(config, reference), merge=False, force_add=True)
+    parts = _parts(key)
+    # Settings and inputs may get keys that they have not, with mappings around them: the stage's kind says which it
+    # takes, and its dataclass names the nearest.
+    further = (len(parts) > 3 and parts[2] in EXTENSIBLE) or parts[2:] == ["from"]
     added = override.is_add() or override.is_force_add()
-    # Settings may get keys that they have not: the dataclass of the stage's kind says which it takes.
-    parent, _, name = override.key_or_group.rpartition(".")
-    added = added or (SETTINGS in f"{parent}." and isinstance(OmegaConf.select(config, parent), DictConfig))
-    added = added or isinstance(OmegaConf.select(config, override.key_or_group), DictConfig)
-    added = added or (name == "from" and parent.count(".") == 1 and OmegaConf.select(config, parent) is not None)
-    merge = not override.key_or_group.endswith(f".config.{MIXTURE}")
-    OmegaConf.update(config, override.key_or_group, override.value(), merge=merge, force_add=added)
+    added = added or (further and isinstance(OmegaConf.select(config, _key(parts[:2])), DictConfig))
+    added = added or isinstance(OmegaConf.select(config, key), DictConfig)
+    OmegaConf.update(config, key, override.value(), merge=parts[2:] != ["config", MIXTURE], force_add=added)
 
 
 def quoted(path: str | Path) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.control.stage_inputs import check_inputs
 from pipeline.core.artifact import MANIFEST, read_manifest
 from pipeline.core.config import RunConfig, StageConfig, build, canonical_json, fingerprint, nearest, relevant
 from pipeline.core.errors import ConfigError
@@ -64,7 +65,8 @@ def freeze(config: RunConfig) -> list[FrozenStage]:
     nothing else. Settings that change how fast a result comes but not what it is, such as `workers`, are left out.
 
     Raises:
-        ConfigError: for a stage that reads one that does not come before it, or settings that do not fit.
+        ConfigError: for a stage that reads one that does not come before it, or not what it needs, or settings that do
+            not fit.
         RecipeError: for a recipe that cannot be used.
     """
     frozen: dict[str, FrozenStage] = {}
@@ -81,6 +83,7 @@ def freeze(config: RunConfig) -> list[FrozenStage]:
                     f"{nearest(upstream, frozen) if frozen else 'it is the first'}"
                 )
             inputs[role] = frozen[upstream].as_input
+        check_inputs(name, stage.kind, settings, stage.inputs, {each.stage: each.kind for each in frozen.values()})
         fingerprinted = {
             "kind": stage.kind,
             "version": stage_type(stage.kind, name).version,
@@ -97,7 +100,7 @@ def freeze(config: RunConfig) -> list[FrozenStage]:
             seed=config.seed,
             verify_hashes=config.verify_hashes,
             inputs=inputs,
-            config=settings,
+            config=stage.config,
             tracking=dataclasses.asdict(config.tracking),
             resources=dataclasses.asdict(stage.resources),
             version=stage_type(stage.kind, name).version,
@@ -106,8 +109,8 @@ def freeze(config: RunConfig) -> list[FrozenStage]:
     return list(frozen.values())
 
 
-def _settings(name: str, stage: StageConfig) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The settings of a stage as composed, and as plain values those that can change its result.
+def _settings(name: str, stage: StageConfig) -> tuple[Any, dict[str, Any]]:
+    """The settings of a stage, built, and as plain values those that can change its result.
 
     The second have the dataclass's defaults filled in, and what its `data_fingerprint` says of the files it names.
     """
@@ -117,7 +120,7 @@ def _settings(name: str, stage: StageConfig) -> tuple[dict[str, Any], dict[str, 
     if hasattr(built, "data_fingerprint") and (content := built.data_fingerprint()) is not None:
         counting = {**counting, "content": content}
     canonical_json(stage.config)
-    return stage.config, counting
+    return built, counting
 
 
 def needed_stages(stages: Mapping[str, StageConfig | None]) -> dict[str, StageConfig]:

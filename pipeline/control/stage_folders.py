@@ -171,29 +171,53 @@ def check_upstream(stages: list[FrozenStage], selected: list[FrozenStage], root:
     """Makes sure that what the selected stages read is finished or among them.
 
     Args:
-        stages: all stages of the run.
+        stages: all stages of the run, in order.
         selected: those that are to run.
         root: folder of all runs.
 
     Raises:
-        ArtifactError: if something is missing; the line names the stage to begin with.
+        ArtifactError: if something is missing, also for what is missing: the line names all of it, and the command that
+            makes it.
     """
-    inside = {stage.stage for stage in selected}
+    missing = _missing(stages, selected, root)
+    if not missing:
+        return
+    names = [stage.stage for stage in stages]
+    begin, end = min(map(names.index, missing)), names.index(selected[-1].stage)
+    # Whoever begins there makes also what lies between, which may read what is missing further before.
+    while further := _missing(stages, stages[begin : end + 1], root):
+        begin = min(map(names.index, further))
+    to = f" to={names[end]}" if end + 1 < len(names) else ""
+    listed = [name for name in names if name in missing]
+    what = missing[listed[0]] if len(listed) == 1 else f"{selected[0].stage} needs {', '.join(listed)}"
+    raise ArtifactError(
+        f"{what}, which {'has' if len(listed) == 1 else 'have'} not been made with this configuration; "
+        f"`fivephase run run={selected[0].run} from={names[begin]}{to}`, with the other overrides of the run, makes "
+        f"{'it' if len(listed) == 1 else 'them'}"
+    )
+
+
+def _missing(stages: list[FrozenStage], selected: list[FrozenStage], root: str | Path) -> dict[str, str]:
+    """What the selected stages read, or what is missing itself reads, that is neither among them nor finished: name of
+    a stage to who reads it."""
     by_name = {stage.stage: stage for stage in stages}
-    for stage in selected:
-        for role, upstream in stage.inputs.items():
+    waiting, missing, inside = list(selected), dict[str, str](), {stage.stage for stage in selected}
+    while waiting:
+        reader = waiting.pop()
+        if reader.folder is not None:
+            continue
+        for role, upstream in reader.inputs.items():
             name = upstream["stage"]
-            if name in inside:
+            if name in inside or name in missing:
                 continue
             directory = by_name[name].directory(root)
             if by_name[name].folder is None and (directory / PUBLISHING).exists():
                 with stage_lock(directory):
                     finish_publishing(directory)
             if not is_done(by_name[name], directory):
-                raise ArtifactError(
-                    f"{stage.stage} reads {name} ({role}), which has not been made with this configuration; "
-                    f"run from={name}"
-                )
+                missing[name] = f"{reader.stage} reads {name} ({role})"
+                waiting.append(by_name[name])
+    return missing
 
 
 def next_attempt(directory: Path) -> int:

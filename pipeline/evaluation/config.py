@@ -244,6 +244,11 @@ class EvaluateConfig:
 
         return plan_evaluation(self, resources, models, upstream)
 
+    def needed_inputs(self) -> dict[str, str]:
+        """The inputs that these settings cannot do without, by role, with the reason."""
+        parts = [key for key in ("loss", "long_context") if getattr(self, key) is not None]
+        return {"tokens": f"config.{' and '.join(parts)} is measured on tokens, null is not"} if parts else {}
+
     def __post_init__(self) -> None:
         if not self.parts:
             raise ValueError(f"{', '.join(PARTS)} are all null, set one")

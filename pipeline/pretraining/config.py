@@ -186,6 +186,12 @@ class PhaseConfig(SavingConfig):
     deepspeed: Annotated[dict[str, Any], deepspeed_keys(OWNED)]
     """DeepSpeed's own configuration; batch sizes, precision, clipping and optimizer are those above."""
 
+    def needed_inputs(self) -> dict[str, str]:
+        """The inputs that these settings cannot do without, by role, with the reason."""
+        if self.model is None:
+            return {"model": "config.model=null takes the shape of a checkpoint"}
+        return {"model": "config.merge merges with the model before"} if self.merge is not None else {}
+
     def __post_init__(self) -> None:
         if self.zero_stage == 0 and self.precision == "bf16":
             raise ValueError(

@@ -70,6 +70,16 @@ class SynthesizeConfig:
     language_model: LanguageModelConfig | None
     """A model that writes samples as well; null leaves them to programs."""
 
+    def needed_inputs(self) -> dict[str, str]:
+        """The inputs that these settings cannot do without, by role, with the reason.
+
+        Raises:
+            RecipeError: for a prompt that cannot be used.
+        """
+        prompts = self.language_model.load() if self.language_model is not None else {}
+        about_pages = next((name for name, prompt in prompts.items() if hasattr(prompt, "pages")), None)
+        return {"corpus": f"the prompt {about_pages} asks about pages"} if about_pages is not None else {}
+
     def document_domains(self) -> tuple[str, ...]:
         """The domains that samples are written to as documents."""
         from pipeline.synthesis.language_model.prompt_templates import SAMPLE_DOMAINS

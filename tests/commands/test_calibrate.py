@@ -70,14 +70,23 @@ def test_what_cannot_be_calibrated_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("rows.jsonl").mkdir()
+    asked = ["judge", "judge=endpoint", "stages.sft_data.config.judge.endpoint.model=x"]
+    asked.append("stages.sft_data.config.judge.endpoint.url=http://localhost:1/v1")
     for arguments, said in (
         (["judge"], "judge is null, add judge=endpoint"),
         (["judge", "judge=endpoint"], "stages.sft_data.config.judge.endpoint.model"),
         (["verifiers", "--conversations=x.jsonl"], "--conversations is for the judge"),
         (["verifiers", f"--report={tmp_path}"], "a folder, name a file"),
         (["verifiers", "chain=[curate]"], "this run has no stage sft_data"),
+        (
+            ["verifiers", "stages.rl_math.config.domain_weights.astrology=1"],
+            "domain_weights: no environment 'astrology'",
+        ),
+        ([*asked, "--conversations=nofile.jsonl"], f"nofile.jsonl: no such file in {tmp_path}, name one that is there"),
+        ([*asked, "--conversations=rows.jsonl"], "rows.jsonl: a folder, name one of its files"),
         (["judges"], "invalid choice"),
     ):
         assert calibrate(*arguments) == EXIT_USER_ERROR
         assert said in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+    assert [each.name for each in tmp_path.iterdir()] == ["rows.jsonl"]

@@ -8,6 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from pipeline.control.compose import compose, typed
+from pipeline.control.frozen_stages import freeze
 from pipeline.core.errors import ConfigError
 
 SCALE = """# @package _global_
@@ -159,3 +160,43 @@ def flat(mapping: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in mapping.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return found
+
+
+SCORE = "stages.rl_math.config.reward.math.score"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "value"),
+    [
+        ([f"{SCORE}=reward_model"], SCORE, "reward_model"),
+        ([f"{SCORE}.my_rules:polite=1", f"{SCORE}.verifier=2"], SCORE, {"my_rules:polite": 1, "verifier": 2}),
+        ([f"{SCORE}[my.rules:polite]=1"], SCORE, {"my.rules:polite": 1}),
+        ([f"+{SCORE}={{verifier: 2, my.rules:polite: 0.5}}"], SCORE, {"verifier": 2, "my.rules:polite": 0.5}),
+        (
+            ["stages.rl_math.config.reward.my_games:CHESS.gate=my_rules:polite"],
+            "stages.rl_math.config.reward",
+            {"my_games:CHESS": {"gate": "my_rules:polite"}},
+        ),
+        (
+            ["stages.rl_identity.config.domain_weights.my_games:CHESS=2"],
+            "stages.rl_identity.config.domain_weights[my_games:CHESS]",
+            2,
+        ),
+        (["stages.rl_math.inputs.reward_model=reward_model"], "stages.rl_math.inputs.reward_model", "reward_model"),
+        (["deepspeed.zero_optimization.overlap_comm=true"], "deepspeed.zero_optimization.overlap_comm", True),
+        (["stages.sft.config.deepspeed.aio.thread_count=2"], "stages.sft.config.deepspeed.aio", {"thread_count": 2}),
+    ],
+)
+def test_new_keys_of_settings_need_no_plus_and_may_be_names_of_ones_own(
+    overrides: list[str], key: str, value: object
+) -> None:
+    assert OmegaConf.select(compose(["scale=smoke", *overrides]), key) == value
+
+
+def test_a_misspelled_setting_is_still_named() -> None:
+    with pytest.raises(ConfigError, match=r"config\.rewrd: unknown key, did you mean reward\?"):
+        freeze(typed(compose(["scale=smoke", "stages.rl_math.config.rewrd.math.score=verifier"])))
+    with pytest.raises(ConfigError, match=r"no key rl_mth in stages, did you mean rl_math\?$"):
+        compose(["scale=smoke", "stages.rl_mth.config.reward.math.score=verifier"])
+    with pytest.raises(ConfigError, match=r"a name with a colon cannot be taken away; write stages\..*polite=0$"):
+        compose(["scale=smoke", f"~{SCORE}.my_rules:polite"])

@@ -65,12 +65,31 @@ def test_a_part_of_a_run_needs_what_comes_before(tmp_path: Path) -> None:
     tokenizer_reads = {each["stage"] for each in part[-1].inputs.values()}
     assert "curate" in tokenizer_reads
     with pytest.raises(
-        ArtifactError, match=r"reads curate .* has not been made with this configuration; run from=curate"
+        ArtifactError,
+        match=r"reads curate .* has not been made with this configuration; "
+        r"`fivephase run run=smoke from=curate to=tokenizer`, with",
     ):
         check_upstream(stages, part, tmp_path)
     finish(stages[0], tmp_path)
     check_upstream(stages, part, tmp_path)
     assert is_done(stages[0], stages[0].directory(tmp_path))
+
+
+def test_all_that_is_missing_is_named_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    """As after `fivephase remake sft --dependents`: what was made before sft is there, and nothing after."""
+    stages = freeze(configured())
+    names = [stage.stage for stage in stages]
+    for stage in stages[: names.index("sft") + 1]:
+        finish(stage, tmp_path)
+    with pytest.raises(ArtifactError) as refused:
+        check_upstream(stages, select(stages, "rl_math", None), tmp_path)
+    said, begin = str(refused.value), min(names.index("reward_model"), names.index("rl_multi_domain"))
+    for name in ("reward_model", "rl_multi_domain", "rl_rlhf", "rl_identity", "evaluate_sft"):
+        assert f" {name}," in said
+    assert "which have not been made with this configuration; `fivephase run run=smoke from=" in said
+    first = said.partition(" from=")[2].partition("`")[0]
+    assert names.index(first) <= begin
+    check_upstream(stages, select(stages, first, None), tmp_path)  # the remedy
 
 
 def test_a_running_stage_keeps_its_folder(tmp_path: Path) -> None:

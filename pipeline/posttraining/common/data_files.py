@@ -86,14 +86,20 @@ class DataFile:
             DataError: for a file that is not there.
         """
         if self.path is not None:
-            if not Path(self.path).is_file():
-                raise DataError(f"{self.path}: no such file in {Path.cwd()}, set path to where it is")
+            self._check_exists(self.path)
             return {"file": PurePath(self.path).name, "sha256": sha256_of(Path(self.path))}
         folder = Path(str(self.dataset))
         rows = {"subset": self.subset, "split": self.split}
         if folder.is_dir():
             return {**rows, "files": {str(each.relative_to(folder)): sha256_of(each) for each in files_below(folder)}}
         return {**rows, "dataset": self.dataset, "revision": self.revision}
+
+    @staticmethod
+    def _check_exists(path: str) -> None:
+        if Path(path).is_dir():
+            raise DataError(f"{path}: a folder, name one of its files")
+        if not Path(path).is_file():
+            raise DataError(f"{path}: no such file in {Path.cwd()}, name one that is there")
 
     def read(self, read: Callable[[dict[str, Any]], ReadT], aside: SetAside) -> Iterator[tuple[Place, ReadT]]:
         """What `read` makes of each row, with the row's place.
@@ -103,8 +109,8 @@ class DataFile:
             aside: takes the rows that are set aside.
 
         Raises:
-            DataError: for a file that cannot be read, with the row at which reading ended; for a row that cannot be
-                used, with its place, if `on_bad_row` is `refuse`.
+            DataError: for a file that is not there, or cannot be read, with the row at which reading ended; for a row
+                that cannot be used, with its place, if `on_bad_row` is `refuse`.
         """
         for place, row in self._placed():
             try:
@@ -134,6 +140,8 @@ class DataFile:
 
     def _placed(self) -> Iterator[tuple[Place, Any]]:
         """Each row with its place: an object, what stands there in place of one, or the RowError of what is no row."""
+        if self.path is not None:
+            self._check_exists(self.path)
         rows = self._dataset_rows() if self.path is None else _file_rows(Path(self.path))
         number = 0
         try:

@@ -19,7 +19,7 @@ from pipeline.posttraining.common.config import (
     environment_fingerprint,
 )
 from pipeline.posttraining.common.data_files import PromptFiles, describe_files
-from pipeline.posttraining.common.reward_config import VERIFIER, RewardConfig
+from pipeline.posttraining.common.reward_config import REWARD_MODEL, VERIFIER, RewardConfig
 from pipeline.pretraining.model_config import ModelConfig
 
 Difficulty = Annotated[float, Field(ge=1, le=3)]
@@ -219,6 +219,23 @@ class RlConfig(TrainingConfig):
         return {
             domain: replace(reward, gate=None) if domain in closed else reward for domain, reward in self.reward.items()
         }
+
+    def needed_inputs(self) -> dict[str, str]:
+        """The inputs that these settings cannot do without, by role, with the reason.
+
+        Raises:
+            DataError: for a row of prompts that cannot be used.
+        """
+        for domain, reward in self.reward.items():
+            if REWARD_MODEL in reward.parts:
+                return {"reward_model*": f"config.reward.{domain}.score names reward_model"}
+        if self.prompt_files:
+            from pipeline.environments.verifiers import REWARD_MODEL as REWARD_MODEL_ROWS
+            from pipeline.posttraining.rl.supply import verifiers
+
+            if REWARD_MODEL_ROWS in verifiers(self):
+                return {"reward_model*": "rows of config.prompt_files name the verifier reward_model"}
+        return {}
 
     def check_data(self) -> list[str]:
         """Reads the files of prompts, if there are any, and returns what to say of rows that are set aside.

@@ -8,7 +8,6 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from pipeline.core.batching import StepSize
 from pipeline.core.config import ResourcesConfig
-from pipeline.core.errors import ConfigError
 from pipeline.core.stage_plan import StagePlan
 from pipeline.environments.problem import ProblemConfig
 from pipeline.posttraining.common.config import EvalSamplingConfig, TrainingConfig
@@ -65,6 +64,10 @@ class SftConfig(TrainingConfig):
             "sequences_per_step", self.sequences_per_step, "sequences_per_device", self.sequences_per_device
         )
 
+    def needed_inputs(self) -> dict[str, str]:
+        """The inputs that these settings cannot do without, by role, with the reason."""
+        return {"tokens": "config.text_replay reads text from it, null does not"} if self.text_replay else {}
+
     def plan(
         self,
         resources: ResourcesConfig,
@@ -74,11 +77,6 @@ class SftConfig(TrainingConfig):
         """The same, with the most steps that the conversations take, before rules and packing, where it is known."""
         from pipeline.posttraining.common.planned import most_conversations, with_epochs, with_measurement
 
-        if self.text_replay is not None and "tokens" not in upstream:
-            raise ConfigError(
-                "text_replay: reads the stage's input tokens, which is missing; set inputs.tokens to a stage that "
-                "tokenizes, or text_replay=null"
-            )
         planned = super().plan(resources, models, upstream)
         planned = with_measurement(planned, self, resources, models, self.max_completion_length)
         data = upstream.get("data")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from pipeline.core.config import ResourcesConfig
+from pipeline.control.stage_inputs import check_inputs
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR, ConfigError
 from pipeline.evaluation.loss import domain_loss
 from pipeline.inference.loading import load_model
@@ -105,5 +105,9 @@ def test_a_model_trained_on_both_knows_more_of_the_text(tmp_path: Path) -> None:
 
 def test_the_plan_asks_for_tokens() -> None:
     config = stage_config("sft", **settings(text_replay={"share": 0.5, "mixture": MIXTURE}))
-    with pytest.raises(ConfigError, match=r"text_replay: .* set inputs\.tokens"):
-        config.plan(ResourcesConfig(), {}, {"data": {}})
+    before = {"base": "pretrain", "sft_data": "sft_data", "tokenize": "tokenize"}
+    inputs = {"model": "base", "data": "sft_data"}
+    with pytest.raises(ConfigError, match=r"inputs\.tokens: missing, and config\.text_replay .* set it to tokenize"):
+        check_inputs("sft", "sft", config, inputs, before)
+    check_inputs("sft", "sft", config, {**inputs, "tokens": "tokenize"}, before)
+    check_inputs("sft", "sft", stage_config("sft", **settings()), inputs, before)
