@@ -80,8 +80,8 @@ def error_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
             "text.outside.mine.path=nowhere: no such file or folder",
         ),
         (
-            ("plan", "stages.evaluate_phase4.inputs.tokens=null"),
-            "stages.evaluate_phase4.config.loss: measured on tokens, and inputs.tokens names no stage that makes them",
+            ("plan", "stages.evaluate_sft.inputs.tokens=null"),
+            "stages.evaluate_sft.config.loss: measured on tokens, and inputs.tokens names no stage that makes them",
         ),
         (("plan", "resources.data.processes_per_node=2"), "resources: 2 ranks, but"),
         (("plan", "run=../up"), "run is '../up', set a name of letters, digits"),

@@ -51,8 +51,8 @@ def _stay_offline() -> None:
 
 
 def _results(bench: Bench, settings: HarnessConfig, task: str) -> dict[str, float]:
-    from lm_eval import simple_evaluate
-    from lm_eval.models.huggingface import HFLM
+    from lm_eval import simple_evaluate  # pyright: ignore[reportMissingImports]
+    from lm_eval.models.huggingface import HFLM  # pyright: ignore[reportMissingImports]
 
     model: Any = HFLM(
         pretrained=bench.loaded.model,

@@ -22,7 +22,8 @@ def check_model(bench: Bench) -> None:
             settings chat.
     """
     config, tokenizer = bench.config, bench.loaded.tokenizer
-    ids, rows = len(tokenizer), bench.loaded.model.get_input_embeddings().weight.shape[0]
+    embedding: Any = bench.loaded.model.get_input_embeddings()
+    ids, rows = len(tokenizer), embedding.weight.shape[0]
     if ids > rows:
         raise CheckpointError(
             f"{bench.folder}: its tokenizer has {ids} ids, the model {rows}; give one with the model's own tokenizer"

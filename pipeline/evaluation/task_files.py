@@ -43,7 +43,7 @@ def check_tasks(settings: HarnessConfig) -> str | None:
 
 def task_manager(settings: HarnessConfig) -> Any:
     """lm-evaluation-harness's index of tasks: its own, and those of the folder."""
-    from lm_eval.tasks import TaskManager
+    from lm_eval.tasks import TaskManager  # pyright: ignore[reportMissingImports]
 
     return TaskManager(include_path=settings.include_path)
 

@@ -110,7 +110,7 @@ def _output(bench: Bench, pair: Pair) -> dict[str, Any]:
             "loss": float(functional.cross_entropy(logits, answer)),
             "loss_elsewhere": float(functional.cross_entropy(elsewhere, answer)),
         }
-    end = tokenizer.eos_token_id
+    end: Any = tokenizer.eos_token_id
     (ids,) = decode(model, [each.prompt], None, max_new_tokens=each.room, end_tokens=[-1 if end is None else end])
     return {"text": tokenizer.decode(ids, skip_special_tokens=True)}
 
