@@ -1,5 +1,6 @@
 """A worker process: what ends it, and how it says so."""
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from pipeline.core.artifact import MANIFEST, PARTIAL, PUBLISHING, load
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR
 from pipeline.core.files import read_json, write_json
 from pipeline.core.installation import code_hash
+from pipeline.core.lock import lock_path, read_owner
 from pipeline.stages import STAGE_TYPES
 from tests.runs import (
     PHASE_INPUTS,
@@ -64,6 +66,21 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     finally:
         first.kill()
         first.communicate()
+
+
+def test_who_lost_the_lock_publishes_nothing(tmp_path: Path) -> None:
+    """A worker that stood still for minutes, as a suspended machine does, while another one took the stage over."""
+    stage = stage_of(tmp_path)
+    worker = start_worker(stage)
+    wait_until(lambda: (stage / "state" / "steps" / "10").exists(), worker)
+    owner = read_owner(lock_path(stage))
+    assert owner is not None
+    write_json(lock_path(stage), {**dataclasses.asdict(owner), "token": "another", "host": "node7"})
+    said = worker.communicate(timeout=300)[1].decode()
+    assert worker.returncode == EXIT_USER_ERROR, said
+    assert f"lost to process {worker.pid} on node7" in said.splitlines()[-1]
+    assert not (stage / MANIFEST).exists()
+    assert not (stage / PUBLISHING).exists()
 
 
 def test_a_stage_frozen_anew_since_the_launch_is_refused(tmp_path: Path) -> None:
