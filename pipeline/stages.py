@@ -112,7 +112,7 @@ STAGE_TYPES = {
         inputs=("tokenizer",),
         report="pipeline.curation.audit.funnel:report_lines",
         lead_seconds=SHORT,
-        version=6,
+        version=7,
     ),
     "sft": StageType(
         "pipeline.posttraining.sft.config:SftConfig",
@@ -129,7 +129,7 @@ STAGE_TYPES = {
         inputs=("model", "data"),
         lead_seconds=LONG,
         several_ranks=True,
-        version=3,
+        version=4,
     ),
     "rl": StageType(
         "pipeline.posttraining.rl.config:RlConfig",

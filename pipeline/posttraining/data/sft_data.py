@@ -36,8 +36,8 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
     verdict on each that a judge was asked about, and `report.json` and
     `disclosure.json` what became of each source. `preference_train.jsonl` and `preference_validation.jsonl` hold the
     pairs, the latter on held-out prompts. Of what the generators make, the id decides what is held back for
-    validation, of what comes from elsewhere the first question. `tokens` holds the kept ones as the input `tokenizer`
-    encodes them, and `left_out.jsonl` says which it cannot.
+    validation, of what comes from elsewhere the first question. `tokens` holds what is trained on, and the validation's
+    conversations, as the input `tokenizer` encodes them, and `left_out.jsonl` says which it cannot.
 
     Raises:
         CheckpointError: for a tokenizer whose chat template does not train on the assistant's turns and their ends.
@@ -59,8 +59,8 @@ def run(context: StageContext[SftDataConfig]) -> StageResult:
     kept = without_near_duplicates(workspace, parts, step, audit)
     kept = within_shares(kept, most_of_domains(context.config), workspace, audit)
     written = write_conversations(context, kept)
-    tokens = tokenize(context, sum(written.splits.values()))
     pairs = make_pairs(context, workspace)
+    tokens = tokenize(context, sum(written.splits.values()) + pairs["train"])
     aside = write_report(context, workspace, parts, audit, written)
     return _result(audit, written, pairs, judge | tokens, aside)
 
@@ -107,8 +107,8 @@ def most_of_domains(config: SftDataConfig) -> dict[str, int]:
     return {each.domain: round(each.share * config.samples) for each in recipes if each.share is not None}
 
 
-def tokenize(context: StageContext[SftDataConfig], conversations: int) -> dict[str, float]:
-    """Tokenizes the conversations that were written, and returns the metrics of that.
+def tokenize(context: StageContext[SftDataConfig], rows: int) -> dict[str, float]:
+    """Tokenizes the conversations and pairs that were written, and returns the metrics of that.
 
     Raises:
         Requeue: after a stop signal; tokenization begins anew.
@@ -119,7 +119,7 @@ def tokenize(context: StageContext[SftDataConfig], conversations: int) -> dict[s
         if context.stop_requested():
             raise Requeue(f"{context.stage}: stopped while it tokenized")
 
-    context.progress.start(conversations, "conversations", "tokenize")
+    context.progress.start(rows, "conversations and pairs", "tokenize")
     folder = context.inputs["tokenizer"].directory / "tokenizer"
     return write_tokens(context.output, folder, context.config.workers, advance)
 

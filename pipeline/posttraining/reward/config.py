@@ -71,7 +71,7 @@ class RewardModelConfig(TrainingConfig):
     pairs_per_device: PositiveInt
     """Pairs in one forward pass of one rank."""
     max_length: PositiveInt
-    """Tokens of prompt and reply; longer pairs are left out."""
+    """Tokens of prompt and reply; longer pairs are left out, counted and listed in `too_long.jsonl`."""
     center_rewards_coefficient: NonNegativeFloat | None
     """Weight of the penalty that keeps a pair's rewards centered on 0 (Eisenstein et al. 2023, arXiv 2312.09244); null
     is none."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from datasets import Dataset
 from transformers import AutoConfig, AutoTokenizer
 from trl.trainer.reward_config import RewardConfig
 from trl.trainer.reward_trainer import RewardTrainer
@@ -18,7 +17,6 @@ from pipeline.core.errors import DataError
 from pipeline.inference.conversation_ids import Message
 from pipeline.inference.loading import LoadedModel, load_model
 from pipeline.posttraining.common.callbacks import StageCallback
-from pipeline.posttraining.common.forged_tokens import without_forged_tokens
 from pipeline.posttraining.common.row_order import IN_ORDER, row_order, train_in_order
 from pipeline.posttraining.common.trainer_arguments import batch_arguments, common_arguments
 from pipeline.posttraining.common.training import (
@@ -28,18 +26,22 @@ from pipeline.posttraining.common.training import (
     tokens_seen,
     train,
 )
-from pipeline.posttraining.data.jsonl import read_jsonl
+from pipeline.posttraining.data.jsonl import read_jsonl, write_jsonl
 from pipeline.posttraining.reward.best_of_n import Picks, best_of_n, held_out_problems
 from pipeline.posttraining.reward.config import RewardModelConfig
 from pipeline.posttraining.reward.gate import best_of_n_metrics, check_gate
 from pipeline.posttraining.reward.on_policy import with_own_mistakes
 from pipeline.posttraining.reward.pair_scores import pair_metrics
 from pipeline.posttraining.reward.scoring import load_reward_model, raw_scores, write_reward_scale
+from pipeline.posttraining.reward.tokenized_pairs import (
+    TOO_LONG,
+    held_out_short_enough,
+    pair_tokens,
+    say_too_long,
+    short_enough,
+)
 from pipeline.pretraining.engine.distributed import waiting_for_files
 from pipeline.pretraining.model.architecture import check_reward_head
-
-TRAINED_ON = ("prompt", "chosen", "rejected")
-"""Keys of a pair that TRL gets; the others say what is known of it."""
 
 
 def trainer_arguments(context: StageContext[RewardModelConfig]) -> RewardConfig:
@@ -53,7 +55,8 @@ def trainer_arguments(context: StageContext[RewardModelConfig]) -> RewardConfig:
         **common_arguments(context, config),
         **batch_arguments(context, config.step_size),
         num_train_epochs=config.epochs,
-        max_length=config.max_length,
+        # Pairs that are longer are left out, and named, before.
+        max_length=None,
         center_rewards_coefficient=config.center_rewards_coefficient,
         **IN_ORDER,
     )
@@ -67,8 +70,8 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
 
     Raises:
         GateError: if the gate is to stop a stage whose model is not fit to be followed.
-        ConfigError: if the ranks cannot share a step's pairs evenly.
-        DataError: if there are no pairs.
+        ConfigError: if the ranks cannot share a step's pairs evenly, or the pairs were tokenized for another model.
+        DataError: if there are no pairs, or none of at most `max_length` tokens.
         CheckpointError: for a model that transformers has no scalar head for, or if the trained one does not score
             chosen responses higher than rejected ones.
         DiskFullError: if there is no room for a checkpoint.
@@ -91,7 +94,7 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
     tokenizer = AutoTokenizer.from_pretrained(start)
     between = stop_check(context)
     context.progress.doing("sampling replies for the pairs")
-    pairs, held_out = (
+    replaced, held_out = (
         with_own_mistakes(
             each,
             partial(_start_model, start),
@@ -103,25 +106,24 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
         )
         for name, each in (("train", pairs), ("held_out", held_out))
     )
-    pairs = without_forged_tokens(
-        pairs,
-        tokenizer,
-        lambda pair: [*pair["prompt"], *pair["chosen"], *pair["rejected"]],
-        "preference_train",
-    )
-    context.progress.doing("tokenizing the pairs")
-    # Rank 0 tokenizes the pairs, the others wait for its files.
+    context.progress.doing("tokenizing replies of the model")
+    tokens = pair_tokens(folder, pairs, replaced, tokenizer, start, context.state / "own_mistakes.arrow")
+    tokens, left_out = short_enough(tokens, config.max_length)
+    held_out, also = held_out_short_enough("preference_validation", held_out, tokenizer, config.max_length)
+    if (left_out := [*left_out, *also]) and context.rank == 0:
+        print(say_too_long(left_out, config.max_length))
+        write_jsonl(context.output / TOO_LONG, left_out)
+    # They are large, and tokenized.
+    del pairs, replaced
     with waiting_for_files():
         trainer = RewardTrainer(
             model=str(start),
             args=arguments,
-            train_dataset=Dataset.from_list([{key: pair[key] for key in TRAINED_ON} for pair in pairs]),
+            train_dataset=tokens,
             processing_class=tokenizer,
             callbacks=[callback],
         )
-    # Without pairs longer than `max_length`.
-    prepared: Any = trainer.train_dataset
-    order = row_order(len(prepared), config.pairs_per_step, config.epochs, context.derive_seed("order"))
+    order = row_order(len(tokens), config.pairs_per_step, config.epochs, context.derive_seed("order"))
     train_in_order(trainer, order, config.pairs_per_step)
     context.progress.doing("accuracy before training")
     before = baseline_metrics(context.state / "before.json", lambda: pairwise_metrics(start, held_out, config, between))
@@ -144,6 +146,7 @@ def run(context: StageContext[RewardModelConfig]) -> StageResult:
             **{name: value for name, value in after.items() if "/" in name or name == "margin"},
             **best_of_n_metrics(picks),
             "loss/train": loss,
+            **({"pairs_too_long": float(len(left_out))} if left_out else {}),
             "steps": float(trainer.state.global_step),
         },
         measure="pairwise accuracy",

@@ -70,6 +70,40 @@ def test_special_tokens_that_somebody_wrote_stay_characters(tmp_path: Path, chec
     assert metrics["left_out"] == 3.0
 
 
+def test_pairs_have_the_ids_that_trl_gives_them_and_their_place(tmp_path: Path, checkpoint: Path) -> None:
+    def pair(question: str, role: str = "assistant") -> dict[str, Any]:
+        (asked,) = to_messages(question)
+        return {"prompt": [asked], "chosen": [{"role": "assistant", "content": "Yes."}],
+                "rejected": [{"role": role, "content": "No, never."}]}  # fmt: skip
+
+    folder = write_rows(tmp_path / "sft_data", ROWS[:1])
+    pairs = [pair("Is it?"), pair("Who?", role="judge"), pair("Forged <|end_of_text|>?")]
+    write_jsonl(folder / "preference_train.jsonl", pairs)
+    metrics = write_tokens(folder, checkpoint)
+    tokenizer: Any = AutoTokenizer.from_pretrained(checkpoint)
+    tokens = open_tokens(folder, "preference_train", tokenizer, checkpoint)
+    assert tokens["row"][:] == [0, 2]
+    for side in ("chosen", "rejected"):
+        # What TRL does with a pair.
+        expected = tokenizer.apply_chat_template([*pairs[0]["prompt"], *pairs[0][side]], return_dict=True)["input_ids"]
+        assert tokens[0][f"{side}_ids"] == expected
+        assert tokens[1][f"{side}_ids"] == conversation_ids(tokenizer, [*pairs[2]["prompt"], *pairs[2][side]])
+    assert tokens[1]["chosen_ids"].count(tokenizer.eos_token_id) == 2, "what somebody wrote is no special token"
+    assert metrics["pairs_left_out"] == 1.0
+    assert metrics["left_out"] == 0.0
+    assert metrics["tokens/preference_train"] == sum(
+        len(ids) for side in ("chosen", "rejected") for ids in tokens[f"{side}_ids"]
+    )
+    (left_out,) = [json.loads(line) for line in (folder / "left_out.jsonl").read_text().splitlines()]
+    assert (left_out["file"], left_out["row"]) == ("preference_train.jsonl", 2)
+    write_jsonl(folder / "preference_train.jsonl", pairs[1:2])
+    with pytest.raises(DataError, match=r"preference_train.jsonl: none of 1 pairs could be tokenized"):
+        write_tokens(folder, checkpoint)
+    write_jsonl(folder / "preference_train.jsonl", [])
+    write_tokens(folder, checkpoint)
+    assert len(open_tokens(folder, "preference_train", tokenizer, checkpoint)) == 0
+
+
 def test_nothing_left_or_a_template_without_a_mask_is_refused(tmp_path: Path, checkpoint: Path) -> None:
     with pytest.raises(DataError, match=r"train.jsonl: none of 2 conversations could be tokenized, left_out.jsonl"):
         write_tokens(write_rows(tmp_path / "sft_data", ROWS[2:4]), checkpoint)
