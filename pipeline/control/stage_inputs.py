@@ -46,7 +46,7 @@ def check_inputs(name: str, kind: str, settings: Any, inputs: Mapping[str, str],
 
 def _suggested(role: str, before: Mapping[str, str]) -> str | None:
     """The last stage before that makes what a role takes; None if there is none."""
-    return next((stage for stage, kind in reversed(before.items()) if kind in players(role)), None)
+    return next((stage for stage, kind in reversed(list(before.items())) if kind in players(role)), None)
 
 
 def _kinds(role: str) -> str:

@@ -17,12 +17,12 @@ from pipeline.inference.loading import load_model
 from pipeline.pretraining.engine.distributed import barrier, requeue_if_stopped
 
 PREVIOUS = "before"
-"""Role of the input that is an earlier evaluation; its value of the headline metric is reported as `before`, its answers
-are compared and its floors taken over."""
+"""Role of the input that is an earlier evaluation; its value of the headline metric is reported as `before`, its
+answers are compared and its floors taken over."""
 
 
 def run(context: StageContext[EvaluateConfig]) -> StageResult:
-    """Measures the checkpoint of the input `model`; a collective. Writes `evaluation.json`, for answers `samples.jsonl`.
+    """Measures the checkpoint of the input `model` into `evaluation.json`, answers into `samples.jsonl`; a collective.
 
     All evaluate stages of a run draw their sequences, needles and problems from the run's seed alone, not from a
     stream of their own stage: they ask every model the same, and a difference between two of them comes from the

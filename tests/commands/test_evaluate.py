@@ -52,7 +52,7 @@ def evaluate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_killed_evaluation_goes_on_and_a_finished_one_is_shown(folder: Path) -> None:
     arguments = ("model=it/checkpoint", "suite=mine", "out=found")
     worker = subprocess.Popen(
-        command(*arguments), cwd=folder, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command(*arguments), cwd=folder, env=ENVIRONMENT, stderr=subprocess.PIPE, start_new_session=True
     )
     parts = folder / "found" / "parts"
     wait_until(lambda: any(path.read_text().count("\n[") > 2 for path in parts.glob("text-*.jsonl")), worker)

@@ -8,13 +8,13 @@ from transformers import AutoTokenizer
 
 from pipeline.control.stage_inputs import check_inputs
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR, ConfigError
-from pipeline.evaluation.loss import domain_loss
+from pipeline.evaluation.loss import mean_loss
 from pipeline.inference.loading import load_model
 from pipeline.posttraining.data.tokenized import open_tokens
 from pipeline.posttraining.sft.config import TextReplayConfig
 from pipeline.posttraining.sft.packing import sequences
 from pipeline.posttraining.sft.text_replay import ReplayedText
-from pipeline.pretraining.data.stream import IGNORE_INDEX
+from pipeline.pretraining.data.stream import IGNORE_INDEX, validation_batch
 from pipeline.tokenization.tokenizer import tokenizer_fingerprint
 from tests.posttraining.sft.test_train import settings
 from tests.posttraining.tiny import VOCABULARY, write_data, write_model
@@ -76,9 +76,9 @@ def test_the_share_is_of_all_sequences(packing: bool, corpus: Path, tmp_path: Pa
 
 def text_loss(checkpoint: Path, corpus: Path) -> float:
     loaded = load_model(checkpoint)
-    measured = domain_loss(loaded.model, corpus, "books", 32, 8, 4096, 4096)
-    assert measured is not None
-    return measured[0]
+    batch = validation_batch(corpus, "books", 32, 8)
+    assert batch is not None
+    return mean_loss(loaded.model, batch, 4096, 4096)[0]
 
 
 def test_a_model_trained_on_both_knows_more_of_the_text(tmp_path: Path) -> None:
