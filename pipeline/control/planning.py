@@ -104,8 +104,8 @@ def _shape_of(stage: FrozenStage, stages: dict[str, FrozenStage], root: str | Pa
     config = build(load_symbol(stage_type(stage.kind, stage.stage).config), stage.config, where)
     if isinstance(config, PhaseConfig) and config.model is not None:
         return config.model
-    if hasattr(config, "weights_folder"):
-        return stored_shape(config.weights_folder())
+    if (weights_folder := getattr(config, "weights_folder", None)) is not None:
+        return stored_shape(weights_folder())
     return _shape_of(stages[stage.inputs["model"]["stage"]], stages, root) if "model" in stage.inputs else None
 
 
