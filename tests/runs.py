@@ -155,11 +155,19 @@ def frozen_stage(name: str, fingerprint: str, **changes: Any) -> FrozenStage:
     return FrozenStage(stage=name, fingerprint=fingerprint, **{**common, **given, **changes})
 
 
+RANK_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "WORLD_SIZE")
+
+
 def start_worker(directory: Path, **environment: str) -> subprocess.Popen[bytes]:
     """A worker process in a session of its own, so that killing its group leaves nothing behind."""
     return subprocess.Popen(
         [sys.executable, "-m", "pipeline.worker", str(directory)],
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        # A group of ranks that a test made in this process has left its port behind.
+        env={
+            **{name: value for name, value in os.environ.items() if name not in RANK_VARIABLES},
+            "OMP_NUM_THREADS": "1",
+            **environment,
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,

@@ -69,6 +69,8 @@ def test_the_published_scales_fit_and_have_the_published_steps(scale: str) -> No
     assert found["sft"].steps == "≤ 49,209"
     assert found["reward_model"].steps == ""
     for stage, plan in found.items():
+        if stage.startswith("evaluate_"):
+            continue
         memory = memory_of(plan)
         assert ("reference" in memory) == stage.startswith("rl_")
         assert ("reward model" in memory) == (stage in ("rl_multi_domain", "rl_rlhf"))

@@ -308,10 +308,10 @@ def test_domains_are_counted_by_size_then_name() -> None:
 
 
 def test_the_card_shows_intervals_where_there_are_some() -> None:
-    metrics = {"accuracy/math": 0.5, "accuracy/math_low": 0.4, "accuracy/math_high": 0.6125, "loss/mean": 3.0}
+    metrics = {"accuracy/math": 0.5, "accuracy/math/low": 0.4, "accuracy/math/high": 0.6125, "loss/mean": 3.0}
     measured = Manifest(stage="e", kind="evaluate", fingerprint="", inputs={}, files={}, metrics=metrics)
     *_, table = evaluation_sections({"sft": measured})
-    assert table.splitlines()[2:] == ["| accuracy/math | 0.5 (0.4 to 0.6125) |", "| loss/mean | 3 |"]
+    assert table.splitlines()[2:] == ["| accuracy/math | 0.5 (0.40 to 0.61) |", "| loss/mean | 3 |"]
 
 
 def test_classes_and_dates() -> None:

@@ -27,6 +27,7 @@ from tests.settings import stage_config, stage_settings
 SFT = {
     **TRAINING, "epochs": 1, "sequences_per_step": 16, "sequences_per_device": 8, "max_length": 192, "packing": False,
     "max_completion_length": 8, "probe": {**EVAL_SAMPLING, "prompts_per_domain": 1}, "problems": PROBLEMS,
+    "text_replay": None,
 }  # fmt: skip
 
 

@@ -124,5 +124,6 @@ def write_data(directory: Path, tokenizer: Path | None = None) -> None:
 
 def rl_config(**changes: object) -> RlConfig:
     """Settings of a stage of RL on easy math, for what needs no training."""
-    base = {**TRAINING, "domain_weights": {"math": 1}, "prompts": 32, "prompts_per_step": 64, "problems": PROBLEMS}
+    base = {**TRAINING, "domain_weights": {"math": 1}, "prompts": 32, "prompts_per_step": 64, "problems": PROBLEMS,
+            "replay_share": 0.0}  # fmt: skip
     return stage_config("rl_math", **{**base, "max_prompt_length": 2048, **changes})

@@ -23,8 +23,8 @@ class TextReplayConfig:
 
     share: Annotated[float, Field(gt=0, lt=1)]
     """Share of the sequences that are text."""
-    mixture: dict[str, NonNegativeFloat]
-    """Weight of each domain in it."""
+    mixture: dict[str, NonNegativeFloat] | None
+    """Weight of each domain in it; null takes all that fill a sequence, equally."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy
 
+from pipeline.core.errors import DataError
 from pipeline.posttraining.sft.config import TextReplayConfig
 from pipeline.pretraining.data.stream import IGNORE_INDEX, TokenStream
+from pipeline.tokenization.shards import read_index
 
 
 class ReplayedText:
@@ -32,7 +34,8 @@ class ReplayedText:
         Raises:
             DataError: for a domain that has no tokens.
         """
-        self._stream = TokenStream(directory, config.mixture, max_length, seed)
+        mixture = config.mixture if config.mixture is not None else _equally(directory, max_length)
+        self._stream = TokenStream(directory, mixture, max_length, seed)
         self._packing, self._share = packing, config.share
 
     def count(self, conversations: int) -> int:
@@ -56,3 +59,16 @@ class ReplayedText:
     def lengths(self, count: int) -> numpy.ndarray:
         """Tokens of the first `count` sequences."""
         return numpy.array([sum(self.read(number)["seq_lengths"]) for number in range(count)], dtype=numpy.int64)
+
+
+def _equally(directory: Path, max_length: int) -> dict[str, float]:
+    """A weight of 1 for each domain that fills a sequence.
+
+    Raises:
+        DataError: if none does.
+    """
+    domains = read_index(directory)["domains"]
+    long = {name: 1.0 for name, splits in domains.items() if splits["train"]["tokens"] > max_length}
+    if not long:
+        raise DataError(f"{directory}: no domain has {max_length:,} tokens to replay, set text_replay=null")
+    return long

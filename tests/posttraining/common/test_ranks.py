@@ -29,14 +29,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
     # 8 of 51 rows a step: the last step of a pass takes rows of the one before along.
     "sft": {
         "epochs": 1, "sequences_per_step": 8, "max_length": 128, "packing": False, "max_completion_length": 8,
-        "probe": EVAL_SAMPLING, "problems": PROBLEMS,
+        "probe": EVAL_SAMPLING, "problems": PROBLEMS, "text_replay": None,
     },
     "reward_model": {"epochs": 0.25, "pairs_per_step": 8, "max_length": 128},
     "rl_math": {
         # Long enough for some random completions to end: only those can differ in reward.
         "domain_weights": {"general_chat": 1}, "reward": {"general_chat": {"score": "reward_model"}}, "prompts": 4,
         "prompts_per_step": 2, "samples_per_prompt": 16, "max_prompt_length": 64, "max_completion_length": 64,
-        "beta": 0.1, "probe": EVAL_SAMPLING, "problems": PROBLEMS,
+        "beta": 0.1, "probe": EVAL_SAMPLING, "problems": PROBLEMS, "replay_share": 0.0,
     },
 }  # fmt: skip
 # A random model's replies pass by a random reward model's score where they end at all, a few of each step: the share

@@ -40,6 +40,7 @@ def rl_settings(**changes: Any) -> dict[str, Any]:
         "save_every_steps": 1,
         "probe": EVAL_SAMPLING,
         "problems": PROBLEMS,
+        "replay_share": 0.0,
     }
     return stage_settings("rl_math", **{**settings, **changes})
 

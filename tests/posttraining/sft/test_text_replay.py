@@ -7,7 +7,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from pipeline.control.stage_inputs import check_inputs
-from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR, ConfigError
+from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR, ConfigError, DataError
 from pipeline.evaluation.loss import mean_loss
 from pipeline.inference.loading import load_model
 from pipeline.posttraining.data.tokenized import open_tokens
@@ -101,6 +101,15 @@ def test_a_model_trained_on_both_knows_more_of_the_text(tmp_path: Path) -> None:
     code, said = outcome(wrong)
     assert code == EXIT_USER_ERROR
     assert "tokenize again" in said
+
+
+def test_without_a_mixture_all_domains_that_fill_a_sequence_come_equally(tmp_path: Path) -> None:
+    write_shards(tmp_path / "tokens", {"books": DOCUMENTS, "code": [[9] * 400], "short": [[7] * 5]})
+    text = ReplayedText(tmp_path / "tokens", TextReplayConfig(share=0.5, mixture=None), 32, True, seed=1)
+    code = [9 in text.read(number)["input_ids"] and len(text.read(number)["seq_lengths"]) == 1 for number in range(20)]
+    assert sum(code) == pytest.approx(10, abs=1)
+    with pytest.raises(DataError, match="no domain has 5,000 tokens"):
+        ReplayedText(tmp_path / "tokens", TextReplayConfig(share=0.5, mixture=None), 5000, True, seed=1)
 
 
 def test_the_plan_asks_for_tokens() -> None:

@@ -22,7 +22,8 @@ from tests.settings import stage_config, stage_settings
 def settings(**changes: Any) -> dict[str, Any]:
     settings = {
         **TRAINING, "epochs": 2, "sequences_per_step": 16, "sequences_per_device": 8, "max_length": 128,
-        "packing": False, "max_completion_length": 8, "probe": EVAL_SAMPLING, "problems": PROBLEMS, **changes,
+        "packing": False, "max_completion_length": 8, "probe": EVAL_SAMPLING, "problems": PROBLEMS,
+        "text_replay": None, **changes,
     }  # fmt: skip
     return stage_settings("sft", **{**settings, **changes})
 
