@@ -11,29 +11,13 @@ import pytest
 import yaml
 
 from pipeline import __version__
-from pipeline.cli import main
 from pipeline.commands.table import COMMANDS
-from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR
+from pipeline.core.errors import EXIT_DONE
 from pipeline.core.files import write_json
 from tests import ROOT
+from tests.command_line import error_line, fivephase
 
 RECIPES = ROOT / "data_recipes"
-
-
-def fivephase(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as exit_:
-        main(arguments)
-    assert isinstance(exit_.value.code, int)
-    return exit_.value.code
-
-
-def error_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one line that says what is wrong."""
-    assert fivephase(*arguments) == EXIT_USER_ERROR
-    said = capsys.readouterr().err.strip()
-    assert said.startswith("fivephase: ")
-    assert "\n" not in said
-    return said
 
 
 @pytest.mark.parametrize(
@@ -81,7 +65,7 @@ def error_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ),
         (
             ("plan", "stages.evaluate_sft.inputs.tokens=null"),
-            "stages.evaluate_sft.config.loss: measured on tokens, and inputs.tokens names no stage that makes them",
+            "inputs.tokens: missing, and config.loss is measured on tokens, null is not; set it to tokenize",
         ),
         (("plan", "resources.data.processes_per_node=2"), "resources: 2 ranks, but"),
         (("plan", "run=../up"), "run is '../up', set a name of letters, digits"),

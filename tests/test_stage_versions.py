@@ -18,7 +18,7 @@ from pipeline.stages import STAGE_TYPES, StageType
 from tests import ROOT
 
 GOLDEN = Path(__file__).with_name("stage_versions.json")
-LOADED_BY_NAME = ("pipeline.curation.filters", "pipeline.curation.readers.embedded")
+LOADED_BY_NAME = ("pipeline.curation.filters", "pipeline.curation.readers.embedded", "pipeline.evaluation.probes")
 """Packages whose modules are named by strings in recipes: whoever imports the package may load all of them."""
 IN_NO_STAGE = {
     # What starts stages: all that a stage gets of it is its frozen configuration.
@@ -26,6 +26,7 @@ IN_NO_STAGE = {
     "core/memory.py", "core/send_metrics.py", "core/history.py", "core/usage.py",
     # What shows a finished stage, and what a person calls.
     "curation/audit/funnel.py", "pretraining/data/trace.py", "pretraining/stored_shape.py", "evaluation/report.py",
+    "evaluation/standalone.py", "evaluation/model_source.py", "evaluation/table.py",
     "reporting/*", "reporting/*/*",
     "curation/quality/train.py", "curation/recipes/steps/table.py", "model_import/template_report.py",
     "commands/*", "export/*", "starter/*", "starter/*/*", "starter/*/*/*", "environments/testing.py",

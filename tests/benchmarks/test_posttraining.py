@@ -9,7 +9,7 @@ import pytest
 from pipeline.core.files import write_json
 from pipeline.evaluation.answers import write_answers
 from tests import ROOT
-from tests.evaluation.test_accuracy import answered
+from tests.evaluation.answered import answered
 
 
 @pytest.fixture

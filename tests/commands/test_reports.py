@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR
 from pipeline.core.files import read_json, write_json
+from tests.command_line import error_line, fivephase
 from tests.reporting.small_run import make_run
-from tests.test_cli import error_line, fivephase
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,12 @@ import pytest
 
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.statistics import wilson_interval
-from pipeline.environments import problems
 from pipeline.evaluation.accuracy import accuracy_metrics, asked_problems, example_answers, measure_accuracy
-from pipeline.evaluation.answers import SAMPLES, Answer, answers_of, read_answers, write_answers
+from pipeline.evaluation.answers import SAMPLES, read_answers, write_answers
 from pipeline.evaluation.config import AccuracyConfig, EvaluateConfig
 from pipeline.evaluation.floors import Floor
-from pipeline.inference.completions import Completion
 from pipeline.inference.loading import LoadedModel
+from tests.evaluation.answered import answered
 from tests.settings import EASY, stage_config, stage_settings
 
 SPLITS = ("held_out", "train", "instances")
@@ -24,14 +23,6 @@ def config(**changes: object) -> AccuracyConfig:
     given = {"environments": ["math", "temporal_reasoning"], "problems_per_environment": 20, "splits": SPLITS}
     settings = {**given, "maximum_new_tokens": 4, "problems": EASY, "batch_prompts": 16, **changes}
     return AccuracyConfig(**settings)  # pyright: ignore[reportArgumentType]
-
-
-def answered(environment: str, right: int, count: int, split: str = "held_out", ended: bool = True) -> list[Answer]:
-    asked = problems(environment, count, 0, "held_out", EASY)
-    completions = [
-        Completion(each, each.solution if place < right else "no", ended) for place, each in enumerate(asked)
-    ]
-    return answers_of(completions, [split] * count)  # pyright: ignore[reportArgumentType]
 
 
 def test_a_score_stands_beside_its_interval_floor_chance_and_number_of_prompts() -> None:

@@ -17,7 +17,7 @@ from pipeline.evaluation import evaluate
 from pipeline.evaluation.bench import Bench, Measured
 from pipeline.evaluation.config import EvaluateConfig
 from tests.distributed import run_on_ranks, save
-from tests.evaluation.test_evaluate import LONG_CONTEXT, SETTINGS
+from tests.evaluation.settings import LONG_CONTEXT, SETTINGS
 
 TEXT = {"context": 48, "maximum_bytes": 4000, "held_out": True, "outside": {"packages": {"packages": ["httpx"]}}}
 PROBES = {"families": ["repetition", "single_needle"], "lengths": [300], "examples": 3}

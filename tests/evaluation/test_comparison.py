@@ -12,7 +12,7 @@ from pipeline.core.statistics import mcnemar_p, paired_change
 from pipeline.evaluation.comparison import compare
 from pipeline.evaluation.config import GatesConfig
 from pipeline.evaluation.gates import check_gates, losses_beyond
-from tests.evaluation.test_accuracy import answered
+from tests.evaluation.answered import answered
 
 VOCABULARY = 1000
 GATES = GatesConfig(accuracy_may_fall=0.05, loss_may_rise=0.15, uniform_guess=True, action="warn")

@@ -18,33 +18,7 @@ from pipeline.evaluation import evaluate
 from pipeline.evaluation.answers import read_answers, write_answers
 from pipeline.evaluation.config import EvaluateConfig
 from pipeline.evaluation.report import report_lines
-
-LONG_CONTEXT = {
-    "beyond": 64,
-    "contexts": [128, 256],
-    "domains": ["code"],
-    "windows": 3,
-    "needles": 3,
-    "value_digits": 3,
-}
-SETTINGS = {
-    "precision": "fp32",
-    "attention": "sdpa",
-    "batch_tokens": 65_536,
-    "headline": "loss/mean",
-    "loss": {"context": 64, "sequences_per_domain": 4},
-    "long_context": LONG_CONTEXT,
-    "text": None,
-    "probes": None,
-    "accuracy": {
-        "environments": ["math", "science"],
-        "problems_per_environment": 5,
-        "splits": ["held_out", "instances"],
-        "maximum_new_tokens": 4,
-        "problems": {"difficulty": 1, "assistant": "Fivephase"},
-        "batch_prompts": 4,
-    },
-}
+from tests.evaluation.settings import LONG_CONTEXT, SETTINGS
 
 
 def settings(**changes: object) -> EvaluateConfig:

@@ -16,7 +16,7 @@ from pipeline.evaluation.config import EvaluateConfig, HarnessConfig
 from pipeline.evaluation.harness import measure
 from pipeline.evaluation.task_files import check_tasks, describe_tasks
 from pipeline.inference.loading import LoadedModel
-from tests.evaluation.test_evaluate import SETTINGS
+from tests.evaluation.settings import SETTINGS
 
 CHOICES = [{"question": "One and one is", "choices": [" two", " seven"], "answer": number % 2} for number in range(4)]
 TASKS: dict[str, dict[str, Any]] = {

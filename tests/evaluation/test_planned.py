@@ -8,7 +8,7 @@ from pipeline.core.config import ResourcesConfig, build
 from pipeline.core.errors import ConfigError
 from pipeline.evaluation.config import EvaluateConfig
 from pipeline.evaluation.planned import flops, plan_evaluation
-from tests.evaluation.test_evaluate import SETTINGS
+from tests.evaluation.settings import SETTINGS
 from tests.settings import model_shape, stage_config
 
 SHAPE = model_shape(

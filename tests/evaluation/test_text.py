@@ -21,7 +21,7 @@ from pipeline.evaluation.outside_text import check_texts, cut, read_text
 from pipeline.evaluation.text import document_bits, measure, windows
 from pipeline.inference.loading import LoadedModel
 from pipeline.pretraining.data.stream import IGNORE_INDEX
-from tests.evaluation.test_evaluate import SETTINGS
+from tests.evaluation.settings import SETTINGS
 
 SENTENCES = "A river runs through the valley, and the valley ends at the sea.\n" * 9
 

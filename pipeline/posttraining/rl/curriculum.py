@@ -72,7 +72,7 @@ class Curriculum:
         return self._states[domain].difficulty
 
     def draw(self, domain: str) -> Problem:
-        """The domain's next problem.
+        """The domain's next problem, of a difficulty that its share of passed replies has led to.
 
         Raises:
             DataError: if none of that difficulty can be used.

@@ -17,7 +17,7 @@ from pipeline.evaluation.probes.probes import measure, score
 from pipeline.evaluation.probes.task import Task
 from pipeline.inference.loading import LoadedModel
 from pipeline.stages import load_symbol
-from tests.evaluation.test_evaluate import SETTINGS
+from tests.evaluation.settings import SETTINGS
 
 LENGTH = 6000
 """Tokens of the smallest list of common words, by the tokenizer of 512 ids, and some more."""

@@ -16,7 +16,7 @@ from pipeline.posttraining.sft.packing import sequences
 from pipeline.posttraining.sft.text_replay import ReplayedText
 from pipeline.pretraining.data.stream import IGNORE_INDEX, validation_batch
 from pipeline.tokenization.tokenizer import tokenizer_fingerprint
-from tests.posttraining.sft.test_train import settings
+from tests.posttraining.sft.settings import settings
 from tests.posttraining.tiny import VOCABULARY, write_data, write_model
 from tests.runs import finished, freeze, outcome
 from tests.settings import stage_config

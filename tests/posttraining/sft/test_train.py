@@ -14,18 +14,10 @@ from pipeline.inference.loading import load_model
 from pipeline.inference.masked_conversation import ConversationEncoder
 from pipeline.posttraining.data.tokenized import open_tokens
 from pipeline.posttraining.sft.held_out_loss import assistant_loss
-from tests.posttraining.tiny import EVAL_SAMPLING, PROBLEMS, TRAINING, write_data, write_model
+from tests.posttraining.sft.settings import settings
+from tests.posttraining.tiny import write_data, write_model
 from tests.runs import finished, freeze, outcome
-from tests.settings import stage_config, stage_settings
-
-
-def settings(**changes: Any) -> dict[str, Any]:
-    settings = {
-        **TRAINING, "epochs": 2, "sequences_per_step": 16, "sequences_per_device": 8, "max_length": 128,
-        "packing": False, "max_completion_length": 8, "probe": EVAL_SAMPLING, "problems": PROBLEMS,
-        "text_replay": None, **changes,
-    }  # fmt: skip
-    return stage_settings("sft", **{**settings, **changes})
+from tests.settings import stage_config
 
 
 @pytest.fixture(scope="module")
