@@ -190,7 +190,7 @@ def test_the_bill_of_materials_names_files_data_and_packages(run: Path, tmp_path
     text = (folder / "sbom.cdx.json").read_text()
     check_schema(text)
     bill = json.loads(text)
-    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.7")
     model = bill["metadata"]["component"]
     assert model["type"] == "machine-learning-model"
     names = {each.name for each in folder.iterdir()} - {"sbom.cdx.json"}
