@@ -70,7 +70,7 @@ def sft(dry: bool, work: Path, packed: Path | None) -> Iterator[dict[str, Any] |
     yield "A random model on problems and their solutions, packed."
     for attention in ("sdpa",) if dry else ("flex_attention", "sdpa"):
         changes = {
-            "packing": True, "attention": attention, "epochs": 1,
+            "packing": True, "attention": attention, "epochs": 1, "text_replay": None,
             "probe.prompts_per_domain": 4, "probe.samples_per_prompt": 2, **(DRY_SFT if dry else SFT),
         }  # fmt: skip
         root = work / attention

@@ -37,7 +37,7 @@ class Losses:
     def __init__(self) -> None:
         self.found: list[float] = []
 
-    def log(self, metrics: dict[str, float], tokens: int) -> None:
+    def log(self, metrics: dict[str, float], tokens: int, step: int) -> None:
         """Keeps the loss of a step."""
         self.found.append(metrics["train/loss"])
 

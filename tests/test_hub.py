@@ -277,7 +277,7 @@ def test_a_hub_that_does_not_answer_is_a_line_with_a_remedy(tmp_path: Path) -> N
 def test_the_command_says_it_in_one_line(hub: Hub, tmp_path: Path) -> None:
     folder = project(tmp_path / "a project", "hub", SCALE)
     settings = [
-        "scale=hub", "tracking=off", "to=import_model",
+        "scale=hub", "tracking=off", "to=import_model", "stages.sft_data.config.conversations=8",
         "stages.import_model.config.path=somebody/absent", f"stages.import_model.config.revision={ABSENT}",
     ]  # fmt: skip
     ended = fivephase(folder, hub.environment(tmp_path / "home"), "run", *settings)

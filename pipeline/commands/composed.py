@@ -1,6 +1,7 @@
 """What a command works on: the configuration of a run, with what the run remembers of earlier commands."""
 
 import argparse
+import contextlib
 import os
 import shlex
 from dataclasses import dataclass, replace
@@ -22,9 +23,9 @@ from pipeline.control.run_settings import (
     settings_of,
 )
 from pipeline.control.stage_plans import plan_stages
-from pipeline.core.artifact import MANIFEST
+from pipeline.core.artifact import MANIFEST, read_manifest
 from pipeline.core.config import RunConfig, nearest
-from pipeline.core.errors import ConfigError
+from pipeline.core.errors import ArtifactError, ConfigError
 from pipeline.core.terminal import say
 from pipeline.core.tracking import check_login
 
@@ -130,10 +131,22 @@ def checked_run(options: argparse.Namespace) -> ComposedRun:
     check_ranks(run.stages)
     for each in check_data(run.stages):
         say(f"fivephase: {each}")
-    plan_stages(run.stages)
+    plan_stages(run.stages, _made(run))
     stages = with_token_budget(run.stages, run.config.root)
     check_login(run.config.tracking)
     return replace(run, stages=stages)
+
+
+def _made(run: ComposedRun) -> set[str]:
+    """The stages that have an artifact of this configuration: what they read may be out of reach by now."""
+    found = set()
+    for each in run.stages:
+        # A manifest that cannot be read is said where the stage is needed: `remake` mends it.
+        with contextlib.suppress(ArtifactError):
+            manifest = read_manifest(each.directory(run.config.root))
+            if manifest is not None and manifest.fingerprint == each.fingerprint:
+                found.add(each.stage)
+    return found
 
 
 def runs_in(root: str | Path) -> list[str]:

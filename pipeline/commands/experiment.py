@@ -50,11 +50,9 @@ def experiment(options: argparse.Namespace) -> int:
     measured = _measured(name, found, root)
     out.mkdir(parents=True, exist_ok=True)
     plot = out / f"{name}.png"
-    drawn = draw(plot, found, measured)
-    if not drawn:
-        say("fivephase: matplotlib is not installed, so there is no picture; the table has all numbers")
+    draw(plot, found, measured)
     page = out / f"{name}.md"
-    page.write_text(as_markdown(name, found, measured, plot.name if drawn else None), encoding="utf-8")
+    page.write_text(as_markdown(name, found, measured, plot.name), encoding="utf-8")
     write_json(out / f"{name}.json", as_json(found, measured))
     print(page)
     return EXIT_DONE

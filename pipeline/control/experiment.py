@@ -117,14 +117,14 @@ def differences(values: Values, first: str, other: str) -> list[float]:
     return [values[other][seed] - values[first][seed] for seed in sorted(values[first]) if seed in values[other]]
 
 
-def as_markdown(name: str, experiment: ExperimentConfig, measured: Mapping[str, Values], plot: str | None) -> str:
+def as_markdown(name: str, experiment: ExperimentConfig, measured: Mapping[str, Values], plot: str) -> str:
     """The page of a finished experiment.
 
     Args:
         name: the experiment's.
         experiment: what was run.
         measured: by metric, the value of each variant and seed.
-        plot: file beside the page with the picture; None if there is none.
+        plot: file beside the page with the picture.
     """
     first = next(iter(experiment.variants))
     seeds = ", ".join(map(str, experiment.seeds))
@@ -150,7 +150,7 @@ def as_markdown(name: str, experiment: ExperimentConfig, measured: Mapping[str, 
                 change, says = _with_interval(mean, half, "+"), _verdict(mean, half, metric.better)
             lines.append(f"| {variant} | {_with_interval(*interval(list(values[variant].values())))} | {each} | "
                          f"{change} | {says} |")  # fmt: skip
-    lines += ["", f"![{name}]({plot})"] if plot else []
+    lines += ["", f"![{name}]({plot})"]
     lines += ["", "## Variants", ""]
     lines += [f"- all: `{' '.join(experiment.overrides)}`"]
     for variant, settings in experiment.variants.items():
@@ -173,12 +173,10 @@ def _verdict(mean: float, half: float | None, better: str) -> str:
     return "better" if (mean < 0) == (better == "lower") else "worse"
 
 
-def draw(path: Path, experiment: ExperimentConfig, measured: Mapping[str, Values]) -> bool:
-    """Draws every metric with its seeds and intervals, if matplotlib is installed; says whether it did."""
-    try:
-        import matplotlib
-    except ImportError:
-        return False
+def draw(path: Path, experiment: ExperimentConfig, measured: Mapping[str, Values]) -> None:
+    """Draws every metric with its seeds and intervals."""
+    import matplotlib
+
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -199,7 +197,6 @@ def draw(path: Path, experiment: ExperimentConfig, measured: Mapping[str, Values
     # No date and no version inside: the same numbers give the same bytes.
     figure.savefig(path, dpi=120, metadata={"Software": None})
     pyplot.close(figure)
-    return True
 
 
 def as_json(experiment: ExperimentConfig, measured: Mapping[str, Values]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """What the settings of stages say of the work ahead: asks each stage's dataclass that has a `plan`."""
 
+from collections.abc import Container
+
 from pipeline.control.frozen_stages import FrozenStage
 from pipeline.core.config import ResourcesConfig, build
 from pipeline.core.errors import ConfigError
@@ -8,8 +10,12 @@ from pipeline.pretraining.model_config import ModelConfig
 from pipeline.stages import load_symbol, stage_type
 
 
-def plan_stages(stages: list[FrozenStage]) -> dict[str, StagePlan]:
+def plan_stages(stages: list[FrozenStage], made: Container[str] = ()) -> dict[str, StagePlan]:
     """The plan of each stage that is made here and whose settings give one, by name.
+
+    Args:
+        stages: all of a run.
+        made: names of those that need no plan, since they are finished.
 
     Raises:
         ConfigError: for what cannot run, such as a trainer that its GPUs cannot hold.
@@ -20,7 +26,7 @@ def plan_stages(stages: list[FrozenStage]) -> dict[str, StagePlan]:
     for stage in stages:
         where = f"stages.{stage.stage}.config"
         config_class = load_symbol(stage_type(stage.kind, stage.stage).config)
-        if stage.folder is not None or not hasattr(config_class, "plan"):
+        if stage.folder is not None or stage.stage in made or not hasattr(config_class, "plan"):
             continue
         upstream = {role: by_name[each["stage"]] for role, each in stage.inputs.items() if each.get("stage") in by_name}
         try:

@@ -1,4 +1,13 @@
-"""Settings of evaluations that take a second on a tiny model."""
+"""Settings of evaluations that take a second on a tiny model, and a bench for one part of them."""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.config import build
+from pipeline.core.progress import Progress
+from pipeline.evaluation.bench import Bench
+from pipeline.evaluation.config import EvaluateConfig
+from pipeline.inference.loading import LoadedModel
 
 LONG_CONTEXT = {
     "beyond": 64,
@@ -26,3 +35,19 @@ SETTINGS = {
         "batch_prompts": 4,
     },
 }
+
+
+def bench_of(loaded: LoadedModel, state: Path, tokens: Path | None = None, **part: Any) -> Bench:
+    """A bench that measures a single part, `part` with its settings by name."""
+    changes = {"loss": None, "long_context": None, "accuracy": None, **part}
+    return Bench(
+        where="suite=x",
+        config=build(EvaluateConfig, SETTINGS | changes, ""),
+        loaded=loaded,
+        folder=state,
+        tokens=tokens,
+        tokenizer=None,
+        seed=0,
+        progress=Progress(None),
+        state=state,
+    )

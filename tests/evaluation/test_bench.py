@@ -83,7 +83,8 @@ def test_two_ranks_find_what_one_finds(tmp_path: Path, model_artifact: Artifact,
     (tmp_path / "two").mkdir()
     run_on_ranks(_on_rank, 2, tmp_path / "two", settings, model_artifact, tokens_artifact)
     together = torch.load(tmp_path / "two" / "metrics.pt")
-    assert together == pytest.approx(alone.metrics, rel=1e-9)
+    # A rank's share is batched otherwise, which changes the rounding of fp32.
+    assert together == pytest.approx(alone.metrics, rel=1e-6)
     assert {name.split("/")[0] for name in together} >= {"loss", "bits_per_byte", "probe", "needle_loss", "accuracy"}
     files = {path.name for path in (tmp_path / "two" / "state" / "parts").glob("*.jsonl")}
     assert {"text-0.jsonl", "text-1.jsonl", "probes-1.jsonl", "needles_128-1.jsonl"} <= files

@@ -10,13 +10,11 @@ import yaml
 from pipeline.core.config import build
 from pipeline.core.errors import ConfigError
 from pipeline.core.extras import is_installed
-from pipeline.core.progress import Progress
-from pipeline.evaluation.bench import Bench
-from pipeline.evaluation.config import EvaluateConfig, HarnessConfig
+from pipeline.evaluation.config import HarnessConfig
 from pipeline.evaluation.harness import measure
 from pipeline.evaluation.task_files import check_tasks, describe_tasks
 from pipeline.inference.loading import LoadedModel
-from tests.evaluation.settings import SETTINGS
+from tests.evaluation.settings import bench_of
 
 CHOICES = [{"question": "One and one is", "choices": [" two", " seven"], "answer": number % 2} for number in range(4)]
 TASKS: dict[str, dict[str, Any]] = {
@@ -60,18 +58,7 @@ def test_a_suite_of_two_local_tasks(
     loaded: LoadedModel, tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
-    changes = {"loss": None, "long_context": None, "accuracy": None, "harness": harness(tasks, *TASKS)}
-    bench = Bench(
-        where="suite=x",
-        config=build(EvaluateConfig, SETTINGS | changes, ""),
-        loaded=loaded,
-        folder=tmp_path,
-        tokens=None,
-        tokenizer=None,
-        seed=0,
-        progress=Progress(None),
-        state=tmp_path / "state",
-    )
+    bench = bench_of(loaded, tmp_path / "state", harness=harness(tasks, *TASKS))
     metrics = measure(bench).metrics
     # The same choice is right in half of the rows.
     assert metrics["harness/local_choice/acc"] == 0.5

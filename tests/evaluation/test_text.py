@@ -11,35 +11,22 @@ import yaml
 from torch.nn import functional
 
 from pipeline.core.artifact import Artifact
-from pipeline.core.config import build
 from pipeline.core.errors import DataError
 from pipeline.core.installation import BUILT_IN, CONF
-from pipeline.core.progress import Progress
 from pipeline.evaluation.bench import Bench
-from pipeline.evaluation.config import EvaluateConfig, OutsideTextConfig
+from pipeline.evaluation.config import OutsideTextConfig
 from pipeline.evaluation.outside_text import check_texts, cut, read_text
 from pipeline.evaluation.text import document_bits, measure, windows
 from pipeline.inference.loading import LoadedModel
 from pipeline.pretraining.data.stream import IGNORE_INDEX
-from tests.evaluation.settings import SETTINGS
+from tests.evaluation.settings import bench_of
 
 SENTENCES = "A river runs through the valley, and the valley ends at the sea.\n" * 9
 
 
 def text_bench(loaded: LoadedModel, state: Path, tokens: Path | None = None, **text: Any) -> Bench:
     settings = {"context": 32, "maximum_bytes": 3000, "held_out": tokens is not None, "outside": {}, **text}
-    changes = {"loss": None, "long_context": None, "accuracy": None, "text": settings}
-    return Bench(
-        where="suite=x",
-        config=build(EvaluateConfig, SETTINGS | changes, ""),
-        loaded=loaded,
-        folder=state,
-        tokens=tokens,
-        tokenizer=None,
-        seed=0,
-        progress=Progress(None),
-        state=state,
-    )
+    return bench_of(loaded, state, tokens, text=settings)
 
 
 def test_every_token_but_the_first_is_predicted_once() -> None:

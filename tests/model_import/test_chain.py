@@ -62,7 +62,8 @@ def test_fine_tuned_evaluated_and_released(tmp_path: Path) -> None:
         "problems_per_environment": 2,
         "maximum_new_tokens": 4,
     }
-    config = stage_config("evaluate_sft", loss=None, accuracy=accuracy, headline="accuracy/math", precision="fp32")
+    others = dict.fromkeys(("loss", "probes"))
+    config = stage_config("evaluate_sft", **others, accuracy=accuracy, headline="accuracy/math", precision="fp32")
     result = evaluate.run(StageContext.for_test("evaluate_sft", config, {"model": stage}, run / "evaluate_sft"))
     assert result.measure == "accuracy/math"
     config = stage_config("release", sample_environments=["math"], maximum_new_tokens=4, precision="fp32")

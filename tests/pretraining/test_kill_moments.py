@@ -10,6 +10,7 @@ import pytest
 from pipeline.core.artifact import PUBLISHING, load
 from pipeline.core.errors import EXIT_DONE
 from pipeline.core.files import files_below
+from pipeline.core.history import HISTORY, USAGE
 from tests.distributed import free_port
 from tests.runs import PHASE_INPUTS, freeze, outcome, phase_settings, start_worker, write_phase_inputs
 
@@ -105,4 +106,5 @@ def test_thirty_kills_at_chosen_moments_leave_no_trace(tmp_path: Path, monkeypat
     # The throughput of a phase is measured, and is in no file.
     assert found == expected
     kept = {path.relative_to(stage).parts[0] for path in files_below(stage)}
-    assert kept == {"attempts", "config.json", "manifest.json", *(name.split("/")[0] for name in found)}
+    records = {"attempts", "config.json", "manifest.json", HISTORY, USAGE}
+    assert kept == {*records, *(name.split("/")[0] for name in found)}

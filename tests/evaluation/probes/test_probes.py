@@ -6,18 +6,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.config import build
 from pipeline.core.errors import ConfigError
-from pipeline.core.progress import Progress
-from pipeline.evaluation.bench import Bench
-from pipeline.evaluation.config import EvaluateConfig
 from pipeline.evaluation.probes.fitting import Example, example
 from pipeline.evaluation.probes.names import FAMILIES
 from pipeline.evaluation.probes.probes import measure, score
 from pipeline.evaluation.probes.task import Task
 from pipeline.inference.loading import LoadedModel
 from pipeline.stages import load_symbol
-from tests.evaluation.settings import SETTINGS
+from tests.evaluation.settings import bench_of
 
 LENGTH = 6000
 """Tokens of the smallest list of common words, by the tokenizer of 512 ids, and some more."""
@@ -73,19 +69,7 @@ def test_a_tokenizer_without_the_tokens_is_not_asked_to_fill_in(loaded: LoadedMo
 
 def test_a_model_with_random_weights_is_at_chance(loaded: LoadedModel, tmp_path: Path) -> None:
     probes = {"families": ["short_needle", "single_needle"], "lengths": [300], "examples": 4}
-    changes = {"loss": None, "long_context": None, "accuracy": None, "probes": probes}
-    bench = Bench(
-        where="suite=x",
-        config=build(EvaluateConfig, SETTINGS | changes, ""),
-        loaded=loaded,
-        folder=tmp_path,
-        tokens=None,
-        tokenizer=None,
-        seed=0,
-        progress=Progress(None),
-        state=tmp_path,
-    )
-    found = measure(bench)
+    found = measure(bench_of(loaded, tmp_path, probes=probes))
     assert found.metrics["probe/single_needle/300"] == found.metrics["probe_chance/single_needle/300"] == 0
     assert abs(found.metrics["probe_gain/short_needle/300"]) < 0.5
     assert [sample["domain"] for sample in found.samples] == ["short_needle, 300 tokens", "single_needle, 300 tokens"]

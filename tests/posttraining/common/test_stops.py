@@ -19,7 +19,7 @@ from tests.settings import stage_settings
 WEIGHTS = "checkpoint/model.safetensors"
 SFT: dict[str, Any] = {
     "epochs": 1, "sequences_per_step": 8, "sequences_per_device": 8, "max_length": 128, "packing": False,
-    "max_completion_length": 8, "probe": EVAL_SAMPLING, "problems": PROBLEMS,
+    "max_completion_length": 8, "probe": EVAL_SAMPLING, "problems": PROBLEMS, "text_replay": None,
 }  # fmt: skip
 SETTINGS: dict[str, dict[str, Any]] = {
     "sft": SFT,
