@@ -129,9 +129,10 @@ def checked_run(options: argparse.Namespace) -> ComposedRun:
     stage = getattr(options, "stage", None)
     check_domains(run.config, run.stages, select(run.stages, stage, stage) if stage else run.selected)
     check_ranks(run.stages)
-    for each in check_data(run.stages):
+    made = _made(run)
+    for each in check_data([each for each in run.stages if each.stage not in made]):
         say(f"fivephase: {each}")
-    plan_stages(run.stages, _made(run))
+    plan_stages(run.stages, made)
     stages = with_token_budget(run.stages, run.config.root)
     check_login(run.config.tracking)
     return replace(run, stages=stages)
