@@ -232,6 +232,7 @@ def refusals(environment: dict[str, str], *cases: tuple[str, str, str]) -> list[
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 def test_what_the_hub_refuses_is_a_line_with_a_remedy(hub: Hub, tmp_path: Path) -> None:
     kinds = {"models": "models", "conversations": "datasets", "prompts": "datasets", "recipe": "datasets"}
@@ -263,6 +264,7 @@ def test_what_the_hub_refuses_is_a_line_with_a_remedy(hub: Hub, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 def test_a_hub_that_does_not_answer_is_a_line_with_a_remedy(tmp_path: Path) -> None:
     with Hub() as hub:

@@ -61,6 +61,7 @@ def test_a_part_that_takes_too_long_is_stopped_and_the_next_one_begins(tmp_path:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1800)
 def test_every_part_runs_on_the_cpu(tmp_path: Path) -> None:
     done = session("--dry", "--limit", "700", "--out", str(tmp_path), timeout=1700)

@@ -81,6 +81,7 @@ def chosen(moments: list[str]) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1800)
 def test_thirty_kills_at_chosen_moments_leave_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Step checkpoints, hand-over, merge, publishing: two ranks end with the bytes that they end with undisturbed."""

@@ -159,6 +159,7 @@ def start_ranks(directory: Path, ranks: int) -> list[subprocess.Popen[bytes]]:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_twenty_kills_leave_no_trace(run: Path, ranks: int) -> None:

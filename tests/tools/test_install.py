@@ -103,6 +103,7 @@ def is_whole(folder: Path) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 def test_an_installation_that_was_killed_is_made_anew(tmp_path: Path) -> None:
     """While the environment is made, and while packages come; then it is moved."""

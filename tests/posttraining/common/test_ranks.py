@@ -121,6 +121,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 def test_steps_are_the_same_however_they_are_divided_and_after_kill_9(run: Path, tmp_path: Path) -> None:
     """By ranks, micro-batches and ZeRO; RL with a reward model and a reference, sharded over two ranks, is killed."""
@@ -147,6 +148,7 @@ def test_steps_are_the_same_however_they_are_divided_and_after_kill_9(run: Path,
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 def test_a_curriculum_is_the_same_on_two_ranks_and_after_kill_9(run: Path, tmp_path: Path) -> None:
     """Rows of one prompt are divided over the ranks."""

@@ -38,6 +38,7 @@ def stage(run: Path, case: str) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("case", SETTINGS)
 def test_killed_and_stopped_by_a_full_disk_it_ends_as_if_it_had_not_been(case: str, tmp_path: Path) -> None:

@@ -136,6 +136,7 @@ def saved(state: Path) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1800)
 def test_killed_or_stopped_a_stage_ends_as_if_it_had_not_been(run: Path) -> None:
     """Ten steps: seconds of work, so that the stage does not end before a signal reaches it."""
@@ -182,6 +183,7 @@ def test_killed_or_stopped_a_stage_ends_as_if_it_had_not_been(run: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 def test_a_stop_in_a_measurement_is_answered_and_leaves_no_trace(run: Path) -> None:
     """Before training nothing is there to save; after it the last step is, which is inside a pass over the prompts."""
