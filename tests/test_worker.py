@@ -31,6 +31,7 @@ from tests.runs import (
     write_counting_tokens,
     write_phase_inputs,
 )
+from tests.settings import stage_settings
 
 
 def stage_of(tmp_path: Path) -> Path:
@@ -143,6 +144,16 @@ def test_what_a_killed_attempt_put_out_is_not_published(tmp_path: Path) -> None:
     assert code == EXIT_DONE, said
     assert {name.split("/")[0] for name in load(stage).manifest.files} == {"checkpoint", "training_state"}
     assert not any("progress.json.17" in name for name in load(stage).manifest.files)
+
+
+def test_a_kind_that_saves_nothing_says_so(tmp_path: Path) -> None:
+    """Also in a batch job, whose log this is. Here there is no document to learn merges from."""
+    finished(tmp_path, "curate", lambda partial: write_json(partial / "report.json", {}))
+    stage = freeze(tmp_path, "tokenizer", "tokenizer", stage_settings("tokenizer"), {"corpus": "curate"})
+    command = [sys.executable, "-m", "pipeline.worker", str(stage)]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == EXIT_USER_ERROR, ended.stderr
+    assert "tokenizer saves nothing in between: it may be ended at any moment, and begins anew" in ended.stdout
 
 
 @pytest.mark.parametrize("renamed", [False, True])

@@ -43,6 +43,8 @@ class ComposedRun:
     """What the run is to remember."""
     before: RunSettings | None
     """What it remembers; None for a run that does not exist yet."""
+    fresh: bool = False
+    """Whether what it remembers is left out."""
 
     @property
     def selected(self) -> list[FrozenStage]:
@@ -73,7 +75,7 @@ def composed(options: argparse.Namespace) -> tuple[DictConfig, list[str], RunSet
         config = compose([each for each in given if key_of(each) in IDENTIFYING], options.config_dir)
     run = typed(config)
     folder = Path(run.root) / run.run
-    before = read_settings(folder)
+    before = read_settings(folder, options.fresh)
     overrides, config_dir = given, options.config_dir
     if before is not None and not options.fresh and not _another_scale(given, before):
         overrides = merge_overrides(before.overrides, given)
@@ -102,7 +104,7 @@ def composed_run(options: argparse.Namespace) -> ComposedRun:
     stages = freeze(run)
     own = own_folder(options.config_dir)
     where = os.path.relpath(own, Path(run.root) / run.run) if own is not None else before and before.config_dir
-    found = ComposedRun(run, stages, settings_of(run, stages, overrides, where or None), before)
+    found = ComposedRun(run, stages, settings_of(run, stages, overrides, where or None), before, options.fresh)
     if before is not None:
         say_changes(found.folder, stages, before, found.settings)
     return found

@@ -33,7 +33,7 @@ def remembering(run: ComposedRun, yes: bool) -> Iterator[None]:
     with contextlib.ExitStack() as working:
         with contextlib.ExitStack() as settling:
             _wait_for_lock(settled, settling)
-            before = read_settings(run.folder)
+            before = read_settings(run.folder, run.fresh)
             if before is None or before.stages != run.settings.stages:
                 _check_agreed(run, before, yes)
                 for owner in others_at_work(run.folder, settled):

@@ -91,11 +91,15 @@ def _identities(stages: Sequence[FrozenStage]) -> dict[str, dict[str, Any]]:
     return {each.stage: {"fingerprint": each.fingerprint, "version": each.version} for each in stages}
 
 
-def read_settings(folder: Path) -> RunSettings | None:
+def read_settings(folder: Path, fresh: bool = False) -> RunSettings | None:
     """The settings that a run remembers; None if it has none and no stage either.
 
     Those of a run that was made before runs remembered them are read from its frozen stages: without a scale and
     overrides, and without the stages that were never started.
+
+    Args:
+        folder: of the run.
+        fresh: read a damaged file as if there were none, since what it remembers is to be left out.
 
     Raises:
         DamagedFileError: if the file is not what `write_settings` wrote.
@@ -106,8 +110,10 @@ def read_settings(folder: Path) -> RunSettings | None:
     except FileNotFoundError:
         return _from_frozen_stages(folder)
     except (ValueError, TypeError) as error:
+        if fresh:
+            return _from_frozen_stages(folder)
         raise DamagedFileError(
-            f"{path}: not the settings of a run ({error}); remove it and give the run's scale= and overrides once"
+            f"{path}: not the settings of a run ({error}); give --fresh once, with the run's scale= and overrides"
         ) from None
 
 

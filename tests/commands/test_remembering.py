@@ -169,11 +169,25 @@ def test_a_run_made_before_is_read_from_its_stages_or_asks_for_its_scale(config:
 
 def test_damaged_settings_are_named(tmp_path: Path) -> None:
     (tmp_path / REMEMBERED).write_text('{"overrides": [')
-    with pytest.raises(DamagedFileError, match=r"run\.json: not the settings of a run .*; remove it and give"):
+    with pytest.raises(DamagedFileError, match=r"run\.json: not the settings of a run .*; give --fresh once"):
         read_settings(tmp_path)
     (tmp_path / REMEMBERED).write_text("{}")
     with pytest.raises(DamagedFileError):
         read_settings(tmp_path)
+
+
+def test_damaged_settings_are_written_anew_with_fresh(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The remedy that the message names, which costs no finished or frozen stage."""
+    arguments = ("plan", "--freeze", "to=curate", "run=abl", f"root={tmp_path}")
+    assert fivephase(*arguments, "scale=smoke", "seed=3") == EXIT_DONE
+    settings = tmp_path / "abl" / REMEMBERED
+    whole = settings.read_text()
+    settings.write_text(whole[:99])
+    assert fivephase(*arguments) == EXIT_USER_ERROR
+    assert "give --fresh once, with the run's scale= and overrides" in capsys.readouterr().err
+    assert fivephase(*arguments, "--fresh", "scale=smoke", "seed=3") == EXIT_DONE
+    assert settings.read_text() == whole
+    assert not (tmp_path / "abl" / "superseded").exists()
 
 
 def fivephase(*arguments: str) -> int:

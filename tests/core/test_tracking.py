@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -193,7 +194,9 @@ def test_a_process_that_hangs_is_ended(
     (sender,) = set(descendants(os.getpid())) - before
     os.kill(sender, signal.SIGSTOP)
     tracker.log({"train/loss": 1.0}, tokens=1)
+    began = time.monotonic()
     tracker.finish({}, tmp_path / "manifest.json")
+    assert time.monotonic() - began < 60, "nor is it waited for"
     (warning,) = warnings(capsys.readouterr().err)
     assert "did not take all of it within 1 s" in warning
     assert os.waitpid(sender, 0)[1] == signal.SIGKILL

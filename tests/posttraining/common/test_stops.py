@@ -1,4 +1,7 @@
-"""SFT and the reward model: killed and stopped by a full disk, they end with the weights of an unbroken stage."""
+"""SFT and the reward model: killed and stopped by a full disk, they end with the weights of an unbroken stage.
+
+A stop signal is answered in their measurements and in those of RL too.
+"""
 
 import os
 import resource
@@ -9,12 +12,15 @@ from typing import Any
 import pytest
 
 from pipeline.core.artifact import load
-from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR
+from pipeline.core.context import StageContext
+from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR, Requeue
 from pipeline.core.files import sha256_of
 from pipeline.posttraining.common.checkpoints import newest_checkpoint
+from pipeline.stages import STAGE_TYPES, load_symbol
+from tests.distributed import run_on_ranks
 from tests.posttraining.tiny import EVAL_SAMPLING, PROBLEMS, TRAINING, write_data, write_model
 from tests.runs import finished, freeze, outcome, start_worker, wait_until
-from tests.settings import stage_settings
+from tests.settings import stage_config, stage_settings
 
 WEIGHTS = "checkpoint/model.safetensors"
 SFT: dict[str, Any] = {
@@ -66,3 +72,31 @@ def test_killed_and_stopped_by_a_full_disk_it_ends_as_if_it_had_not_been(case: s
     assert sha256_of(broken / WEIGHTS) == sha256_of(unbroken / WEIGHTS)
     ended, expected = load(broken).manifest, load(unbroken).manifest
     assert (ended.metrics, ended.tokens) == (expected.metrics, expected.tokens)
+
+
+RL: dict[str, Any] = {
+    "domain_weights": {"math": 1, "general_chat": 1}, "prompts": 16, "prompts_per_step": 4, "samples_per_prompt": 4,
+    "completions_per_device": 8, "max_prompt_length": 64, "max_completion_length": 6, "probe": EVAL_SAMPLING,
+    "problems": PROBLEMS, "replay_share": 0.0,
+}  # fmt: skip
+MEASURING: dict[str, dict[str, Any]] = {"sft": SFT, "reward_model": SETTINGS["reward_model"], "rl_math": RL}
+
+
+def measure_after_a_signal(run: Path, name: str) -> None:
+    """A stage that a signal reached before its first measurement: it ends in that, and has trained nothing."""
+    config = stage_config(name, **{**TRAINING, **MEASURING[name], "save_every_steps": 1})
+    inputs = {"model": run / "base"} if name == "rl_math" else {"model": run / "base", "data": run / "sft_data"}
+    context = StageContext.for_test(name, config, inputs, run / name)
+    context.stop.raised = True
+    kind = STAGE_TYPES["rl" if name == "rl_math" else name]
+    with pytest.raises(Requeue, match="stopped by a signal during a measurement"):
+        load_symbol(kind.entry)(context)
+    assert newest_checkpoint(context.state) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MEASURING)
+def test_a_stop_is_answered_in_a_measurement(name: str, tmp_path: Path) -> None:
+    finished(tmp_path, "base", write_model)
+    finished(tmp_path, "sft_data", write_data)
+    run_on_ranks(measure_after_a_signal, 1, tmp_path, name)
