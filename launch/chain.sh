@@ -12,4 +12,9 @@ set -euo pipefail
 checkout=$(dirname "$(cd "$(dirname "${BASH_SOURCE[0]}")" >/dev/null && pwd)")
 # The package that lies beside this script, whether it is installed or not.
 export PYTHONPATH=$checkout${PYTHONPATH:+:$PYTHONPATH}
-exec "${FIVEPHASE_PYTHON:-$checkout/.venv/bin/python}" -P -m pipeline submit "$@"
+python=${FIVEPHASE_PYTHON:-$checkout/.venv/bin/python}
+if ! command -v "$python" >/dev/null; then
+  echo "fivephase is not installed yet: type make setup in $checkout" >&2
+  exit 2
+fi
+exec "$python" -P -m pipeline submit "$@"

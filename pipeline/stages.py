@@ -149,7 +149,7 @@ STAGE_TYPES = {
         conditional_inputs=("tokens",),
         lead_seconds=LONG,
         several_ranks=True,
-        version=4,
+        version=5,
     ),
     "release": StageType(
         "pipeline.release.config:ReleaseConfig",

@@ -8,6 +8,7 @@ writes `stage_versions.json` anew.
 import ast
 import hashlib
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -153,6 +154,11 @@ def test_comments_docstrings_and_layout_are_not_code() -> None:
 )
 def test_what_may_change_a_result_is_code(before: str, after: str) -> None:
     assert code_of(before) != code_of(after)
+
+
+def test_the_changelog_has_each_version_once() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted((kind, str(stage.version)) for kind, stage in STAGE_TYPES.items())
 
 
 if __name__ == "__main__":

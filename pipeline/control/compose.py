@@ -35,8 +35,8 @@ FREE_FORM = "deepspeed."
 """What the keys of a mapping outside the stages begin with whose keys DeepSpeed alone knows."""
 OWN_NAME = re.compile(r"\[([\w.]+:\w+)\]|(?<=\.)(\w+:\w+)(?=\.|$)")
 """`module:NAME` as a part of a key, which Hydra's grammar has no word for; in brackets where the module has dots."""
-OWN_KEY = re.compile(r"(?<=[{,])(\s*[\w.]+):(\w+\s*:)")
-"""The same as a key in the braces of a value."""
+OWN_KEY = re.compile(r"""(?<=[{,])(\s*)(["']?)([\w.]+):(\w+)\2(\s*:)""")
+"""The same as a key in the braces of a value, also in quotation marks, as YAML has it."""
 REPLACED = {"launcher": "executor"}
 """Keys of earlier versions, with what they are called now."""
 
@@ -174,7 +174,7 @@ def _parsed(override: str) -> Override:
 
         key = OWN_NAME.sub(stand_in, key)
         if value.startswith("{"):
-            value = OWN_KEY.sub(r"\1\\:\2", value)
+            value = OWN_KEY.sub(r"\1\3\\:\4\5", value)
     parser = OverridesParser.create()
     try:
         parsed = parser.parse_override(f"{key}{equals}{value}")

@@ -78,9 +78,11 @@ def freeze(config: RunConfig) -> list[FrozenStage]:
         inputs: dict[str, dict[str, str]] = {}
         for role, upstream in stage.inputs.items():
             if upstream not in frozen:
+                known = nearest(upstream, frozen) if frozen else "it is the first"
+                optional = role not in stage_type(stage.kind, name).inputs
+                without = f"; stages.{name}.inputs.{role}=null takes it away" if optional else ""
                 raise ConfigError(
-                    f"stages.{name}.inputs.{role}={upstream}: no such stage before {name}, "
-                    f"{nearest(upstream, frozen) if frozen else 'it is the first'}"
+                    f"stages.{name}.inputs.{role}={upstream}: no such stage before {name}, {known}{without}"
                 )
             inputs[role] = frozen[upstream].as_input
         check_inputs(name, stage.kind, settings, stage.inputs, {each.stage: each.kind for each in frozen.values()})

@@ -20,6 +20,7 @@ from pipeline.evaluation.loss import passes, summed_loss
 from pipeline.evaluation.outside_text import cut, read_text
 from pipeline.pretraining.data.stream import IGNORE_INDEX, Batch, domains_with_validation
 from pipeline.tokenization.shards import TokenShard
+from pipeline.tokenization.tokenizer import document_ids
 
 OUTSIDE = "outside"
 """Before the names of texts from outside: `bits_per_byte/outside/<name>`."""
@@ -100,7 +101,7 @@ def document_bits(bench: Bench, text: str) -> tuple[float, int]:
     """
     config, settings, tokenizer = bench.config, bench.config.text, bench.loaded.tokenizer
     assert settings is not None
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+    ids = document_ids(tokenizer, text)
     start = beginning(tokenizer)
     sequence = start + ids
     rows = windows(sequence, settings.context)

@@ -17,6 +17,7 @@ from transformers import AutoTokenizer
 from pipeline.core.errors import DataError
 from pipeline.inference.loading import load_model
 from pipeline.pretraining.data.stream import IGNORE_INDEX, Batch, domains_with_validation, validation_batch
+from pipeline.tokenization.tokenizer import document_ids
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def of_file(path: Path, folder: Path, limit: int) -> list[Passage]:
     try:
         # Four bytes a token are usual; sixteen are enough for any text that is not one endless word.
         with path.open(encoding="utf-8") as file:
-            ids = tokenizer.encode(file.read(16 * limit), add_special_tokens=False)[:limit]
+            ids = document_ids(tokenizer, file.read(16 * limit))[:limit]
     except UnicodeDecodeError:
         raise DataError(f"{path}: not UTF-8 text; give another file with --texts") from None
     except OSError as error:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,22 @@ def document_tokenizer(directory: Path) -> Tokenizer:
     description = json.loads((directory / "tokenizer.json").read_text())
     description["added_tokens"] = []
     return Tokenizer.from_str(json.dumps(description))
+
+
+def document_ids(tokenizer: Any, text: str) -> list[int]:
+    """The ids of a text nobody vouches for, by a loaded tokenizer of any origin.
+
+    Its control tokens and tags are characters, as for `document_tokenizer`; runs of white space, which some tokenizers
+    have among their added tokens, stay what they are. Nothing is put before or behind the text.
+    """
+    return _plain(tokenizer).encode(text, add_special_tokens=False).ids
+
+
+@lru_cache(maxsize=2)
+def _plain(tokenizer: Any) -> Tokenizer:
+    description = json.loads(tokenizer.backend_tokenizer.to_str())
+    for token in description["added_tokens"]:
+        token["special"] = token["special"] or not token["content"].isspace()
+    plain = Tokenizer.from_str(json.dumps(description | {"truncation": None, "padding": None}))
+    plain.encode_special_tokens = True  # as the characters that they are
+    return plain

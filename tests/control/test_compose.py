@@ -178,6 +178,11 @@ SCORE = "stages.rl_math.config.reward.math.score"
             {"my_games:CHESS": {"gate": "my_rules:polite"}},
         ),
         (
+            ['stages.rl_math.config.domain_weights={"my_games:CHESS": 1, math: 0}'],
+            "stages.rl_math.config.domain_weights",
+            {"my_games:CHESS": 1, "math": 0},
+        ),
+        (
             ["stages.rl_identity.config.domain_weights.my_games:CHESS=2"],
             "stages.rl_identity.config.domain_weights[my_games:CHESS]",
             2,

@@ -53,6 +53,8 @@ def test_a_stage_may_be_left_out_if_nothing_reads_it() -> None:
     assert "release" not in fingerprints("stages.release=null")
     with pytest.raises(ConfigError, match=r"stages\.phase2\.inputs\.model=phase1: no such stage before phase2"):
         freeze(configured("stages.phase1=null"))
+    with pytest.raises(ConfigError, match=r"=texts: no such stage before sft, .*inputs\.tokens=null takes it away$"):
+        freeze(configured("stages.sft.inputs.tokens=texts"))
 
 
 def test_select() -> None:

@@ -50,6 +50,14 @@ def test_the_bits_of_a_document_are_those_of_its_tokens(loaded: LoadedModel, tmp
     assert bits == pytest.approx(float(nats) / math.log(2) + math.log2(len(tokenizer)), rel=1e-5)
 
 
+def test_special_tokens_that_a_document_spells_out_are_characters(loaded: LoadedModel, tmp_path: Path) -> None:
+    tokenizer: Any = loaded.tokenizer
+    bench = text_bench(loaded, tmp_path, context=4096, outside={"x": {"path": "x"}})
+    bits, tokens = document_bits(bench, f"A {tokenizer.eos_token} B")
+    assert bits > 0
+    assert tokens > len(tokenizer.encode(f"A {tokenizer.eos_token} B", add_special_tokens=False))
+
+
 def test_texts_stand_beside_compressors_and_have_no_mean(
     loaded: LoadedModel, tokens_artifact: Artifact, tmp_path: Path
 ) -> None:

@@ -90,6 +90,12 @@ def refused(*arguments: str, **variables: str) -> str:
     return done.stderr.splitlines()[-1]
 
 
+def test_a_checkout_without_its_environment_says_what_to_type() -> None:
+    assert refused("--dry-run", "scale=smoke", FIVEPHASE_PYTHON="/nothing/python") == (
+        f"fivephase is not installed yet: type make setup in {ROOT}"
+    )
+
+
 def queue() -> list[str]:
     """Names of the jobs that wait or run."""
     return command("squeue", "--noheader", "--states=pending,running", "--format=%j").split()

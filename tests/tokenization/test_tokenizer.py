@@ -12,7 +12,13 @@ from transformers import AutoTokenizer, GraniteConfig
 from pipeline.core.artifact import Artifact
 from pipeline.core.errors import DataError
 from pipeline.tokenization.special_tokens import SPECIAL_TOKENS, special_token_ids
-from pipeline.tokenization.tokenizer import check_tokenizer, document_tokenizer, save_tokenizer, train_tokenizer
+from pipeline.tokenization.tokenizer import (
+    check_tokenizer,
+    document_ids,
+    document_tokenizer,
+    save_tokenizer,
+    train_tokenizer,
+)
 
 VOCABULARY = 1024
 # Granite 4.1's published ids.
@@ -109,6 +115,20 @@ def test_documents_survive_and_never_become_special(trained: Tokenizer, text: st
     ids = tokenizer.encode(text, add_special_tokens=False).ids
     assert all(token < VOCABULARY - len(SPECIAL_TOKENS) for token in ids)
     assert tokenizer.decode(ids, skip_special_tokens=False) == text
+
+
+def test_a_loaded_tokenizer_reads_documents_as_they_were_tokenized(tokenizer_artifact: Artifact) -> None:
+    folder = tokenizer_artifact.directory / "tokenizer"
+    loaded = AutoTokenizer.from_pretrained(folder)
+    text = f"A text.\n  {' '.join(SPECIAL_TOKENS)} and more"
+    assert document_ids(loaded, text) == document_tokenizer(folder).encode(text, add_special_tokens=False).ids
+    assert document_ids(loaded, "A text.") == loaded.encode("A text.", add_special_tokens=False)
+
+
+def test_white_space_among_the_added_tokens_is_kept_in_documents(tokenizer_artifact: Artifact) -> None:
+    loaded = AutoTokenizer.from_pretrained(tokenizer_artifact.directory / "tokenizer")
+    loaded.add_tokens(["\n\n\n\n"])
+    assert document_ids(loaded, "\n\n\n\n") == [len(loaded) - 1]
 
 
 def test_every_special_string_in_a_document_is_plain_text(tokenizer_artifact: Artifact) -> None:
