@@ -35,7 +35,9 @@ def make_contaminated_run(folder: Path) -> Path:
     publish_stage(folder, "curate", {}, write=_documents, counts={"in": 3, "kept": 2, "removed": 1})
     publish_stage(folder, "tokenize", {"corpus": "curate"})
     publish_stage(folder, "phase1", {"tokens": "tokenize"}, kind="pretrain")
-    publish_stage(folder, "sft_data", {"tokenizer": "tokenize"}, write=_conversations)
+    publish_stage(
+        folder, "sft_data", {"tokenizer": "tokenize"}, write=_conversations, metrics={"conversations/train": 2.0}
+    )
     publish_stage(folder, "sft", {"model": "phase1", "data": "sft_data"})
     publish_stage(folder, "rl_math", {"model": "sft"}, kind="rl", write=_completions)
     publish_evaluation(folder, "evaluate_sft", {"model": "sft"})

@@ -73,7 +73,7 @@ def test_the_table_fits_a_terminal(written: dict[str, Any]) -> None:
     assert max(map(len, lines)) <= 80
     text = "\n".join(lines)
     assert "evaluate_sft\n  held against: curate, sft_data\n" in text
-    assert "  math                4  2 (50 %)  0.500   0.000  0.000 to 0.658\n" in text
+    assert "  math                 4  2 (50 %)  0.500   0.000  0.000 to 0.658\n" in text
     assert "  general_chat          1  1 (100 %)  1.000       —\n" in text
     assert "  such as 'work out 0 + 4':\n    whole in sft_data/train.jsonl:1\n" in text
 
