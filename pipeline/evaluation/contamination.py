@@ -43,12 +43,13 @@ class Evaluated:
 
     @property
     def name(self) -> str:
-        """The evaluation's stage."""
+        """The stage that is the evaluation."""
         return self.evaluation.manifest.stage
 
     def described(self) -> dict[str, Any]:
         """What identifies what its part of the file is made from."""
         return {
+            "stage": self.name,
             **_identity(self.evaluation),
             "trained_on": {stage: _identity(made) for stage, made in self.trained_on.items()},
             "unknown": list(self.unknown),
@@ -86,7 +87,7 @@ def described(evaluations: Sequence[Evaluated]) -> dict[str, Any]:
     return {
         "n_grams": N_GRAMS,
         "minimum_coverage": MINIMUM_COVERAGE,
-        "evaluations": {each.name: each.described() for each in evaluations},
+        "evaluations": [each.described() for each in evaluations],
     }
 
 
@@ -103,10 +104,9 @@ def read_current(run: Path) -> dict[str, Any] | None:
     try:
         made_from = {
             **written,
-            "evaluations": {
-                name: {key: value for key, value in each.items() if key != "scores"}
-                for name, each in written["evaluations"].items()
-            },
+            "evaluations": [
+                {key: value for key, value in each.items() if key != "scores"} for each in written["evaluations"]
+            ],
         }
         return written if made_from == described(finished_evaluations(run)) else None
     except (ArtifactError, KeyError, TypeError, AttributeError):
@@ -116,8 +116,8 @@ def read_current(run: Path) -> dict[str, Any] | None:
 def contamination_lines(written: Mapping[str, Any]) -> list[str]:
     """For each evaluation and split a table with a row for each domain, then an example; 80 columns at most."""
     lines: list[str] = []
-    for name, evaluation in written["evaluations"].items():
-        lines += [name, f"  held against: {_sources(evaluation)}"]
+    for evaluation in written["evaluations"]:
+        lines += [evaluation["stage"], f"  held against: {_sources(evaluation)}"]
         for split, title in TITLES.items():
             rows = [
                 _row(domain, each)
@@ -148,7 +148,8 @@ def _row(domain: str, score: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _example(evaluation: Mapping[str, Any]) -> list[str]:
-    for score in evaluation["scores"].values():
+    splits = list(TITLES)
+    for score in sorted(evaluation["scores"].values(), key=lambda each: splits.index(each["split"])):
         if each := score["example"]:
             how = "whole" if each["exact"] else f"{100 * each['coverage']:.0f} % of its words"
             return [

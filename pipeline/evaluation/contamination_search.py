@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pipeline.core.artifact import Artifact, check_sizes
 from pipeline.core.errors import ConfigError
-from pipeline.core.files import write_json
+from pipeline.core.files import read_json, write_json
 from pipeline.core.progress import Progress
 from pipeline.core.statistics import mean_interval
 from pipeline.curation.decontamination.held_prompts import Held, HeldPrompts
@@ -61,16 +61,15 @@ def measure_contamination(run: Path, progress: Progress) -> dict[str, Any]:
     progress.start(sum(map(expected_texts, sources.values())) or None, "texts", "training data")
     held = {folder: _search(index, made, progress) for folder, made in sources.items()}
     written = described(evaluations)
-    for each in evaluations:
+    for each, record in zip(evaluations, written["evaluations"], strict=True):
         own = {stage: held[made.directory] for stage, made in each.trained_on.items()}
         groups: dict[str, list[Answer]] = {}
         for answer in answers[each.name]:
             groups.setdefault(score_name(answer.domain, answer.split), []).append(answer)
-        written["evaluations"][each.name]["scores"] = (
-            {name: _scored(group, numbers, own) for name, group in groups.items()} if own else {}
-        )
+        # Where nothing is known of what a model was trained on, nothing is said of its prompts.
+        record["scores"] = {name: _scored(group, numbers, own) for name, group in groups.items()} if own else {}
     write_json(run / CONTAMINATION, written)
-    return written
+    return read_json(run / CONTAMINATION)
 
 
 def _answers(each: Evaluated) -> list[Answer]:

@@ -33,7 +33,11 @@ def written(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
 
 
 def scores(written: dict[str, Any], evaluation: str) -> dict[str, Any]:
-    return written["evaluations"][evaluation]["scores"]
+    return of_stage(written, evaluation)["scores"]
+
+
+def of_stage(written: dict[str, Any], evaluation: str) -> dict[str, Any]:
+    return next(each for each in written["evaluations"] if each["stage"] == evaluation)
 
 
 def test_golden_values_after_sft(written: dict[str, Any]) -> None:
@@ -51,8 +55,8 @@ def test_golden_values_after_sft(written: dict[str, Any]) -> None:
 
 
 def test_a_model_has_the_data_of_the_stages_it_was_made_by(written: dict[str, Any]) -> None:
-    assert list(written["evaluations"]["evaluate_sft"]["trained_on"]) == ["curate", "sft_data"]
-    assert list(written["evaluations"]["evaluate_rl_math"]["trained_on"]) == ["curate", "sft_data", "rl_math"]
+    assert list(of_stage(written, "evaluate_sft")["trained_on"]) == ["curate", "sft_data"]
+    assert list(of_stage(written, "evaluate_rl_math")["trained_on"]) == ["curate", "rl_math", "sft_data"]
     math = scores(written, "evaluate_rl_math")["math"]
     assert (math["held"], math["by_stage"]) == (3, {"sft_data": 1, "curate": 1, "rl_math": 1})
     assert math["others"]["prompts"] == 1
@@ -105,7 +109,7 @@ def test_the_file_is_current_until_the_run_changes(run: Path) -> None:
     assert read_current(run) is None
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"evaluations": {"evaluate_sft": 3}}'])
+@pytest.mark.parametrize("content", ["[]", "{}", '{"evaluations": [3]}'])
 def test_a_file_of_another_form_is_not_current(content: str, run: Path) -> None:
     (run / CONTAMINATION).write_text(content)
     assert read_current(run) is None
@@ -128,7 +132,7 @@ def test_data_of_another_run(run: Path) -> None:
         manifest["inputs"][role]["folder"] = f"../first/{stage}"
     write_json(second / "sft" / "manifest.json", manifest)
     written = measure_contamination(second, Progress(None))
-    assert list(written["evaluations"]["evaluate_sft"]["trained_on"]) == ["first/curate", "first/sft_data"]
+    assert list(of_stage(written, "evaluate_sft")["trained_on"]) == ["first/curate", "first/sft_data"]
     assert scores(written, "evaluate_sft")["math"]["held"] == 2
 
 

@@ -122,7 +122,7 @@ def _contamination(run: RunData, stages: Sequence[StageData]) -> list[Block]:
         why = "is of another state of this run" if (run.folder / CONTAMINATION).is_file() else "is not there"
         get = f"`fivephase contamination run={run.name}` says how many of these prompts the training data hold"
         return [Missing(f"{get}: {CONTAMINATION} {why}.")]
-    scores = {name: each["scores"] for name, each in written["evaluations"].items()}
+    scores = {each["stage"]: each["scores"] for each in written["evaluations"]}
     names = dict.fromkeys(name for each in scores.values() for name in each)
     rows = [(name, *(_held(scores.get(stage.name, {}).get(name)) for stage in stages)) for name in names]
     caption = "Accuracy, the share of its prompts that the checkpoint's training data hold, and accuracy on the others"
