@@ -28,6 +28,8 @@ IN_NO_STAGE = {
     # What shows a finished stage, and what a person calls.
     "curation/audit/funnel.py", "pretraining/data/trace.py", "pretraining/stored_shape.py", "evaluation/report.py",
     "evaluation/standalone.py", "evaluation/model_source.py", "evaluation/table.py",
+    "evaluation/contamination.py", "evaluation/contamination_search.py", "evaluation/training_texts.py",
+    "curation/decontamination/held_prompts.py",
     "reporting/*", "reporting/*/*",
     "curation/quality/train.py", "curation/recipes/steps/table.py", "model_import/template_report.py",
     "commands/*", "export/*", "starter/*", "starter/*/*", "starter/*/*/*", "environments/testing.py",

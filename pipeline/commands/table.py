@@ -172,6 +172,10 @@ COMMANDS = {
         summary="measure a model by a suite: fivephase evaluate model=PATH|RUN/STAGE|ORG/NAME suite=NAME [out=DIR]",
         entry="pipeline.commands.evaluate:evaluate",
     ),
+    "contamination": Command(
+        summary="how many prompts of a run's evaluations its training data hold, and the score on the others",
+        entry="pipeline.commands.contamination:contamination",
+    ),
     "experiment": Command(
         summary="run every variant and seed of conf/experiment/NAME.yaml and compare them: fivephase experiment merge",
         entry="pipeline.commands.experiment:experiment",

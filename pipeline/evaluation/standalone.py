@@ -50,7 +50,15 @@ class SaidProgress(Progress):
         super().update(done)
         if self.total and time.monotonic() - self._said >= SAID_EVERY_SECONDS:
             self._said = time.monotonic()
-            say(f"fivephase: {self.label}, {done:,} of {self.total:,} {self.counted}")
+            say(f"fivephase: {self.label}, {done:,} of {self.total:,} {self.counted}{self._left()}")
+
+    def _left(self) -> str:
+        """The time left at the rate so far, where there is one."""
+        assert self.total is not None
+        new = self.done - self._first
+        if new <= 0 or self.total < self.done:
+            return ""
+        return f", about {(self.total - self.done) * (self._clock() - self._began) / new / 60:.0f} min left"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core.progress import Progress
+from pipeline.evaluation.contamination_search import measure_contamination
 from pipeline.reporting.blocks import Plot, Report, Section, Series, Text
 from pipeline.reporting.html import render_html
 from pipeline.reporting.markdown import escaped, render_markdown
@@ -15,6 +17,7 @@ from pipeline.reporting.run_data import load_run
 from pipeline.reporting.sections.documents import curation
 from pipeline.reporting.sections.reinforcement import lengths_of_domains
 from pipeline.reporting.writing import build_report
+from tests.evaluation.contaminated_run import make_contaminated_run, publish_evaluation
 from tests.reporting.small_run import HOSTILE, make_run
 from tests.runs import frozen_stage
 
@@ -162,6 +165,27 @@ def test_a_folder_without_anything_is_a_report(tmp_path: Path) -> None:
     text = render_markdown(build_report(load_run(tmp_path)))
     assert "Run: all 0 of 0 stages are finished" in text
     assert "cannot be made" not in text
+
+
+def test_contamination_stands_beside_each_score(tmp_path: Path) -> None:
+    run = make_contaminated_run(tmp_path / "first")
+    get = "`fivephase contamination run=first` says how many of these prompts the training data hold"
+    assert f"{get}: contamination.json is not there." in evaluation_text(run)
+    measure_contamination(run, Progress(None))
+    for expected in (
+        "| domain | sft | rl_math |",
+        "| math | 0.500, 50 % held, others 0.000 (0.00 to 0.66) | 0.500, 75 % held, others 0.000 (0.00 to 0.79) |",
+        "| general_chat/train | 1.000, 100 % held | 1.000, 100 % held |",
+    ):
+        assert expected in evaluation_text(run), expected
+    publish_evaluation(run, "evaluate_again", {"model": "sft"})
+    assert f"{get}: contamination.json is of another state of this run." in evaluation_text(run)
+    (run / "contamination.json").write_text("{")
+    assert "contamination.json is of another state of this run." in evaluation_text(run)
+
+
+def evaluation_text(run: Path) -> str:
+    return render_markdown(build_report(load_run(run))).replace("\\", "")
 
 
 def test_lengths_by_domain(run: Path) -> None:
