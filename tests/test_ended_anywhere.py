@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from pipeline.core.artifact import load
 from pipeline.core.errors import EXIT_DONE
 from pipeline.stages import STAGE_TYPES
@@ -17,6 +19,7 @@ def test_the_stages_that_save_nothing_are_known() -> None:
     assert without == {"tokenizer", "import_model", "release", "disclose"}
 
 
+@pytest.mark.slow
 def test_killed_while_it_writes_it_gives_the_same(tmp_path: Path) -> None:
     config = stage_settings("sft_data", **DATA)
     inputs = {"tokenizer": "tokenizer"}

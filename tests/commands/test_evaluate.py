@@ -49,6 +49,8 @@ def evaluate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*arguments), cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_killed_evaluation_goes_on_and_a_finished_one_is_shown(folder: Path) -> None:
     arguments = ("model=it/checkpoint", "suite=mine", "out=found")
     worker = subprocess.Popen(

@@ -116,6 +116,7 @@ def train_until_tracked(stage: Path) -> subprocess.Popen[bytes]:
     return worker
 
 
+@pytest.mark.slow
 @needs_proc
 def test_a_stop_signal_to_all_processes_of_a_job_saves_and_loses_no_row(tmp_path: Path) -> None:
     """As Slurm's preemption sends it."""
@@ -131,6 +132,8 @@ def test_a_stop_signal_to_all_processes_of_a_job_saves_and_loses_no_row(tmp_path
     assert sent_tokens(run, "phase1") == every_second(steps)
 
 
+@pytest.mark.slow
+@pytest.mark.exhaustive
 @needs_proc
 @pytest.mark.parametrize("victims", [core_of, descendants])
 def test_a_killed_process_of_the_tracker_costs_one_line(
@@ -161,6 +164,8 @@ def test_a_server_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None
     assert not list(descendants(worker.pid))
 
 
+@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_an_error_at_the_end_leaves_the_stage_done_and_its_remedy_works(tmp_path: Path) -> None:
     """The manifest cannot be staged; the command that the warning names then sends all of it, once."""
     run = tmp_path / "run"

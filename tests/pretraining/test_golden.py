@@ -49,6 +49,7 @@ def losses(work: Path) -> dict[str, list[float]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_phase_learns_as_it_did(tmp_path: Path) -> None:
     golden = json.loads(CURVES.read_text())

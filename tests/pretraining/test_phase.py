@@ -82,6 +82,7 @@ def test_a_phase_learns_and_the_next_continues_it(run: Path) -> None:
     assert metrics["loss/end/far"] == pytest.approx(merged["chosen"]["long"])
 
 
+@pytest.mark.slow
 def test_experts_learn_and_go_on(run: Path) -> None:
     experts = {**phase_settings()["model"], "experts": 4, "experts_per_token": 2, "router_loss": 0.01}
     first = freeze(run, "phase1", "pretrain", phase_settings(model=experts), PHASE_INPUTS)
@@ -219,6 +220,8 @@ def test_what_cannot_work_is_rejected_before_the_first_step(run: Path) -> None:
         assert not (run / f"bad{number}" / "manifest.json").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("saves", [True, False])
 def test_a_full_disk_is_one_line_and_leaves_no_half_checkpoint(run: Path, saves: bool) -> None:
     """In a step checkpoint, which torch writes, and in what is handed on, which safetensors writes."""

@@ -52,6 +52,7 @@ def curate(
     return root / name / "curate"
 
 
+@pytest.mark.slow
 def test_what_previous_runs_kept_is_not_kept_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = curate(tmp_path, "first", [text(seed) for seed in range(6)], [])
     second = curate(tmp_path, "second", [text(6), text(7), text(0)], [str(first)])
@@ -95,6 +96,8 @@ def test_files_that_a_previous_run_did_not_publish_count_for_nothing(tmp_path: P
     assert previous_signatures(dataclasses.replace(minhash, against=against), "code") == []
 
 
+@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_run_that_cannot_be_compared_with_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     curate(tmp_path, "none", [text(0)], [str(tmp_path / "nowhere")], code=2)
     assert f"against={tmp_path}/nowhere: no finished stage curate there" in capsys.readouterr().err
@@ -110,6 +113,8 @@ def test_a_run_that_cannot_be_compared_with_is_named(tmp_path: Path, capsys: pyt
     assert "n-grams of other settings" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_first_copy_is_a_previous_run_s(tmp_path: Path) -> None:
     """Two previous runs; what the third has word for word from either goes, and also what it has twice itself."""
     unit = 20

@@ -94,6 +94,8 @@ def wait_with_and_without(path: Path) -> None:
     path.with_suffix(".hung").write_text("noticed")
 
 
+@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_outside_a_rank_that_hangs_is_noticed(tmp_path: Path) -> None:
     run_on_ranks(wait_with_and_without, 2, tmp_path / "rank")
     assert {path.name for path in tmp_path.iterdir()} == {"rank", "rank.hung"}
