@@ -203,7 +203,7 @@ def _missing(stages: list[FrozenStage], selected: list[FrozenStage], root: str |
     by_name = {stage.stage: stage for stage in stages}
     waiting, missing, inside = list(selected), dict[str, str](), {stage.stage for stage in selected}
     while waiting:
-        reader = waiting.pop()
+        reader = waiting.pop(0)
         if reader.folder is not None:
             continue
         for role, upstream in reader.inputs.items():

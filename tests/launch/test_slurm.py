@@ -365,6 +365,7 @@ class TestOnSlurm:
         assert "attempt 1: exit code 75" in log
         assert "attempt 2: exit code 0" in log
 
+    @pytest.mark.exhaustive
     def test_what_outlasts_the_lead_goes_on_from_its_last_save(self, settings: list[str], tmp_path: Path) -> None:
         """A step takes more than two minutes, and longer than the job has: a TIMEOUT would cancel what waits for it."""
         changes = {"tokens": 40 * STEP_TOKENS, "max_epochs": 1000, "save_every_steps": 1}
