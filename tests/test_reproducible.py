@@ -13,6 +13,7 @@ PHASES = ("phase1", "phase2")
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(2400)
 def test_folders_and_workers_leave_the_weights_as_they_are(tmp_path: Path) -> None:
     """From raw pages through two phases: all files of the phases have the same SHA-256."""

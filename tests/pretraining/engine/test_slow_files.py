@@ -60,6 +60,7 @@ def slowly_once(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1800)
 def test_a_rank_that_is_slow_to_read_or_write_ends_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPSPEED_TIMEOUT", LIMIT)

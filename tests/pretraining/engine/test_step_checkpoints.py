@@ -69,6 +69,7 @@ def only_first(work: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2), (2, 2)])
 def test_another_number_of_ranks_goes_on_with_equal_losses(

@@ -175,6 +175,7 @@ def train_every_class(path: Path, classes: dict[str, tuple[int, int]]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 def test_gradients_do_not_depend_on_how_a_step_is_divided(tmp_path: Path) -> None:
     """Plain AdamW's weights in fp32; in bf16 they are within its rounding of those of fp32, and of each other."""
