@@ -1,9 +1,6 @@
 """Runs a function on real gloo ranks, each its own process."""
 
-import contextlib
 import os
-import secrets
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,20 +8,8 @@ from typing import Any
 import torch
 from torch.multiprocessing.spawn import spawn
 
+from pipeline.core.ports import free_port
 from pipeline.worker import exit_rank
-
-PORTS = range(20_000, 32_000)
-"""Below those that Linux gives to whoever asks for any (32,768 and above): a connection cannot take one meanwhile."""
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on; random, so that tests side by side do not get the same one."""
-    while True:
-        # Not of `random`, which two workers of pytest may have with the same seed.
-        port = PORTS[secrets.randbelow(len(PORTS))]
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def run_on_ranks(function: Callable[..., None], ranks: int, *arguments: Any) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import math
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from pipeline.control.progress_display import ProgressDisplay
 from pipeline.core.context import ATTEMPT_VARIABLE, FINGERPRINT_VARIABLE, PARENT_PIPE_VARIABLE, StopFlag
 from pipeline.core.errors import EXIT_REQUEUE, ConfigError
 from pipeline.core.installation import python_path
+from pipeline.core.ports import free_port
 from pipeline.core.progress import read_progress
 from pipeline.stages import stage_type
 
@@ -125,9 +125,6 @@ def _environment(stage: FrozenStage, ranks: int, attempt: int) -> dict[str, str]
     The number of threads is that of the configuration, else OMP_NUM_THREADS as the user set it, else an even share of
     the cores.
     """
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
     share = str(max(1, (os.cpu_count() or 1) // ranks))
     threads = stage.resources["threads"] or os.environ.get("OMP_NUM_THREADS") or share
     return {
@@ -136,7 +133,7 @@ def _environment(stage: FrozenStage, ranks: int, attempt: int) -> dict[str, str]
         "WORLD_SIZE": str(ranks),
         "LOCAL_WORLD_SIZE": str(ranks),
         "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
+        "MASTER_PORT": str(free_port()),
         "OMP_NUM_THREADS": str(threads),
         "TOKENIZERS_PARALLELISM": os.environ.get("TOKENIZERS_PARALLELISM", "true"),
         ATTEMPT_VARIABLE: str(attempt),

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.control.failures import exit_code, failure_line, record_error
 from pipeline.core.errors import DataError
-from tests.distributed import free_port
+from pipeline.core.ports import free_port
 
 PROGRAM = """
 import os, sys, traceback

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
+from pipeline.core.ports import free_port
 from pipeline.inference.conversation_ids import conversation_ids
 from pipeline.inference.serving import checked
 from tests import ROOT
@@ -29,9 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any]
         pytest.importorskip(package)
     folder = tmp_path_factory.mktemp("a model")
     write_model(folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "pipeline", "chat", str(folder / "checkpoint"), "--serve", f"--port={port}"]
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "HF_HOME": str(folder)})
     try:

@@ -11,7 +11,7 @@ from pipeline.core.artifact import PUBLISHING, load
 from pipeline.core.errors import EXIT_DONE
 from pipeline.core.files import files_below
 from pipeline.core.history import HISTORY, USAGE
-from tests.distributed import free_port
+from pipeline.core.ports import free_port
 from tests.runs import PHASE_INPUTS, freeze, outcome, phase_settings, start_worker, write_phase_inputs
 
 KILLS = 30

@@ -17,9 +17,9 @@ from transformers import AutoModelForCausalLM, GraniteForCausalLM
 from pipeline.core.artifact import load
 from pipeline.core.errors import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR
 from pipeline.core.files import read_json, sha256_of
+from pipeline.core.ports import free_port
 from pipeline.core.verified_folder import newest_verified_step
 from pipeline.pretraining.engine.logits_check import reference_tokens
-from tests.distributed import free_port
 from tests.runs import (
     PHASE_INPUTS,
     VOCABULARY,

@@ -2,7 +2,6 @@
 
 import math
 import os
-import socket
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from deepspeed import comm
 from deepspeed.constants import default_pg_timeout
 from deepspeed.utils import groups
 
+from pipeline.core.ports import free_port
 from pipeline.pretraining.config import PhaseConfig, accumulation_steps
 from pipeline.pretraining.engine import optimizer_state
 from pipeline.pretraining.engine.distributed import (
@@ -108,9 +108,7 @@ def prepare_process_group() -> None:
     for name, value in {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}.items():
         os.environ.setdefault(name, value)
     if "MASTER_PORT" not in os.environ:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            os.environ["MASTER_PORT"] = str(listener.getsockname()[1])
+        os.environ["MASTER_PORT"] = str(free_port())
     # On CPUs DeepSpeed would compile a shared-memory all-reduce that only inference uses: half a minute, and a compiler
     # that a newcomer may not have. On GPUs it has none, and the table of what it could compile starts compilers.
     if not torch.cuda.is_available():
