@@ -34,6 +34,8 @@ IN_NO_STAGE = {
     "curation/quality/train.py", "curation/recipes/steps/table.py", "model_import/template_report.py",
     "commands/*", "export/*", "starter/*", "starter/*/*", "starter/*/*/*", "environments/testing.py",
     "posttraining/calibration/*",
+    # In the fingerprint of a stage that asks for one of its tasks, beside the version of the package.
+    "environments/reasoning_gym_tasks.py",
     "inference/chat_model.py", "inference/conversation.py", "inference/serving.py", "inference/terminal_chat.py",
 }  # fmt: skip
 """Patterns of the package's files that no stage's result is made by."""

@@ -1,4 +1,4 @@
-"""Environments and verifiers of one's own, from outside this package, named `module:NAME` wherever a name may stand.
+"""Environments and verifiers from outside this package, named `module:NAME` wherever a name may stand.
 
 The module is looked for in the working directory, then among the packages that can be imported. Workers run with `-P`,
 without the working directory on Python's path, so that no file there stands in for a package: it is on the path while
@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.config import nearest
-from pipeline.core.errors import ConfigError
+from pipeline.core.errors import ConfigError, UserError
 from pipeline.core.files import sha256_of
 
 SEPARATOR = ":"
+PACKAGES = {"reasoning_gym": "pipeline.environments.reasoning_gym_tasks"}
+"""Packages that know nothing of environments, with the module here that makes one of each of their tasks: it has
+`load`, by the task's name, and `sources`."""
 
 
 def is_own(name: str) -> bool:
@@ -40,8 +43,8 @@ def load_own(reference: str) -> Any:
 def own_sources(references: Iterable[str]) -> dict[str, dict[str, str]]:
     """SHA-256 of the sources behind each reference by module, for fingerprints; other names are left out.
 
-    These are the module itself, and of what it imports, at any depth, the modules in the working directory and those of
-    its own package.
+    Of one of PACKAGES it is the module here, and the package's version. Else these are the module itself, and of what
+    it imports, at any depth, the modules in the working directory and those of its own package.
 
     Raises:
         ConfigError: for what cannot be loaded.
@@ -52,6 +55,11 @@ def own_sources(references: Iterable[str]) -> dict[str, dict[str, str]]:
 @cache
 def _load(reference: str, folder: Path) -> Any:
     name, _, attribute = reference.partition(SEPARATOR)
+    if name in PACKAGES:
+        try:
+            return importlib.import_module(PACKAGES[name]).load(attribute)
+        except UserError as error:
+            raise ConfigError(str(error)) from None
     with _on_path(folder):
         try:
             module = importlib.import_module(name)
@@ -101,6 +109,9 @@ def _file_of(module: str) -> Path | None:
 def _hashes(reference: str, folder: Path) -> dict[str, str]:
     load_own(reference)
     name = reference.partition(SEPARATOR)[0]
+    if name in PACKAGES:
+        module = importlib.import_module(PACKAGES[name])
+        return {module.__name__: sha256_of(Path(str(module.__file__))), **module.sources()}
     found: dict[str, str] = {}
     ahead = [name]
     while ahead:
