@@ -47,7 +47,7 @@ def load(task: str) -> Environment:
     """
     name = f"{PACKAGE}:{task}"
     require("reasoning", PACKAGE)
-    from reasoning_gym.factory import DATASETS
+    from reasoning_gym.factory import DATASETS  # pyright: ignore[reportMissingImports]
 
     tasks = sorted(DATASETS.keys() - {MIXTURE})
     if task not in tasks:
@@ -125,7 +125,7 @@ def _dataset(task: str, difficulty: int) -> Any:
     Raises:
         ConfigError: where the task refuses the settings of its own curriculum, as some do at one level.
     """
-    from reasoning_gym.factory import CURRICULA, DATASETS
+    from reasoning_gym.factory import CURRICULA, DATASETS  # pyright: ignore[reportMissingImports]
 
     of_task, config = DATASETS[task]
     curricula: dict[str, Any] = CURRICULA

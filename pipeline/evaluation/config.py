@@ -14,6 +14,11 @@ from pipeline.pretraining.model_config import ModelConfig
 EXCLUDED = {"fingerprint": False}
 PARTS = ("loss", "long_context", "text", "probes", "accuracy", "harness")
 """What an evaluation can measure, in the order in which it does: keys of its settings."""
+MEASURED_BY = {
+    "loss": "loss", "long_range_loss": "long_context", "bits_per_byte": "text", "probe": "probes",
+    "accuracy": "accuracy", "accuracy_instances": "accuracy", "harness": "harness",
+}  # fmt: skip
+"""The part that metrics come from, by the first word of their names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,3 +257,14 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         if not self.parts:
             raise ValueError(f"{', '.join(PARTS)} are all null, set one")
+        # What data and model decide of the names is known once all is measured.
+        family, _, of = self.headline.partition("/")
+        if family in MEASURED_BY and MEASURED_BY[family] not in self.parts:
+            raise ValueError(
+                f"headline {self.headline}: {MEASURED_BY[family]} is null and not measured, choose another"
+            )
+        domain, domains = of.removesuffix("/low").removesuffix("/high"), self.accuracy and self.accuracy.environments
+        if family == "accuracy" and domains and domain not in (known := ("mean", *domains)):
+            raise ValueError(
+                f"headline {self.headline}: accuracy.environments has no {domain}, {nearest(domain, known)}"
+            )

@@ -117,7 +117,7 @@ def calls_of_evaluation() -> Iterator[Path]:
 @needs_package
 def test_nothing_that_a_usable_task_imports_runs_text() -> None:
     """Only the modules of tasks themselves are looked at when one is loaded."""
-    from reasoning_gym.factory import DATASETS
+    from reasoning_gym.factory import DATASETS  # pyright: ignore[reportMissingImports]
 
     of_tasks = {Path(str(sys.modules[task.__module__].__file__)) for task, _ in DATASETS.values()}
     # Templates of word problems, which compute with their own numbers before there is any answer.
@@ -161,7 +161,7 @@ def test_a_problem_does_not_depend_on_the_process() -> None:
 @pytest.mark.exhaustive
 @pytest.mark.timeout(3000)
 def test_no_usable_task_depends_on_the_process() -> None:
-    from reasoning_gym.factory import DATASETS
+    from reasoning_gym.factory import DATASETS  # pyright: ignore[reportMissingImports]
 
     tasks = sorted(DATASETS.keys() - SLOW)
     first, second = (drawn(tasks, seed).splitlines() for seed in (1, 2))

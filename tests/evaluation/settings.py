@@ -38,8 +38,8 @@ SETTINGS = {
 
 
 def bench_of(loaded: LoadedModel, state: Path, tokens: Path | None = None, **part: Any) -> Bench:
-    """A bench that measures a single part, `part` with its settings by name."""
-    changes = {"loss": None, "long_context": None, "accuracy": None, **part}
+    """A bench that measures a single part, `part` with its settings by name; nothing asks it for a headline."""
+    changes = {"headline": "none", "loss": None, "long_context": None, "accuracy": None, **part}
     return Bench(
         where="suite=x",
         config=build(EvaluateConfig, SETTINGS | changes, ""),
