@@ -56,7 +56,8 @@ def best_of_n(
         settings: replies to each problem.
         sampling: how they are sampled.
         seed: of the sampling.
-        between: called after each batch of replies, by all ranks alike; it may raise.
+        between: called after each batch of replies, by all ranks alike; it may raise. All ranks score all replies, so
+            that `score` may call it too.
 
     Returns:
         The same on all ranks.

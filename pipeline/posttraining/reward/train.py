@@ -215,7 +215,7 @@ def _best_of_n(
     model, tokenizer = _scoring_model(checkpoint)
 
     def score(conversations: Sequence[list[Message]]) -> list[float]:
-        return raw_scores(model, tokenizer, conversations, config.max_length, config.pairs_per_device)
+        return raw_scores(model, tokenizer, conversations, config.max_length, config.pairs_per_device, between)
 
     seed = context.derive_seed("best_of_n") % 2**62
     return best_of_n(problems, _start_model(start), score, config.best_of_n, config.sampling, seed, between)

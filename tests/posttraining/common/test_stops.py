@@ -1,20 +1,22 @@
 """SFT and the reward model: killed and stopped by a full disk, they end with the weights of an unbroken stage.
 
-A stop signal is answered in their measurements and in those of RL too.
+A stop signal is answered in their measurements and in those of RL too, wherever in them it comes.
 """
 
 import os
 import resource
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.core.artifact import load
-from pipeline.core.context import StageContext
+from pipeline.core.context import StageContext, StopFlag
 from pipeline.core.errors import EXIT_DONE, EXIT_USER_ERROR, Requeue
 from pipeline.core.files import sha256_of
+from pipeline.core.progress import Progress
 from pipeline.posttraining.common.checkpoints import newest_checkpoint
 from pipeline.stages import STAGE_TYPES, load_symbol
 from tests.distributed import run_on_ranks
@@ -79,24 +81,69 @@ RL: dict[str, Any] = {
     "completions_per_device": 8, "max_prompt_length": 64, "max_completion_length": 6, "probe": EVAL_SAMPLING,
     "problems": PROBLEMS, "replay_share": 0.0,
 }  # fmt: skip
-MEASURING: dict[str, dict[str, Any]] = {"sft": SFT, "reward_model": SETTINGS["reward_model"], "rl_math": RL}
+MEASURING: dict[str, dict[str, Any]] = {
+    "sft": {**SFT, "sequences_per_device": 4},
+    "reward_model": {
+        **SETTINGS["reward_model"],
+        "on_policy": {"share": 0.1, "samples_per_prompt": 1},
+        "best_of_n": {"domains": ["math"], "prompts_per_domain": 2, "samples_per_prompt": 4},
+        "sampling": {"max_completion_length": 8, "batch_size": 4},
+    },
+    "rl_math": RL,
+}
+"""Batches so small that a measurement looks at its stop flag more than once."""
+STOPS: dict[str, list[tuple[str, int, bool]]] = {
+    "sft": [
+        ("held-out loss before training", 1, False),
+        ("measuring what was learned", 1, True),
+        # The held-out loss has looked twice, then come the completions.
+        ("measuring what was learned", 3, True),
+    ],
+    "reward_model": [
+        ("sampling replies for the pairs", 1, False),
+        ("accuracy before training", 1, False),
+        ("accuracy after training", 1, True),
+        ("best of n before RL", 1, True),
+        # Two batches of replies, then their scores.
+        ("best of n before RL", 3, True),
+    ],
+    "rl_math": [("reward before training", 1, False), ("reward after training", 1, True)],
+}
+"""What the stage says that it does when it is stopped, at which look meanwhile, and whether it has trained by then."""
 
 
-def measure_after_a_signal(run: Path, name: str) -> None:
-    """A stage that a signal reached before its first measurement: it ends in that, and has trained nothing."""
-    config = stage_config(name, **{**TRAINING, **MEASURING[name], "save_every_steps": 1})
+@dataclass
+class FlagInAMeasurement(StopFlag):
+    """A stop flag that a signal raises just before the `at`-th look while the stage says that it does `doing`."""
+
+    progress: Progress
+    doing: str
+    at: int
+    looks: int = 0
+
+    @property
+    def raised(self) -> bool:  # type: ignore[override]
+        self.looks += self.progress.label == self.doing
+        return self.looks >= self.at
+
+
+def stop_in_every_measurement(run: Path, name: str) -> None:
+    """Attempts at a stage of which each is stopped in the next of its measurements."""
+    config = stage_config(name, **{**TRAINING, **MEASURING[name], "save_every_steps": 1000})
     inputs = {"model": run / "base"} if name == "rl_math" else {"model": run / "base", "data": run / "sft_data"}
-    context = StageContext.for_test(name, config, inputs, run / name)
-    context.stop.raised = True
-    kind = STAGE_TYPES["rl" if name == "rl_math" else name]
-    with pytest.raises(Requeue, match="stopped by a signal during a measurement"):
-        load_symbol(kind.entry)(context)
-    assert newest_checkpoint(context.state) is None
+    entry = load_symbol(STAGE_TYPES["rl" if name == "rl_math" else name].entry)
+    for doing, at, trained in STOPS[name]:
+        context = StageContext.for_test(name, config, inputs, run / name)
+        context.stop = FlagInAMeasurement(context.progress, doing, at)
+        with pytest.raises(Requeue, match="stopped by a signal during a measurement"):
+            entry(context)
+        assert (context.progress.label, context.stop.looks) == (doing, at)
+        assert (newest_checkpoint(context.state) is not None) == trained, doing
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MEASURING)
-def test_a_stop_is_answered_in_a_measurement(name: str, tmp_path: Path) -> None:
+def test_a_stop_is_answered_in_every_measurement(name: str, tmp_path: Path) -> None:
     finished(tmp_path, "base", write_model)
     finished(tmp_path, "sft_data", write_data)
-    run_on_ranks(measure_after_a_signal, 1, tmp_path, name)
+    run_on_ranks(stop_in_every_measurement, 1, tmp_path, name)
