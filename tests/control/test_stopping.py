@@ -61,6 +61,24 @@ def test_a_stage_that_cannot_save_ends_and_none_follows(
 
 
 @pytest.mark.timeout(300)
+def test_a_signal_as_a_stage_finishes_starts_no_other(overrides: list[str], tmp_path: Path) -> None:
+    """The stage is done and stays so. The launcher stands still until then, and gets the signal when it goes on."""
+    marker, tokenizer = str(tmp_path), tmp_path / "stopped" / "tokenizer"
+    launcher = start(overrides, "tokenizer", "tokenize", marker)
+    wait_until(lambda: runs_worker(tokenizer, marker), launcher)
+    launcher.send_signal(signal.SIGSTOP)
+    wait_until(
+        lambda: (tokenizer / "manifest.json").exists() and len(running(f"FIVEPHASE_TEST={marker}")) == 1, launcher
+    )
+    launcher.send_signal(signal.SIGTERM)
+    launcher.send_signal(signal.SIGCONT)
+    said = launcher.communicate(timeout=120)[1].decode()
+    assert launcher.returncode == 75
+    assert said.splitlines()[-1] == "fivephase: stopped before tokenize; run again to continue"
+    assert not (tmp_path / "stopped" / "tokenize" / "attempts").exists()
+
+
+@pytest.mark.timeout(300)
 def test_a_terminal_that_is_closed_stops_the_run(overrides: list[str], tmp_path: Path) -> None:
     """The launcher still has to draw its bar and to say how it ended."""
     ours, theirs = pty.openpty()
