@@ -14,6 +14,7 @@ from pipeline.control import local_launcher
 from pipeline.control.local_launcher import Ended
 from pipeline.control.progress_display import ProgressDisplay
 from pipeline.core.context import StopFlag
+from pipeline.core.ports import PORTS
 from pipeline.core.progress import Progress
 from tests.runs import frozen_stage
 
@@ -126,6 +127,11 @@ def test_threads_are_those_of_the_settings_else_of_the_user_else_a_share(monkeyp
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(os, "cpu_count", lambda: 10)
     assert local_launcher._environment(stage, 2, 1)["OMP_NUM_THREADS"] == "5"
+
+
+def test_ranks_meet_at_a_port_that_no_connection_is_given() -> None:
+    stage = frozen_stage("phase1", "0" * 64, resources={"nodes": 1, "processes_per_node": 2, "threads": 1})
+    assert int(local_launcher._environment(stage, 2, 1)["MASTER_PORT"]) in PORTS
 
 
 def test_what_nohup_ignores_stays_ignored() -> None:

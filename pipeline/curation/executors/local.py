@@ -11,6 +11,7 @@ from typing import Any
 
 import multiprocess
 import multiprocess.forkserver
+import multiprocess.resource_tracker
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from multiprocess.connection import Connection, wait
@@ -59,6 +60,9 @@ def run_locally(
     queue = iter(left)
     pool: list[_Worker] = []
     try:
+        # By itself: it unblocks SIGTERM when it has started its process.
+        with stop_signals_blocked():
+            multiprocess.resource_tracker.ensure_running()
         with stop_signals_blocked():
             for number in range(min(workers or len(os.sched_getaffinity(0)), len(left))):
                 pool.append(_Worker(executor, number, next(queue)))
