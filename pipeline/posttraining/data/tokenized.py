@@ -18,7 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -202,6 +202,9 @@ def _encoded(batches: Iterator[list[bytes]], tokenizer: Path, workers: int) -> I
         yield from (encode(batch) for batch in batches)
         return
     with ExitStack() as stack:
+        # By itself: it unblocks SIGTERM when it has started its process.
+        with stop_signals_blocked():
+            resource_tracker.ensure_running()
         with stop_signals_blocked():
             # A fork would copy this process's threads and locks in whatever state they are.
             pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (tokenizer,))

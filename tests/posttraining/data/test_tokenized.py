@@ -13,6 +13,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from pipeline.core.errors import CheckpointError, ConfigError, DataError
+from pipeline.core.stop_signals import STOP_SIGNALS
 from pipeline.inference.conversation_ids import conversation_ids, to_messages
 from pipeline.posttraining.data import tokenized
 from pipeline.posttraining.data.jsonl import write_jsonl
@@ -154,6 +155,10 @@ def test_processes_write_the_same_bytes_and_end_with_their_owner(
         lambda: len([each for each in owner.children() if "spawn_main" in " ".join(each.cmdline())]) == 2, process
     )
     children = owner.children()
+    for child in children:
+        for number in STOP_SIGNALS:
+            child.send_signal(number)
+    assert not psutil.wait_procs(children, timeout=2)[0], "a stop signal to all processes is for the stage's own"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not psutil.wait_procs(children, timeout=60)[1]
