@@ -96,7 +96,12 @@ def test_a_renamed_key_is_answered_with_its_name(override: str, now: str) -> Non
     ("override", "stage", "part", "expected"),
     [
         ("+stages.phase1.config.deepspeed.steps_per_print=5", "phase1", "deepspeed", {"steps_per_print": 5}),
-        ("stages.sft.config.deepspeed.zero_optimization.stage=1", "sft", "deepspeed", {"zero_optimization.stage": 1}),
+        (
+            "stages.sft.config.deepspeed.zero_optimization.overlap_comm=true",
+            "sft",
+            "deepspeed",
+            {"zero_optimization.overlap_comm": True},
+        ),
         ("stages.phase1.resources.nodes=3", "phase1", "resources", {"nodes": 3}),
         ("++stages.phase1.config.model.layers=2", "phase1", "model", {"layers": 2}),
         ("stages.rl_math.config.problems.difficulty=7", "rl_math", "problems", {"difficulty": 7}),
