@@ -134,6 +134,20 @@ def test_inputs_replaced_between_two_attempts_are_refused(tmp_path: Path) -> Non
     assert "its unfinished state was made from other files of tokens" in said.splitlines()[-1]
 
 
+def test_a_finished_stage_knows_the_files_that_it_was_made_from(tmp_path: Path) -> None:
+    """They are those that this very worker read, whatever fingerprint others have."""
+    stage = stage_of(tmp_path)
+    code, said = outcome(stage)
+    assert code == EXIT_DONE, said
+    assert outcome(stage)[0] == EXIT_DONE
+    tokens = stage.parent / "tokens"
+    shutil.rmtree(tokens)
+    finished(stage.parent, "tokens", lambda partial: write_counting_tokens(partial, step=5))
+    code, said = outcome(stage)
+    assert code == EXIT_USER_ERROR
+    assert "made from other files of tokens than there are now" in said.splitlines()[-1]
+
+
 def test_what_a_killed_attempt_put_out_is_not_published(tmp_path: Path) -> None:
     stage = stage_of(tmp_path)
     left = [stage / PARTIAL / "training_state" / ".progress.json.17", stage / PARTIAL / "merge.json"]
