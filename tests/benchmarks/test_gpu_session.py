@@ -1,6 +1,7 @@
 """The session on one GPU, run dry: its parts, what travels to it, and what is left of a part that is stopped."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,15 @@ def test_a_part_that_takes_too_long_is_stopped_and_the_next_one_begins(tmp_path:
         "rl": "stopped after 0.5 s",
         "steps": "stopped after 0.5 s",
     }
+
+
+def test_a_session_that_is_ended_leaves_the_results_of_the_parts_before(tmp_path: Path) -> None:
+    command = [sys.executable, "benchmarks/gpu_session.py", "--dry", "--only", "rl", "steps", "--limit", "2"]
+    with subprocess.Popen([*command, "--out", str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("rl: stopped after 2 s")
+        process.send_signal(signal.SIGINT)
+    assert results(tmp_path)["rl"]["result"] == "stopped after 2 s"
 
 
 @pytest.mark.slow
