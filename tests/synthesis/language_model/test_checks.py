@@ -236,14 +236,17 @@ WRITES_THE_RESULT = """def double(x):
     import statistics
 
     system = statistics.sys.modules["os"]
+    results = {{"<program>": {first}, "<call>": {second}}}
     for channel in range(3, 10):
         try:
-            system.write(channel, {result})
+            system.write(channel, results[statistics.sys._getframe(1).f_code.co_filename])
         except OSError:
             pass
     system._exit(0)
 """
-RESULTS = (b'[{"printed": "", "failure": ""}]', b'{"values": true}', b'{"values": []}', b"{}", b"[" * 10**5)
+"""Knows in which of its runs it is: in the first the tests call it, in the second the runner, which wants values."""
+ENDED_WELL = b'[{"printed": "", "failure": ""}]'
+RESULTS = (ENDED_WELL, b'{"values": true}', b'{"values": []}', b'{"values": [2]}', b"{}", b"[" * 10**5)
 
 
 def test_nothing_that_the_code_says_of_itself_makes_it_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,8 +254,12 @@ def test_nothing_that_the_code_says_of_itself_makes_it_right(tmp_path: Path, mon
     looped = f"for x in (1, 2, 5):\n    assert double(x) == 2 * x\n{TESTS}"
     assert programmed(tmp_path, EQUAL_TO_ALL, looped).failure == "tests_are_not_assertions_alone"
     # Also where the first wall does not hold.
-    assert programmed(tmp_path, WRITES_THE_RESULT.format(result=RESULTS[0]), TESTS).failure is not None
+    forged = WRITES_THE_RESULT.format(first=ENDED_WELL, second=ENDED_WELL)
+    assert programmed(tmp_path, forged, TESTS).failure == "reaches_into_the_interpreter"
     monkeypatch.setattr(code_checks, "parse_restricted", ast.parse)
     for result in RESULTS:
-        sample = programmed(tmp_path, WRITES_THE_RESULT.format(result=result), TESTS)
-        assert sample.failure in ("other_values", "no_result")
+        forged = WRITES_THE_RESULT.format(first=ENDED_WELL, second=result)
+        assert programmed(tmp_path, forged, TESTS).failure == "other_values"
+    for result in RESULTS[1:]:
+        forged = WRITES_THE_RESULT.format(first=result, second=result)
+        assert programmed(tmp_path, forged, TESTS).failure == "no_result"
