@@ -106,6 +106,8 @@ ENGLISH = "“Quoted” – it’s 5 €"
         (ENGLISH.encode("cp1252"), "iso-8859-1", ENGLISH),
         (ENGLISH.encode("cp1252"), "us-ascii", ENGLISH),
         (CHINESE.encode("gbk"), "gb2312", CHINESE),
+        # Too little to detect what it is.
+        ("and 镕".encode("gbk"), "gb2312", "and 镕"),
         ((CHINESE + "㐂").encode("gb18030"), "gbk", CHINESE + "㐂"),
         (JAPANESE.encode("cp932"), "Shift_JIS", JAPANESE),
         (JAPANESE.encode("cp932"), "x-sjis", JAPANESE),

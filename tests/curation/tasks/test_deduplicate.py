@@ -24,6 +24,7 @@ from tests.curation.recipe_files import recipe, write_lines, write_recipe
 from tests.settings import stage_config
 
 TASKS = 100
+EVERYWHERE = "a text of all parts"
 FEW = 10
 """Files that a task may open beside those that are open already."""
 MORE_TASKS_THAN_FILES = pytest.mark.parametrize(
@@ -65,24 +66,27 @@ def test_exact_duplicates_are_merged_with_few_files_open(tmp_path: Path, tasks: 
     for task in range(tasks):
         # Each text stands in two parts, and in each part twice.
         part = [document(f"text {(task + other) % tasks}", f"{task}/{copy}") for other in (0, 1) for copy in (0, 1)]
+        # And one in all of them, for which no part is at its end before another is needed.
+        part.append(document(EVERYWHERE, f"{task}/0"))
         write_part(work.filtered_part(task), sorted(part, key=order), tasks, work.shard_of)
     # All shards of a hundred; of more, some suffice: each reads all parts.
-    chosen = range(0, tasks, 1 if tasks == TASKS else 50)
+    everywhere = work.shard_of(document(EVERYWHERE))
+    chosen = sorted({everywhere, *range(0, tasks, 1 if tasks == TASKS else 50)})
     with few_handles(limit):
         for shard in chosen:
             MergeExact(work, shard)(TaskProgress(tmp_path, shard))
     shards = {shard: list(read_documents(work.exact_unique(shard))) for shard in chosen}
     merged = [each for shard in shards.values() for each in shard]
-    every_text = sorted((f"text {number}" for number in range(tasks)), key=content_id)
+    every_text = sorted((EVERYWHERE, *(f"text {number}" for number in range(tasks))), key=content_id)
     assert [each.text for each in merged] == [each for each in every_text if work.shard_of(document(each)) in chosen]
     assert len(merged) > len(chosen) // 2
     assert all(work.shard_of(each) == number for number, shard in shards.items() for each in shard)
     # Of equal documents the first by origin stays.
     for each in merged:
-        number = int(each.text.removeprefix("text "))
+        number = int(each.text.removeprefix("text ")) if each.text != EVERYWHERE else 0
         assert each.metadata["origin"] == min(f"{number}/0", f"{(number - 1) % tasks}/0")
     rows = [row for path in sorted(work.audit_logs.glob("*.json")) for row in read_json(path)["rows"]]
-    assert len(rows) == 3 * len(merged)
+    assert len(rows) == 3 * (len(merged) - 1) + tasks - 1
 
 
 def test_a_bucket_is_sorted_with_few_files_open(tmp_path: Path) -> None:
