@@ -24,7 +24,6 @@ RECIPES = ROOT / "data_recipes"
     ("arguments", "message"),
     [
         (("run", "from=phase9"), "from=phase9: unknown stage, did you mean phase"),
-        (("stage", "rewards_model"), "unknown stage, did you mean reward_model?"),
         (("plan", "scale=smok"), "scale=smok: no such choice, did you mean smoke?"),
         (("plan", "sed=1"), "sed=1: no key sed, did you mean seed?"),
         (("plan", "stages.phase1.config.tokns=5"), "stages.phase1.config.tokns: unknown key, did you mean tokens?"),
@@ -106,6 +105,14 @@ def test_bad_input_is_one_clear_line(
 ) -> None:
     assert message in error_line(capsys, *arguments, f"root={tmp_path}")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["stage", "remake"])
+def test_a_stage_that_is_unknown_is_named_as_it_was_typed(
+    command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    said = error_line(capsys, command, "rewards_model", f"root={tmp_path}")
+    assert said == "fivephase: rewards_model: unknown stage, did you mean reward_model?"
 
 
 @pytest.mark.parametrize("arguments", [("plan",), ("run",), ("stage", "curate")])

@@ -8,7 +8,7 @@ from pipeline.commands.chat import invitation
 from pipeline.commands.composed import ComposedRun, checked_run
 from pipeline.commands.remembering import remembering
 from pipeline.control.failures import exit_code, failed_ranks, failure_line
-from pipeline.control.frozen_stages import FrozenStage, dependents, select
+from pipeline.control.frozen_stages import FrozenStage, dependents, select_one
 from pipeline.control.local_launcher import Ended, check_one_node, launch, stop_signals
 from pipeline.control.progress_display import ProgressDisplay
 from pipeline.control.report import stage_line, summary
@@ -29,14 +29,14 @@ def run(options: argparse.Namespace) -> int:
 def stage(options: argparse.Namespace) -> int:
     """Makes one stage, if what it reads is there."""
     composed = checked_run(options)
-    return _remembered(composed, select(composed.stages, options.stage, options.stage), options.yes)
+    return _remembered(composed, select_one(composed.stages, options.stage), options.yes)
 
 
 def remake(options: argparse.Namespace) -> int:
     """Sets the folder of one stage aside and makes the stage; what was made from it is checked when next needed."""
     composed = checked_run(options)
     stages, root = composed.stages, composed.config.root
-    selected = select(stages, options.stage, options.stage)
+    selected = select_one(stages, options.stage)
     check_upstream(stages, selected, root)
     if not options.set_aside:
         check_one_node(selected[0])

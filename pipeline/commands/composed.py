@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from pipeline.commands.changes import say_changes
 from pipeline.control.compose import compose, own_folder, quoted, typed
 from pipeline.control.domains import check_domains
-from pipeline.control.frozen_stages import FROZEN, FrozenStage, freeze, select
+from pipeline.control.frozen_stages import FROZEN, FrozenStage, freeze, select, select_one
 from pipeline.control.planning import check_data, check_ranks, with_token_budget
 from pipeline.control.run_settings import (
     REMEMBERED,
@@ -129,7 +129,7 @@ def checked_run(options: argparse.Namespace) -> ComposedRun:
     if remembered:
         say(f"fivephase: {run.folder} goes on with {shlex.join(remembered)}")
     stage = getattr(options, "stage", None)
-    check_domains(run.config, run.stages, select(run.stages, stage, stage) if stage else run.selected)
+    check_domains(run.config, run.stages, select_one(run.stages, stage) if stage else run.selected)
     check_ranks(run.stages)
     made = _made(run)
     for each in check_data([each for each in run.stages if each.stage not in made]):

@@ -167,6 +167,18 @@ def imported_stage(config: RunConfig, name: str, stage: StageConfig) -> FrozenSt
     )
 
 
+def select_one(stages: list[FrozenStage], name: str) -> list[FrozenStage]:
+    """The stage of a name, alone in a list.
+
+    Raises:
+        ConfigError: for a stage that does not exist, or is taken from another run.
+    """
+    names = [stage.stage for stage in stages]
+    if name not in names:
+        raise ConfigError(f"{name}: unknown stage, {nearest(name, names)}")
+    return select(stages, name, name)
+
+
 def select(stages: list[FrozenStage], first: str | None, last: str | None) -> list[FrozenStage]:
     """The stages to make from `first` to `last`, both included; None stands for the beginning and the end.
 

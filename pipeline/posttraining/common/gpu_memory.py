@@ -11,7 +11,7 @@ from pipeline.posttraining.common.config import EvalSamplingConfig, TrainingConf
 from pipeline.pretraining.model_config import ModelConfig
 
 GB = 1e9
-DIVIDED = ("weights", "gradients", "optimizer", "reference")
+DIVIDED = ("weights", "gradients", "optimizer", "reference", "reward model")
 """What ZeRO-3 divides among the ranks; each has the rest whole."""
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
+import deepspeed
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -17,7 +19,7 @@ from pipeline.environments import Problem
 from pipeline.inference.conversation_ids import Message, encode, problem_messages
 from pipeline.inference.loading import loading_whole
 from pipeline.posttraining.common.rewards import Scorer
-from pipeline.pretraining.engine.distributed import device
+from pipeline.pretraining.engine.distributed import device, gather_objects
 from pipeline.pretraining.model.architecture import register_reward_heads
 
 SCALE = "reward_scale.json"
@@ -25,6 +27,8 @@ SCALE = "reward_scale.json"
 MEAN_CHOSEN_REWARD = 0.9
 """Reward of a completion with the mean chosen response's score; with the mean rejected one's it is 1 minus this. IBM
 published no scale."""
+NOTHING: list[Message] = [{"role": "user", "content": "-"}, {"role": "assistant", "content": "-"}]
+"""What a rank without completions scores where the others have some."""
 
 
 def write_reward_scale(checkpoint: Path, rejected: float, chosen: float) -> None:
@@ -41,16 +45,32 @@ def write_reward_scale(checkpoint: Path, rejected: float, chosen: float) -> None
     write_json(checkpoint / SCALE, {"rejected": rejected, "chosen": chosen})
 
 
-def load_reward_model(checkpoint: Path) -> Any:
+def load_reward_model(checkpoint: Path, zero: Mapping[str, Any] | None = None) -> Any:
     """The reward model of a folder, on this rank's device, ready to score.
 
     A causal language model's folder has no scalar head: it gets a random one, the same every time.
+
+    Args:
+        checkpoint: the folder.
+        zero: DeepSpeed's `zero_optimization` of stage 3, to divide the weights among the ranks as those of the model
+            that is trained; a collective, as every forward pass then is. transformers must know DeepSpeed's
+            configuration by then, which a trainer's arguments tell it.
     """
     register_reward_heads()
-    with torch.random.fork_rng(devices=[]), loading_whole():
+    with torch.random.fork_rng(devices=[]), loading_whole() if zero is None else nullcontext():
         torch.manual_seed(0)
         model: Any = AutoModelForSequenceClassification.from_pretrained(checkpoint, dtype="auto", num_labels=1)
-    return model.to(device()).eval()
+    if zero is None:
+        return model.to(device()).eval()
+    settings = {
+        "train_micro_batch_size_per_gpu": 1,
+        "bf16": {"enabled": model.dtype == torch.bfloat16},
+        # Nothing is trained, and there is no optimizer whose state could lie elsewhere.
+        "zero_optimization": {key: value for key, value in zero.items() if key != "offload_optimizer"},
+    }
+    engine, *_ = deepspeed.initialize(model=model, config=settings)
+    engine.eval()
+    return engine
 
 
 @torch.inference_mode()
@@ -73,10 +93,15 @@ def raw_scores(
         between: called after each of them; it may raise.
     """
     scores: list[float] = []
-    for start in range(0, len(conversations), batch_size):
+    passes = math.ceil(len(conversations) / batch_size)
+    if isinstance(model, deepspeed.DeepSpeedEngine):
+        # In each pass the ranks bring together what they have of every layer: who has nothing left takes part.
+        passes = max(gather_objects(passes))
+    for start in range(0, passes * batch_size, batch_size):
+        batch = list(conversations[start : start + batch_size])
         # The head reads the last token before the padding.
-        inputs = encode(tokenizer, conversations[start : start + batch_size], "right", max_length).to(model.device)
-        scores += model(**inputs).logits[:, 0].float().tolist()
+        inputs = encode(tokenizer, batch or [NOTHING], "right", max_length).to(model.device)
+        scores += model(**inputs).logits[:, 0].float().tolist()[: len(batch)]
         between()
     return scores
 
@@ -90,13 +115,17 @@ class RewardModel:
     learn from beyond it.
     """
 
-    def __init__(self, checkpoint: Path, max_length: int, batch_size: int) -> None:
+    def __init__(
+        self, checkpoint: Path, max_length: int, batch_size: int, zero: Mapping[str, Any] | None = None
+    ) -> None:
         """Loads the model onto this rank's device.
 
         Args:
             checkpoint: the folder that the stage `reward_model` wrote.
             max_length: tokens after which a prompt with its completion is cut.
             batch_size: completions in one forward pass.
+            zero: divides the model among ranks, see `load_reward_model`. All of them then call it together, each with
+                as many completions as it has, or none.
 
         Raises:
             CheckpointError: if the folder has no scale.
@@ -109,7 +138,7 @@ class RewardModel:
         odds = MEAN_CHOSEN_REWARD / (1 - MEAN_CHOSEN_REWARD)
         self._slope = 2 * math.log(odds) / (chosen - rejected)
         self._tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-        self._model = load_reward_model(checkpoint)
+        self._model = load_reward_model(checkpoint, zero)
         self._max_length, self._batch_size = max_length, batch_size
 
     def __call__(self, problems: Sequence[Problem], completions: Sequence[str]) -> list[float]:

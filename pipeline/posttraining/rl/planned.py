@@ -24,9 +24,11 @@ def plan_rl(config: RlConfig, resources: ResourcesConfig, models: Models) -> Sta
         ConfigError: for what the ranks cannot share, what does not fit their GPUs, a verifier of one's own that gives
             no number, or prompts that repeat though `repeat_prompts` is false.
     """
-    beside = {"reference": _reference(config, resources, models.get("model"))}
+    # Under ZeRO-3 alone, TRL divides the reference and this package the reward models.
+    shares = resources.ranks if config.zero_stage == 3 else 1
+    beside = {"reference": _reference(config, models.get("model")) / shares}
     rewarding = [shape for role, shape in models.items() if role.startswith("reward_model") and shape is not None]
-    beside["reward model"] = float(sum(shape.parameters for shape in rewarding) * weight_bytes(config))
+    beside["reward model"] = sum(shape.parameters for shape in rewarding) * weight_bytes(config) / shares
     further = ""
     if config.vllm == "colocate":
         beside["vLLM"] = _vllm(config, resources, models.get("model"))
@@ -55,11 +57,9 @@ def steps_line(config: RlConfig) -> str:
     )
 
 
-def _reference(config: RlConfig, resources: ResourcesConfig, shape: ModelConfig | None) -> float:
-    """Bytes of the model that the KL penalty is toward: TRL divides it among ranks under ZeRO-3 only."""
-    if shape is None or not config.beta:
-        return 0.0
-    return shape.parameters * weight_bytes(config) / (resources.ranks if config.zero_stage == 3 else 1)
+def _reference(config: RlConfig, shape: ModelConfig | None) -> float:
+    """Bytes of the model that the KL penalty is toward."""
+    return float(shape.parameters * weight_bytes(config)) if shape is not None and config.beta else 0.0
 
 
 def _vllm(config: RlConfig, resources: ResourcesConfig, shape: ModelConfig | None) -> float:

@@ -134,8 +134,12 @@ def reward_model(context: StageContext[RlConfig], domain: str) -> Scorer:
             "set inputs.reward_model to the stage that trains it"
         )
     length = config.max_prompt_length + config.max_completion_length
+    # Divided like what is trained: one of 30 billion parameters would take 60 GB of every GPU.
+    zero = config.deepspeed["zero_optimization"] if config.zero_stage == 3 and context.world_size > 1 else None
     with waiting_for_files():
-        models = [RewardModel(context.inputs[role].checkpoint, length, config.completions_per_device) for role in roles]
+        models = [
+            RewardModel(context.inputs[role].checkpoint, length, config.completions_per_device, zero) for role in roles
+        ]
     return ensemble(models, config.reward_ensemble)
 
 
