@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.control.compose import RENAMED
 from pipeline.control.frozen_stages import FROZEN, FrozenStage, flat, read_frozen
-from pipeline.core.config import RunConfig
+from pipeline.core.config import RunConfig, build
 from pipeline.core.errors import ConfigError, DamagedFileError
 from pipeline.core.files import read_json, write_json
 
@@ -38,6 +38,17 @@ class RunSettings:
     """What they composed, without the keys `OF_THE_CALL`."""
     stages: dict[str, dict[str, Any]]
     """Name of a stage to its `fingerprint` and the `version` of its kind."""
+
+    def __post_init__(self) -> None:
+        settings = self.configuration.get("stages")
+        if not isinstance(settings, dict) or "seed" not in self.configuration:
+            raise ValueError("configuration has no stages or no seed")
+        for name, stage in settings.items():
+            if not (isinstance(stage, dict) and all(isinstance(stage.get(key), dict) for key in ("config", "inputs"))):
+                raise ValueError(f"configuration.stages.{name} has no config or no inputs")
+        for name, stage in self.stages.items():
+            if missing := {"fingerprint", "version"} - stage.keys():
+                raise ValueError(f"stages.{name} has no {min(missing)}")
 
     @property
     def scale(self) -> str | None:
@@ -106,14 +117,15 @@ def read_settings(folder: Path, fresh: bool = False) -> RunSettings | None:
     """
     path = folder / REMEMBERED
     try:
-        return RunSettings(**read_json(path))
+        return build(RunSettings, read_json(path), "")
     except FileNotFoundError:
         return _from_frozen_stages(folder)
-    except (ValueError, TypeError) as error:
+    except (ConfigError, ValueError, TypeError) as error:
         if fresh:
             return _from_frozen_stages(folder)
+        why = str(error).removeprefix(": ")
         raise DamagedFileError(
-            f"{path}: not the settings of a run ({error}); give --fresh once, with the run's scale= and overrides"
+            f"{path}: not the settings of a run ({why}); give --fresh once, with the run's scale= and overrides"
         ) from None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import xxhash
 
-from pipeline.core.errors import DamagedFileError
+from pipeline.core.errors import DamagedFileError, DataError
 
 CHUNK = 1 << 24
 """Bytes that are read at a time for a hash."""
@@ -47,11 +47,22 @@ def identities(paths: Sequence[Path]) -> list[list[Any]]:
 
     That is a hash, the same for every copy; of files of more than HASHED_BYTES together the time of their last change,
     so that a copy counts as another file.
+
+    Raises:
+        DataError: for one that is not there, as behind a link to nothing.
     """
-    found = [path.stat() for path in paths]
+    found = [_stat(path) for path in paths]
     if sum(each.st_size for each in found) > HASHED_BYTES:
         return [[path.name, each.st_size, each.st_mtime_ns] for path, each in zip(paths, found, strict=True)]
     return [[path.name, each.st_size, xxh3_of(path)] for path, each in zip(paths, found, strict=True)]
+
+
+def _stat(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        what = "a link to what is not there" if path.is_symlink() else str(error.strerror).lower()
+        raise DataError(f"{path}: {what}, mend it or leave it out") from None
 
 
 def sync(path: Path) -> None:

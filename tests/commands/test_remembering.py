@@ -176,6 +176,31 @@ def test_damaged_settings_are_named(tmp_path: Path) -> None:
         read_settings(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"overrides": [5]}, "overrides"),
+        ({"configuration": 3}, "configuration"),
+        ({"configuration": {"seed": 0}}, "configuration has no stages or no seed"),
+        ({"configuration": {"seed": 0, "stages": {"phase1": []}}}, r"configuration\.stages\.phase1 has no config"),
+        ({"stages": {"phase1": []}}, r"stages\.phase1"),
+        ({"stages": {"phase1": {"version": 1}}}, r"stages\.phase1 has no fingerprint"),
+    ],
+)
+def test_settings_of_another_form_are_named(
+    config: RunConfig, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    with remembering(made(config, tmp_path), yes=False):
+        pass
+    path = tmp_path / "abl" / REMEMBERED
+    assert read_settings(path.parent) is not None
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(
+        DamagedFileError, match=rf"run\.json: not the settings of a run \(.*{said}.*; give --fresh once"
+    ):
+        read_settings(path.parent)
+
+
 def test_damaged_settings_are_written_anew_with_fresh(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The remedy that the message names, which costs no finished or frozen stage."""
     arguments = ("plan", "--freeze", "to=curate", "run=abl", f"root={tmp_path}")

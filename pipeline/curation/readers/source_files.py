@@ -105,6 +105,11 @@ def describe(source: Source) -> dict[str, Any]:
 def _identities(system: AbstractFileSystem, paths: list[str]) -> list[list[Any]]:
     """Of each file its name, size, and what changes when its content does: `identities` of local files, elsewhere what
     the file system has for the purpose, such as an ETag."""
+    for path in paths:
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise RecipeError(f"{path!a}: the file's name is not UTF-8, rename it") from None
     if isinstance(system, LocalFileSystem):
         return identities([Path(path) for path in paths])
     return [[path.rpartition("/")[2], system.size(path), system.ukey(path)] for path in paths]

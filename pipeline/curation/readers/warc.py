@@ -11,7 +11,7 @@ import pyarrow
 from datatrove.pipeline.readers import WarcReader
 from warcio.archiveiterator import ArchiveIterator
 from warcio.bufferedreaders import ChunkedDataReader
-from warcio.recordloader import ArcWarcRecord
+from warcio.recordloader import ArcWarcRecord, ArcWarcRecordLoader
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
@@ -96,7 +96,7 @@ class WarcPages(WarcReader):
                 while goes_on:
                     goes_on = False
                     try:
-                        for record in ArchiveIterator(stream):
+                        for record in _records(stream):
                             if document := self._document(RecordLocation(filepath, number, "record"), record):
                                 yield document
                             number += 1
@@ -121,6 +121,8 @@ class WarcPages(WarcReader):
         """The document of a record, or None for one of another type."""
         if record.rec_type not in ((TEXT,) if self.texts else (RESPONSE, TEXT)):
             return None
+        if record.rec_type == RESPONSE and not record.rec_headers.get_header("WARC-Target-URI"):
+            return bad_record(location, DAMAGED_RECORD, "a response without WARC-Target-URI")
         content = _body(record, self.maximum_record_bytes + 1)
         if content is None:
             return bad_record(location, DAMAGED_RECORD, "the body is not compressed as its header says")
@@ -131,6 +133,19 @@ class WarcPages(WarcReader):
         text, rejected = (decode_page(content), None) if self.texts else _page(record, content)
         metadata = {"url": record.rec_headers.get_header("WARC-Target-URI") or ""}
         return ReadDocument(text, "", metadata=metadata, location=location, rejected=rejected)
+
+
+class _Loader(ArcWarcRecordLoader):
+    """warcio's, for which a record without WARC-Target-URI has no HTTP headers: it fails on one otherwise."""
+
+    def load_http_headers(self, rec_type: str, uri: str | None, stream: Any, length: int) -> Any:
+        return super().load_http_headers(rec_type, uri or "", stream, length)
+
+
+def _records(stream: BinaryIO | GzipMembers) -> Iterator[ArcWarcRecord]:
+    records = ArchiveIterator(stream)
+    records.loader = _Loader(verify_http=False, arc2warc=False)
+    return records
 
 
 def _body(record: ArcWarcRecord, most: int) -> bytes | None:

@@ -9,7 +9,7 @@ from warcio.warcwriter import WARCWriter
 
 
 def write_records(path: Path, records: list[dict[str, Any]]) -> None:
-    """Writes records with these values, of which all but `body` have defaults: type, status, headers."""
+    """Writes records with these values, of which all but `body` have defaults: type, status, headers, url."""
     opened = io.BytesIO()
     writer = WARCWriter(opened, gzip=True)
     for number, record in enumerate(records):
@@ -18,7 +18,7 @@ def write_records(path: Path, records: list[dict[str, Any]]) -> None:
         http = StatusAndHeaders(record.get("status", "200 OK"), headers, protocol="HTTP/1.1")
         writer.write_record(
             writer.create_warc_record(
-                f"https://example.com/{number}",
+                record.get("url", f"https://example.com/{number}"),
                 kind,
                 payload=io.BytesIO(record["body"]),
                 http_headers=http if kind == "response" else None,

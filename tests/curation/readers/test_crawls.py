@@ -83,6 +83,16 @@ def test_answers_that_are_no_page(tmp_path: Path, run_curate: Curate) -> None:
     assert bad == set()
 
 
+def test_a_response_of_no_address_costs_itself_alone(tmp_path: Path, run_curate: Curate) -> None:
+    """WARC asks for WARC-Target-URI; what other programs write may lack it."""
+    records: list[dict[str, Any]] = [{"body": page(number).encode()} for number in range(3)]
+    write_records(tmp_path / "in" / "a.warc.gz", [records[0], {**records[1], "url": None}, records[2]])
+    (tmp_path / "in" / "b.warc").write_bytes(gzip.decompress((tmp_path / "in" / "a.warc.gz").read_bytes()))
+    kept, _, bad = curated(tmp_path, run_curate, kind="warc")
+    assert sorted(kept) == ["0", "2"]
+    assert bad == {"damaged_record"}
+
+
 def test_the_texts_of_wet_files(tmp_path: Path, run_curate: Curate) -> None:
     records: list[dict[str, Any]] = [
         {"body": PROSE.format(number=number).encode(), "type": "conversion"} for number in range(3)

@@ -1,5 +1,6 @@
 """A recipe that cannot be used gives an error of one line that says where and what to do."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from pipeline.core import files
 from pipeline.core.domains import PUBLISHED
-from pipeline.core.errors import RecipeError
+from pipeline.core.errors import RecipeError, UserError
 from pipeline.curation.recipes.recipe import load_recipe, load_recipes
 from pipeline.curation.text.vocabulary import word_tokenizer
 from tests import ROOT
@@ -93,6 +94,29 @@ def test_a_changed_source_changes_the_fingerprint(lines: Path, tmp_path: Path) -
     assert config.data_fingerprint() == before
     write_lines(lines, ["a text", "another"])
     assert config.data_fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (b"gone.jsonl", r"gone\.jsonl: a link to what is not there, mend it or leave it out"),
+        (b"loop.jsonl", r"loop\.jsonl: a link to what is not there, mend it or leave it out"),
+        (b"na\xffme.jsonl", r"'.*na\\udcffme\.jsonl': the file's name is not UTF-8, rename it"),
+    ],
+)
+def test_a_file_that_cannot_be_opened_or_named_is_one_line(
+    lines: Path, tmp_path: Path, name: bytes, message: str
+) -> None:
+    folder = tmp_path / "texts"
+    write_lines(folder / "a.jsonl", ["a text"])
+    path = folder / os.fsdecode(name)
+    if b"me" in name:
+        write_lines(path, ["a text"])
+    else:
+        path.symlink_to(path.name if b"loop" in name else "nowhere")
+    write_recipe(tmp_path / "recipes", recipe(folder, EXACT))
+    with pytest.raises(UserError, match=message):
+        stage_config("curate", recipes=str(tmp_path / "recipes")).data_fingerprint()
 
 
 @pytest.mark.parametrize("hashed_bytes", [files.HASHED_BYTES, 0])
