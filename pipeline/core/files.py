@@ -81,11 +81,17 @@ def write_json(path: Path, value: Any) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w") as file:
-        json.dump(value, file, indent=2, sort_keys=True, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with temporary.open("w") as file:
+            json.dump(value, file, indent=2, sort_keys=True, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        # What fails in writing, as on a full disk, does not name the file, and what there is of it takes room.
+        error.filename = error.filename or str(path)
+        temporary.unlink(missing_ok=True)
+        raise
     temporary.rename(path)
     sync(path.parent)
 
