@@ -152,6 +152,7 @@ def test_a_killed_process_of_the_tracker_costs_one_line(
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_server_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
     stage = tracked_phase(tmp_path / "run", mode="online")
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -53,6 +53,7 @@ def curate(
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_what_previous_runs_kept_is_not_kept_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = curate(tmp_path, "first", [text(seed) for seed in range(6)], [])
     second = curate(tmp_path, "second", [text(6), text(7), text(0)], [str(first)])

@@ -50,6 +50,7 @@ def recipes(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_killed_while_it_writes_and_done_again_gives_the_same_bytes(
     recipes: Path, tmp_path: Path, run_curate: Curate
 ) -> None:

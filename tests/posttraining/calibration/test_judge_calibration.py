@@ -252,6 +252,7 @@ def test_without_a_judge_the_rules_alone_decide_and_the_stage_says_so(
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform != "linux", reason="kills a process")
 def test_killed_while_judging_and_run_again_gives_the_same_bytes_and_asks_once(tmp_path: Path, tokenizer: Path) -> None:

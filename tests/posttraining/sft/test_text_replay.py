@@ -82,6 +82,7 @@ def text_loss(checkpoint: Path, corpus: Path) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_model_trained_on_both_knows_more_of_the_text(tmp_path: Path) -> None:
     finished(tmp_path, "base", write_model)
     finished(tmp_path, "sft_data", write_data)

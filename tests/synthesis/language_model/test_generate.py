@@ -140,6 +140,7 @@ def test_a_stop_keeps_the_replies(tmp_path: Path, context_of: Context) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform != "linux", reason="kills a process")
 def test_killed_and_run_again_gives_the_same_bytes_and_pays_once(tmp_path: Path) -> None:
