@@ -44,7 +44,10 @@ class RunSettings:
         if not isinstance(settings, dict) or "seed" not in self.configuration:
             raise ValueError("configuration has no stages or no seed")
         for name, stage in settings.items():
-            if not (isinstance(stage, dict) and all(isinstance(stage.get(key), dict) for key in ("config", "inputs"))):
+            # Null for one that the scale leaves out.
+            if stage is not None and not (
+                isinstance(stage, dict) and all(isinstance(stage.get(key), dict) for key in ("config", "inputs"))
+            ):
                 raise ValueError(f"configuration.stages.{name} has no config or no inputs")
         for name, stage in self.stages.items():
             if missing := {"fingerprint", "version"} - stage.keys():

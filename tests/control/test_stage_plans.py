@@ -79,9 +79,9 @@ def test_the_published_scales_fit_and_have_the_published_steps(scale: str) -> No
 
 
 def test_memory_is_what_zero_divides_and_what_it_does_not() -> None:
-    # 28,865,728,512 parameters over 64 ranks; the reward model whole; 0.3 of 186 GB.
+    # 28,865,728,512 parameters over 64 ranks; 0.3 of 186 GB.
     assert memory_of(plans("granite_4_1_30b")["rl_rlhf"]).startswith(
-        "memory per GPU: weights 0.9 + gradients 1.8 + optimizer 5.4 + reference 0.9 + reward model 57.7 + vLLM 55.8"
+        "memory per GPU: weights 0.9 + gradients 1.8 + optimizer 5.4 + reference 0.9 + reward model 0.9 + vLLM 55.8"
     )
     assert "reference 16.8" in memory_of(plans("granite_4_1_8b")["rl_math"]), "TRL divides it under ZeRO-3 alone"
     assert "reference" not in memory_of(plan_of("rl_math", "granite_4_1_8b", beta=0))
