@@ -46,9 +46,9 @@ class RunSettings:
         for name, stage in settings.items():
             # Null for one that the scale leaves out.
             if stage is not None and not (
-                isinstance(stage, dict) and all(isinstance(stage.get(key), dict) for key in ("config", "inputs"))
+                isinstance(stage, dict) and all(isinstance(stage.get(key, {}), dict) for key in ("config", "inputs"))
             ):
-                raise ValueError(f"configuration.stages.{name} has no config or no inputs")
+                raise ValueError(f"configuration.stages.{name} or its config or inputs: no mapping")
         for name, stage in self.stages.items():
             if missing := {"fingerprint", "version"} - stage.keys():
                 raise ValueError(f"stages.{name} has no {min(missing)}")

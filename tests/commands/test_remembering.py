@@ -182,7 +182,10 @@ def test_damaged_settings_are_named(tmp_path: Path) -> None:
         ({"overrides": [5]}, "overrides"),
         ({"configuration": 3}, "configuration"),
         ({"configuration": {"seed": 0}}, "configuration has no stages or no seed"),
-        ({"configuration": {"seed": 0, "stages": {"phase1": []}}}, r"configuration\.stages\.phase1 has no config"),
+        (
+            {"configuration": {"seed": 0, "stages": {"phase1": []}}},
+            r"configuration\.stages\.phase1 or its config or inputs: no mapping",
+        ),
         ({"stages": {"phase1": []}}, r"stages\.phase1"),
         ({"stages": {"phase1": {"version": 1}}}, r"stages\.phase1 has no fingerprint"),
     ],
