@@ -119,16 +119,19 @@ def test_changed_code_is_noticed(tmp_path: Path) -> None:
     assert "frozen for version 99 of pretrain, this code has version" in said.splitlines()[-1]
 
 
+def replace_tokens(stage: Path) -> None:
+    """Puts others in the place of the tokens that a stage reads, shards and manifest alike: all hashes are right."""
+    shutil.rmtree(stage.parent / "tokens")
+    finished(stage.parent, "tokens", lambda partial: write_counting_tokens(partial, step=5))
+
+
 def test_inputs_replaced_between_two_attempts_are_refused(tmp_path: Path) -> None:
-    """Shards and their manifest, both of another making: all hashes are right."""
     stage = stage_of(tmp_path)
     worker = start_worker(stage)
     wait_until(lambda: (stage / "state" / "steps" / "10").exists(), worker)
     os.killpg(worker.pid, signal.SIGKILL)
     worker.communicate()
-    tokens = stage.parent / "tokens"
-    shutil.rmtree(tokens)
-    finished(stage.parent, "tokens", lambda partial: write_counting_tokens(partial, step=5))
+    replace_tokens(stage)
     code, said = outcome(stage)
     assert code == EXIT_USER_ERROR
     assert "its unfinished state was made from other files of tokens" in said.splitlines()[-1]
@@ -140,9 +143,7 @@ def test_a_finished_stage_knows_the_files_that_it_was_made_from(tmp_path: Path) 
     code, said = outcome(stage)
     assert code == EXIT_DONE, said
     assert outcome(stage)[0] == EXIT_DONE
-    tokens = stage.parent / "tokens"
-    shutil.rmtree(tokens)
-    finished(stage.parent, "tokens", lambda partial: write_counting_tokens(partial, step=5))
+    replace_tokens(stage)
     code, said = outcome(stage)
     assert code == EXIT_USER_ERROR
     assert "made from other files of tokens than there are now" in said.splitlines()[-1]
