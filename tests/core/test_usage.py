@@ -10,7 +10,9 @@ def counters(folder: Path, *microjoules: int) -> None:
     for number, value in enumerate(microjoules):
         package = folder / f"intel-rapl:{number}"
         package.mkdir(parents=True, exist_ok=True)
-        (package / "energy_uj").write_text(f"{value}\n")
+        # Renamed into place: the meter's thread may look at any moment, and a counter of Linux is never empty.
+        (folder / "new").write_text(f"{value}\n")
+        (folder / "new").rename(package / "energy_uj")
         (package / "max_energy_range_uj").write_text("100000000\n")
         # A part of the package, whose energy is counted in it.
         (folder / f"intel-rapl:{number}:0").mkdir(exist_ok=True)
