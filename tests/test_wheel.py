@@ -100,6 +100,7 @@ def test_a_wheel_writes_a_folder_that_can_be_run(environment: Path, elsewhere: P
     assert "phase1" in checked([fivephase, "plan", "scale=mine"], elsewhere / "first")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 def test_a_wheel_makes_tokens(environment: Path, elsewhere: Path) -> None:
     fivephase = str(environment / "bin" / "fivephase")
