@@ -55,7 +55,7 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> DictConf
     """
     folders = _folders(config_dir)
     for override in overrides:
-        if "=" not in override and not override.startswith("~"):
+        if override.startswith("=") or ("=" not in override and not override.startswith("~")):
             raise ConfigError(
                 f"{override}: not an override, write key=value without spaces, or quote all of it: 'key=[a, b]'"
             )
@@ -133,6 +133,9 @@ def _composed(overrides: Sequence[str], folders: Sequence[Path]) -> DictConfig:
                     f"{text}: a sweep over several values is not taken; give one value, or quote the text: "
                     f"\"{key}='{value}'\""
                 )
+            choices = [] if each.is_delete() else _choices(folders, each.key_or_group)
+            if choices and not isinstance(each.value(), str | list):
+                raise ConfigError(f"{text}: no such choice, {nearest(text.partition('=')[2], choices)}")
         of_stages = [each for each in parsed if _is_value_of_a_stage(each)]
         others = [
             f"++{text}" if text.startswith(FREE_FORM) else text
@@ -258,11 +261,10 @@ def _explain(overrides: Sequence[str], folders: Sequence[Path], error: Exception
     keys: list[tuple[str, str]] = []
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
-        groups = [folder / key for folder in folders if (folder / key).is_dir()]
-        if not groups:
+        choices = _choices(folders, key)
+        if not choices:
             keys.append((override, key))
             continue
-        choices = [path.stem for group in groups for path in group.glob("*.yaml")]
         if value not in choices:
             own = "" if len(folders) > 1 else "; there is no ./conf here with configurations of your own"
             return f"{key}={value}: no such choice, {nearest(value, choices)}{own}"
@@ -281,6 +283,11 @@ def _explain(overrides: Sequence[str], folders: Sequence[Path], error: Exception
                 return f"{override}: no key {part}{inside}, {nearest(part, [str(k) for k in valid])}"
             at = at[part]
     return _one_line(error)
+
+
+def _choices(folders: Sequence[Path], key: str) -> list[str]:
+    """The choices of a group of configurations; none if the key is that of no group."""
+    return [path.stem for folder in folders if key for path in (folder / key).glob("*.yaml")]
 
 
 def _undecodable(folders: Sequence[Path]) -> Path:

@@ -119,7 +119,9 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.run):
-            raise ValueError(f"run is {self.run!r}, set a name of letters, digits, '.', '-' and '_'")
+            raise ValueError(f"run={self.run}: set a name of letters, digits, '.', '-' and '_'")
+        if self.chain == ():
+            raise ValueError("chain=[]: name a stage, or set null for all")
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
@@ -160,7 +162,7 @@ def _explain(cls: type[Any], where: str, error: Any) -> str:
         case "missing" | "missing_argument" | "missing_keyword_only_argument":
             return f"{key}: missing, set a value"
         case "value_error":
-            return f"{key}: {error['ctx']['error']}"
+            return f"{key}: {error['ctx']['error']}" if key else str(error["ctx"]["error"])
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal" as limit:
             bound = next(iter(error["ctx"].values()))
             return f"{key}={error['input']!r}: {REMEDIES[limit].format(bound)}"
@@ -194,7 +196,8 @@ def _strict(cls: type[ConfigT]) -> type[ConfigT]:
     """The class itself, marked for pydantic, with the dataclasses in its fields, to reject unknown keys."""
     if "__pydantic_config__" not in vars(cls):
         marked: Any = cls
-        marked.__pydantic_config__ = pydantic.ConfigDict(extra="forbid")
+        # No setting is infinite or no number, and JSON, which fingerprints are made of, has neither.
+        marked.__pydantic_config__ = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False)
         for hint in typing.get_type_hints(cls).values():
             for nested in _dataclasses_in(hint):
                 _strict(nested)

@@ -14,11 +14,20 @@ from pipeline.pretraining.model_config import ModelConfig
 EXCLUDED = {"fingerprint": False}
 PARTS = ("loss", "long_context", "text", "probes", "accuracy", "harness")
 """What an evaluation can measure, in the order in which it does: keys of its settings."""
-MEASURED_BY = {
-    "loss": "loss", "long_range_loss": "long_context", "bits_per_byte": "text", "probe": "probes",
-    "accuracy": "accuracy", "accuracy_instances": "accuracy", "harness": "harness",
-}  # fmt: skip
-"""The part that metrics come from, by the first word of their names."""
+METRICS = {
+    "loss": ("loss",),
+    "long_context": ("long_range_loss", "needle_exact", "needle_loss", "needle_gain"),
+    "text": ("bits_per_byte", "gzip_bits_per_byte", "xz_bits_per_byte"),
+    "probes": ("probe", "probe_chance", "probe_gain"),
+    "accuracy": tuple(
+        f"{name}{split}"
+        for split in ("", "_instances", "_train")
+        for name in ("accuracy", "in_format", "unfinished", "floor", "chance", "prompts", "above_floor")
+    ),
+    "harness": ("harness",),
+}
+"""By part, the first words of the names of its metrics."""
+MEASURED_BY = {family: part for part, families in METRICS.items() for family in families}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +268,10 @@ class EvaluateConfig:
             raise ValueError(f"{', '.join(PARTS)} are all null, set one")
         # What data and model decide of the names is known once all is measured.
         family, _, of = self.headline.partition("/")
-        if family in MEASURED_BY and MEASURED_BY[family] not in self.parts:
+        if family not in MEASURED_BY:
+            known = [each for each, part in MEASURED_BY.items() if part in self.parts]
+            raise ValueError(f"headline {self.headline}: no metric, {nearest(family, known)}, with what follows its /")
+        if MEASURED_BY[family] not in self.parts:
             raise ValueError(
                 f"headline {self.headline}: {MEASURED_BY[family]} is null and not measured, choose another"
             )

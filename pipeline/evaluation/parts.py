@@ -7,7 +7,7 @@ from pipeline.core.config import nearest
 from pipeline.core.errors import ConfigError
 from pipeline.evaluation import accuracy, harness, long_context, loss, text
 from pipeline.evaluation.bench import Bench, Measured
-from pipeline.evaluation.config import PARTS
+from pipeline.evaluation.config import METRICS, PARTS
 from pipeline.evaluation.limits import check_model
 from pipeline.evaluation.probes import probes
 
@@ -37,6 +37,8 @@ def measure_parts(bench: Bench) -> Measured:
     tokens = 0
     for name in bench.config.parts:
         measured = bench.once(name, MEASURES[name])
+        # By which a headline is checked before anything is measured.
+        assert {each.partition("/")[0] for each in measured.metrics} <= set(METRICS[name]), name
         metrics |= measured.metrics
         samples += measured.samples
         details |= measured.details

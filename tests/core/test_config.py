@@ -39,6 +39,10 @@ def test_a_mapping_becomes_nested_dataclasses() -> None:
         ({"tokens": "many"}, r"^s\.tokens='many': input should be a valid integer"),
         ({"tokens": 0}, r"^s\.tokens=0: set it above 0$"),
         (
+            {"learning_rate": {"law": "linear", "start": math.inf}},
+            r"^s\.learning_rate\.start=inf: input should be a finite number$",
+        ),
+        (
             {"model": {**PHASE["model"], "hidden_size": 33}},
             r"^s\.model: hidden_size 33 is no multiple of attention_heads 4$",
         ),

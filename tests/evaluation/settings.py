@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.core.config import build
 from pipeline.core.progress import Progress
 from pipeline.evaluation.bench import Bench
-from pipeline.evaluation.config import EvaluateConfig
+from pipeline.evaluation.config import METRICS, EvaluateConfig
 from pipeline.inference.loading import LoadedModel
 
 LONG_CONTEXT = {
@@ -39,7 +39,7 @@ SETTINGS = {
 
 def bench_of(loaded: LoadedModel, state: Path, tokens: Path | None = None, **part: Any) -> Bench:
     """A bench that measures a single part, `part` with its settings by name; nothing asks it for a headline."""
-    changes = {"headline": "none", "loss": None, "long_context": None, "accuracy": None, **part}
+    changes = {"headline": METRICS[next(iter(part))][0], "loss": None, "long_context": None, "accuracy": None, **part}
     return Bench(
         where="suite=x",
         config=build(EvaluateConfig, SETTINGS | changes, ""),

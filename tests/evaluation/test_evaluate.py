@@ -121,6 +121,7 @@ def test_a_headline_that_is_not_measured_is_rejected(
         ({"loss": {"context": 0, "sequences_per_domain": 4}}, r"loss\.context=0: set it above 0"),
         ({"loss": {"context": 64}}, r"loss\.sequences_per_domain: missing, set a value"),
         ({"los": {}}, "did you mean loss"),
+        ({"headline": "acuracy/mean"}, r"headline acuracy/mean: no metric, did you mean accuracy\?"),
         ({"headline": "accuracy/mean", "accuracy": None}, r"headline accuracy/mean: accuracy is null and not measured"),
         ({"headline": "long_range_loss/512", "long_context": None}, "long_context is null and not measured"),
         (
