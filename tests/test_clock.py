@@ -1,9 +1,12 @@
 """The guards against blow-up let work pass, and neither quadratic time nor waiting."""
 
 import time
+from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
+from tests import clock
 from tests.clock import assert_bounded_time, assert_linear_time
 
 TEXT = "a" * 64_000
@@ -54,3 +57,10 @@ def test_waiting_is_found() -> None:
 def test_too_much_work_is_found() -> None:
     with pytest.raises(AssertionError, match=r"of CPU time, 0\.10 s are far more than it needs"):
         assert_bounded_time(lambda: work(0.2), cpu_seconds=0.1)
+
+
+def test_a_processor_that_others_have_is_not_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a hundred busy processes are more urgent: most of the time is spent in the queue."""
+    queued: Iterator[int] = count(0, 100)
+    monkeypatch.setattr(clock, "_queued_seconds", lambda: float(next(queued)))
+    assert_bounded_time(lambda: time.sleep(2), wall_seconds=0.2)
