@@ -16,6 +16,12 @@ from pipeline.core.progress import Progress, read_progress
 from tests.runs import frozen_stage
 
 
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time stands still: half a second between the writing of a file and the look at it is another time left."""
+    monkeypatch.setattr(progress_display.time, "time", lambda: 1_800_000_000.0)
+
+
 class Terminal(io.StringIO):
     """A standard error stream that says it is a terminal."""
 
