@@ -278,7 +278,8 @@ def _ticks(process: psutil.Process) -> float:
     try:
         # The 22nd field; the second, the program's name in parentheses, may have spaces in it.
         return float(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19])
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
+        # No /proc, or a process that has ended; the second is what a file says that was open by then.
         return process.create_time()
 
 

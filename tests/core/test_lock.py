@@ -111,11 +111,21 @@ def test_an_owner_renews_its_lock(stage: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_renewed_lock_of_another_machine_holds(stage: Path) -> None:
     held_elsewhere(stage, job="41")
-    renewed = threading.Timer(1.0, lambda: os.utime(lock_path(stage)))
-    renewed.start()
-    with pytest.raises(BusyError, match=r"on node7, job 41 works on this stage"):
-        stage_lock(stage).__enter__()
-    renewed.join()
+    refused = threading.Event()
+
+    def renew() -> None:
+        # Again and again: one renewal may come before the first look at the file.
+        while not refused.wait(0.1):
+            os.utime(lock_path(stage))
+
+    owner = threading.Thread(target=renew)
+    owner.start()
+    try:
+        with pytest.raises(BusyError, match=r"on node7, job 41 works on this stage"):
+            stage_lock(stage).__enter__()
+    finally:
+        refused.set()
+        owner.join()
 
 
 def test_a_lock_that_nobody_renews_is_taken_over(stage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,12 +158,13 @@ def test_an_owner_notices_that_it_lost_the_lock(stage: Path) -> None:
     assert owner.host == "node7"
 
 
-def _compete(stage: Path, start: object, won: object) -> None:
+def _compete(stage: Path, start: object, won: object, over: object) -> None:
     start.wait()  # type: ignore[attr-defined]
     try:
         with stage_lock(stage):
             won.put(os.getpid())  # type: ignore[attr-defined]
-            time.sleep(5)
+            # Held until all have tried, however late some of them get a processor.
+            over.wait()  # type: ignore[attr-defined]
     except BusyError:
         won.put(None)  # type: ignore[attr-defined]
 
@@ -165,11 +176,14 @@ def test_one_of_many_takes_a_dead_lock(stage: Path) -> None:
     holder.kill()
     holder.wait()
     context = multiprocessing.get_context("fork")
-    start, won = context.Barrier(8), context.Queue()
-    processes = [context.Process(target=_compete, args=(stage, start, won)) for _ in range(8)]
+    start, won, over = context.Barrier(8), context.Queue(), context.Event()
+    processes = [context.Process(target=_compete, args=(stage, start, won, over)) for _ in range(8)]
     for process in processes:
         process.start()
-    found = [won.get(timeout=60) for _ in processes]
+    try:
+        found = [won.get(timeout=60) for _ in processes]
+    finally:
+        over.set()
     for process in processes:
         process.join()
     assert len([each for each in found if each is not None]) == 1
