@@ -27,6 +27,14 @@ def running(variable: str) -> list[str]:
     return found
 
 
+def runs(process: int) -> bool:
+    """Whether a process is there and no zombie. It may end between the opening of its file and the reading."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def end_children() -> None:
     """Kills all processes that this one has started, and those that they have started; on Linux only."""
     for process in list(descendants(os.getpid())):

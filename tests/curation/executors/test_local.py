@@ -14,7 +14,7 @@ import pytest
 from pipeline.core.errors import DataError, LaunchError, Requeue
 from pipeline.curation.config import ExecutorConfig
 from pipeline.curation.executors.run_tasks import Task, TaskProgress, run_tasks
-from tests.processes import running, survivors
+from tests.processes import running, runs, survivors
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
@@ -101,18 +101,17 @@ def test_a_process_that_is_killed_fails_the_task(tmp_path: Path, parent: bool, s
         run(tasks, tmp_path / "tasks")
     assert "run again: what is done stays done" in str(caught.value)
     # Nothing of this attempt writes on beside the next one.
-    _wait_for_end(stuck.read_text())
-    _wait_for_end(killed.read_text())
+    _wait_for_end(int(stuck.read_text()))
+    _wait_for_end(int(killed.read_text()))
     tasks[1] = Leaves(tmp_path / "last")
     run(tasks, tmp_path / "tasks")
     assert (tmp_path / "last").exists()
 
 
-def _wait_for_end(process: str) -> None:
+def _wait_for_end(process: int) -> None:
     """Fails if a process runs on."""
     deadline = time.monotonic() + 60
-    state = Path("/proc", process, "stat")
-    while state.exists() and ") Z " not in state.read_text():
+    while runs(process):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -133,7 +132,7 @@ def test_a_stop_does_not_wait_for_a_task_that_does_not_look(tmp_path: Path) -> N
             stop_requested=lambda: all(path.exists() for path in begun),
         )  # fmt: skip
     for path in begun:
-        _wait_for_end(path.read_text())
+        _wait_for_end(int(path.read_text()))
 
 
 SIGNALLED = """
