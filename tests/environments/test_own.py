@@ -162,7 +162,8 @@ def forgetful(problem: Problem, completion: str) -> Verdict:
     ],
 )
 def test_each_fault_is_found(environment: Environment, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(testing, "CPU_SECONDS", 0.3)
+    # The garbage collector's look at all objects of a process with many tests behind it counts as well.
+    monkeypatch.setattr(testing, "CPU_SECONDS", 2.0)
     with pytest.raises(AssertionError, match=why):
         check_environment(environment, texts=10)
 
