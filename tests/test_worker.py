@@ -10,6 +10,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,10 +35,10 @@ from tests.runs import (
 from tests.settings import stage_settings
 
 
-def stage_of(tmp_path: Path) -> Path:
+def stage_of(tmp_path: Path, **changes: Any) -> Path:
     run = tmp_path / "run"
     write_phase_inputs(run)
-    return freeze(run, "phase1", "pretrain", phase_settings(), PHASE_INPUTS)
+    return freeze(run, "phase1", "pretrain", phase_settings(**changes), PHASE_INPUTS)
 
 
 def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
@@ -73,7 +74,8 @@ def test_who_lost_the_lock_publishes_nothing(tmp_path: Path) -> None:
     """A worker that stood still for minutes, as a suspended machine does, while another one took the stage over."""
     stage = stage_of(tmp_path)
     worker = start_worker(stage)
-    wait_until(lambda: (stage / "state" / "steps" / "10").exists(), worker)
+    # It has the whole phase before it: a later moment could come when it has published.
+    wait_until(lambda: (stage / "attempts" / "1" / "progress.json").exists(), worker)
     owner = read_owner(lock_path(stage))
     assert owner is not None
     write_json(lock_path(stage), {**dataclasses.asdict(owner), "token": "another", "host": "node7"})
@@ -126,7 +128,8 @@ def replace_tokens(stage: Path) -> None:
 
 
 def test_inputs_replaced_between_two_attempts_are_refused(tmp_path: Path) -> None:
-    stage = stage_of(tmp_path)
+    # Far longer than it trains, so that no kill comes after its end.
+    stage = stage_of(tmp_path, tokens=20_000 * 8 * 16, max_epochs=100_000)
     worker = start_worker(stage)
     wait_until(lambda: (stage / "state" / "steps" / "10").exists(), worker)
     os.killpg(worker.pid, signal.SIGKILL)
@@ -183,7 +186,7 @@ def test_two_ranks_complete_a_publishing_that_was_killed(tmp_path: Path, renamed
     if renamed:
         stage = stage.parent.rename(tmp_path / "renamed") / stage.name
     ranks = [start_worker(stage, RANK=str(rank), WORLD_SIZE="2", FIVEPHASE_ATTEMPT="2") for rank in (1, 0)]
-    assert [rank.wait(60) for rank in ranks] == [EXIT_DONE, EXIT_DONE]
+    assert [rank.wait(240) for rank in ranks] == [EXIT_DONE, EXIT_DONE]
     assert load(stage).manifest == whole
 
 
@@ -220,6 +223,6 @@ def test_a_worker_lets_no_library_report_what_is_trained(tmp_path: Path) -> None
         switches = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DISABLE_TELEMETRY", "DO_NOT_TRACK")
         environment = {name: value for name, value in os.environ.items() if name not in switches} | at_home
         command = [sys.executable, "-c", REPORTS, str(tmp_path / "run" / "phase1")]
-        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=240)
         hub.shutdown()
     assert asked == []
