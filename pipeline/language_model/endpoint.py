@@ -23,6 +23,8 @@ from pipeline.language_model.config import EndpointConfig
 
 MAXIMUM_RESPONSE_BYTES = 16 * 1024**2
 """A larger response of the server is no reply of a model."""
+CHECK_SECONDS = 60.0
+"""Longest wait for the list of models, which is asked for once; `timeout_seconds` is for replies, which are retried."""
 MAXIMUM_BACKOFF_SECONDS = 60.0
 """Longest wait between two attempts where the server does not say how long."""
 MAXIMUM_RETRY_AFTER_SECONDS = 600.0
@@ -103,7 +105,7 @@ class Endpoint(InferenceServer):
         """Asks for the list of models, so that a wrong address, key or model ends the stage at the first request."""
         url = f"{self._settings.url.rstrip('/')}/models"
         try:
-            response = await self._client.get(url, timeout=min(self._settings.timeout_seconds, 60))
+            response = await self._client.get(url, timeout=CHECK_SECONDS)
         except httpx.HTTPError as error:
             raise DataError(
                 f"{self._settings.key}.url={self._settings.url}: no answer ({type(error).__name__}), start a server "
