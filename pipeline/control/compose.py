@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from pipeline.control.chain import with_chain, without_null_inputs
 from pipeline.control.domains import with_domains
@@ -63,6 +63,8 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> DictConf
     try:
         config = _composed(overrides, folders)
         OmegaConf.resolve(config)
+    except InterpolationResolutionError as error:
+        raise ConfigError(f"{_one_line(error)}, which stages refer to{_own_scale(overrides, folders)}") from None
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(overrides, folders, error)) from None
     except yaml.YAMLError as error:
@@ -143,6 +145,8 @@ def _composed(overrides: Sequence[str], folders: Sequence[Path]) -> DictConfig:
             if each not in of_stages
         ]
         config = hydra.compose(PRIMARY, overrides=[*others, f"hydra.searchpath=[{further}]"])
+    if not isinstance(config.get("stages"), DictConfig):
+        raise ConfigError(f"stages={config.get('stages')}: no stages; set one to null to leave it out, not all")
     _settle_mixtures(config)
     # What a reference points to is complete before a copy of it is changed.
     for override in sorted(of_stages, key=lambda each: bool(_references(config, each.key_or_group))):
@@ -288,6 +292,16 @@ def _explain(overrides: Sequence[str], folders: Sequence[Path], error: Exception
 def _choices(folders: Sequence[Path], key: str) -> list[str]:
     """The choices of a group of configurations; none if the key is that of no group."""
     return [path.stem for folder in folders if key for path in (folder / key).glob("*.yaml")]
+
+
+def _own_scale(overrides: Sequence[str], folders: Sequence[Path]) -> str:
+    """What to do about a key that is missing, as all are that a scale of one's own leaves out and does not inherit."""
+    names = [override.partition("=")[2] for override in overrides if override.startswith("scale=")]
+    own = [folder / "scale" / f"{name}.yaml" for folder in folders[1:] for name in names]
+    if not any(path.is_file() for path in own):
+        return "; set it"
+    remedy = "set it in {}, or begin that with `defaults: [smoke, _self_]` as docs/how_to/own_configuration.md does"
+    return f"; {remedy.format(own[-1])}"
 
 
 def _undecodable(folders: Sequence[Path]) -> Path:

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pipeline
+from pipeline.core.config import build
 from pipeline.core.config import fingerprint as fingerprint_of
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, ConfigError
 from pipeline.core.files import files_below, hashes_of, read_json, sha256_of, sync, write_json, xxh3_of
 from pipeline.core.installation import CHECKOUT
 
@@ -132,12 +133,17 @@ def read_manifest(directory: Path, name: str = MANIFEST) -> Manifest | None:
     if not path.exists():
         return None
     try:
-        manifest = Manifest(**read_json(path))
+        manifest = build(Manifest, read_json(path), "")
         for each in manifest.files.values():
             _ = each["size"], each["sha256"]
+        for each in manifest.inputs.values():
+            _ = each["stage"], each["fingerprint"]
         return manifest
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ArtifactError(f"{path}: not a manifest ({error}); {remedy(directory)}") from None
+    except KeyError as error:
+        raise ArtifactError(f"{path}: not a manifest (no {error} of a file or an input); {remedy(directory)}") from None
+    except (ConfigError, OSError, ValueError, TypeError) as error:
+        why = str(error).removeprefix(f"{path}: ")
+        raise ArtifactError(f"{path}: not a manifest ({why}); {remedy(directory)}") from None
 
 
 def remedy(directory: Path) -> str:

@@ -176,6 +176,12 @@ def test_damaged_settings_are_named(tmp_path: Path) -> None:
         read_settings(tmp_path)
 
 
+def test_a_folder_in_the_place_of_the_settings_is_named(tmp_path: Path) -> None:
+    (tmp_path / REMEMBERED).mkdir()
+    with pytest.raises(DamagedFileError, match=r"run\.json: cannot be read \(is a directory\); move it elsewhere, and"):
+        read_settings(tmp_path, fresh=True)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -52,6 +52,27 @@ def test_own_choices_stand_beside_the_built_in_ones(working_directory: Path, nam
         compose(["scale=mine", "stages.extra.knd=tokenize"], option)
 
 
+@pytest.mark.parametrize(
+    ("scale", "message"),
+    [
+        (
+            "",
+            r"'resources.data' not found, which stages refer to; set it in .*/conf/scale/mine.yaml, or begin that with",
+        ),
+        ("- a\n", r"'resources.data' not found, which stages refer to; set it in .*/conf/scale/mine.yaml, or begin"),
+        (
+            "# @package _global_\ndefaults: [smoke, _self_]\nresources: 3\n",
+            "which stages refer to; set it in .*/conf/scale/mine.yaml",
+        ),
+        ("# @package _global_\nstages: null\n", "^stages=None: no stages; set one to null to leave it out, not all$"),
+    ],
+)
+def test_an_own_scale_that_lacks_what_all_need(working_directory: Path, scale: str, message: str) -> None:
+    write(working_directory / "conf", "scale/mine.yaml", scale)
+    with pytest.raises(ConfigError, match=message):
+        compose(["scale=mine"])
+
+
 def test_a_folder_named_replaces_the_one_that_is_found(working_directory: Path) -> None:
     write(working_directory / "conf", "scale/mine.yaml", SCALE)
     (working_directory / "other").mkdir()

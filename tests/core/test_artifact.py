@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -149,6 +150,22 @@ def test_a_broken_manifest_is_named(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"manifest\.json: not a manifest"):
         load(tmp_path)
     assert read_json(tmp_path / MANIFEST)["surprise"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"metrics": [1]}, "metrics=.1.: input should be"),
+        ({"inputs": "x"}, "inputs='x': input should be"),
+        ({"inputs": {"model": {"stage": "phase1"}}}, "no 'fingerprint' of a file or an input"),
+        ({"files": {"a": 3}}, "files.a=3: input should be"),
+        ({"files": {"a": {"size": 3}}}, "no 'sha256' of a file or an input"),
+    ],
+)
+def test_a_manifest_of_another_form_is_named(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    write_json(tmp_path / MANIFEST, {**dataclasses.asdict(UNFINISHED), **change})
+    with pytest.raises(ArtifactError, match=rf"manifest\.json: not a manifest \({said}.*\); `fivephase remake"):
+        load(tmp_path)
 
 
 def test_a_manifest_needs_no_package_that_the_stage_did_not(monkeypatch: pytest.MonkeyPatch) -> None:
