@@ -80,6 +80,11 @@ RECIPES = ROOT / "data_recipes"
         (("run", "--multirun", "seed=1,2"), "--multirun: unknown option, a command is for one configuration"),
         (("plan", "seed=1,2"), "a sweep over several values is not taken; give one value"),
         (("plan", "deepspeed=null"), "deepspeed=null: no such choice, valid: "),
+        (("plan", "scale=smoke", "stages.sft.config.adam_beta1=1"), "stages.sft.config.adam_beta1=1: set it below 1"),
+        (
+            ("plan", "scale=smoke", "stages.sft.config.attention=foo"),
+            "attention='foo': input should be 'sdpa', ",
+        ),
         (("plan", "=3"), "=3: not an override, write key=value without spaces"),
         (("plan", "scale", "=", "smoke"), "scale: not an override, write key=value without spaces"),
         (
@@ -292,6 +297,21 @@ def test_no_command_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) ->
     shown = capsys.readouterr().out
     # A long name has a line of its own.
     assert all(f"    {command} " in shown or f"    {command}\n" in shown for command in COMMANDS)
+
+
+def test_ctrl_c_while_it_is_imported_ends_it_without_a_traceback() -> None:
+    program = (
+        "import importlib.abc, os, signal, sys\n"
+        "class AtHydra(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'hydra': os.kill(os.getpid(), signal.SIGINT)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.meta_path.insert(0, AtHydra())\n"
+        "from pipeline.cli import main\n"
+        "main(['plan'])\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
 def test_the_control_plane_imports_no_torch() -> None:

@@ -42,6 +42,11 @@ def named_domains(stages: Stages, tokens: str) -> Iterator[tuple[str, str]]:
         if stage.inputs.get("tokens") == tokens:
             for domain in _mixture(stage):
                 yield f"stages.{name}.config.mixture.{domain}", domain
+    for name, stage in _of_kind(stages, "sft"):
+        replay = stage.config.get("text_replay")
+        if stage.inputs.get("tokens") == tokens and isinstance(replay, Mapping):
+            for domain in _weighted(replay.get("mixture")):
+                yield f"stages.{name}.config.text_replay.mixture.{domain}", domain
     for name, stage in _of_kind(stages, "evaluate"):
         long_context = stage.config.get("long_context")
         if stage.inputs.get("tokens") == tokens and isinstance(long_context, Mapping):
@@ -94,7 +99,10 @@ def _of_kind(stages: Stages, kind: str) -> Iterator[tuple[str, StageConfig]]:
 
 def _mixture(stage: StageConfig) -> list[str]:
     """The domains of a phase's mixture that have a weight."""
-    mixture = stage.config.get("mixture")
+    return _weighted(stage.config.get("mixture"))
+
+
+def _weighted(mixture: object) -> list[str]:
     return [str(domain) for domain, weight in mixture.items() if weight != 0] if isinstance(mixture, Mapping) else []
 
 

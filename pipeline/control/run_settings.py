@@ -123,7 +123,7 @@ def read_settings(folder: Path, fresh: bool = False) -> RunSettings | None:
         return build(RunSettings, read_json(path), "")
     except FileNotFoundError:
         return _from_frozen_stages(folder)
-    except OSError as error:
+    except (IsADirectoryError, PermissionError) as error:
         raise DamagedFileError(
             f"{path}: cannot be read ({str(error.strerror).lower()}); move it elsewhere, and give --fresh once, with "
             "the run's scale= and overrides"

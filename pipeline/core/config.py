@@ -20,6 +20,8 @@ ConfigT = TypeVar("ConfigT")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 """A number from 0 to 1."""
+Decay = Annotated[float, pydantic.Field(ge=0, lt=1)]
+"""A moving average's, such as AdamW's betas: with 1 it would never move."""
 IF_SET = {"fingerprint": "if set"}
 """Metadata of a field that came later, whose default is what was done before: results made then stay valid."""
 REMEDIES = {

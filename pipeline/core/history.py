@@ -112,10 +112,14 @@ def merged_attempts(directory: Path) -> tuple[list[LoggedStep], int]:
         if not found:
             continue
         first = min(found)
-        replaced = [each for step, each in steps.items() if step >= first]
+        # An attempt that resumed from the last step's checkpoint logs what is measured after it, and trains on nothing.
+        measures = first == max(steps, default=0) and not found[first].metrics.keys() & steps[first].metrics.keys()
+        replaced = [] if measures else [each for step, each in steps.items() if step >= first]
         kept = {step: each for step, each in steps.items() if step < first}
         if replaced:
             repeated += max(each.tokens for each in replaced) - _tokens_before(kept, steps)
+        for step in found.keys() & steps.keys():
+            found[step] = dataclasses.replace(found[step], metrics={**steps[step].metrics, **found[step].metrics})
         steps = kept | found
     return [steps[step] for step in sorted(steps)], repeated
 

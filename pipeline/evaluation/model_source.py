@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.artifact import Artifact, check_sizes, input_folder, read_manifest
+from pipeline.core.artifact import Artifact, check_sizes, input_folder, load, read_manifest
 from pipeline.core.config import nearest
 from pipeline.core.errors import ArtifactError, DataError, UserError
 from pipeline.core.files import identities
@@ -80,7 +80,6 @@ def run_tokens(run: str, root: Path) -> Artifact:
 def _of_folder(folder: Path) -> ModelSource:
     folder = folder.absolute()
     if (manifest := read_manifest(folder)) is not None:
-        check_sizes(folder)
         for name in MODEL_FOLDERS:
             if (folder / name / "config.json").is_file():
                 return _of_folder(folder / name)
@@ -91,7 +90,7 @@ def _of_folder(folder: Path) -> ModelSource:
     made = read_manifest(folder.parent) if folder.name in MODEL_FOLDERS else None
     if made is None:
         return ModelSource(folder, folder.name, None, None)
-    stage = Artifact(folder.parent, made)
+    stage = load(folder.parent)
     return ModelSource(folder, folder.parent.name, folder.parent.parent, _tokens_of(stage))
 
 

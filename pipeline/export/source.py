@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.artifact import Artifact, Manifest, check_sizes, read_manifest
+from pipeline.core.artifact import Manifest, check_sizes, load, read_manifest
 from pipeline.core.errors import ArtifactError, UserError
 from pipeline.core.files import read_json
 from pipeline.release.lineage import disclosures, lineage
@@ -74,7 +74,8 @@ def of_folder(folder: Path) -> Source:
 
     Raises:
         UserError: if the folder is none, or lacks configuration, weights or tokenizer.
-        ArtifactError: if a stage that it was made from is missing or was made anew.
+        ArtifactError: if its files are not those that the stage published, or a stage that it was made from is missing
+            or was made anew.
     """
     folder = folder.absolute()
     for file, what in (("config.json", "configuration"), ("tokenizer.json", "tokenizer"), (WEIGHTS[0], "weights")):
@@ -86,7 +87,7 @@ def of_folder(folder: Path) -> Source:
         disclosure = folder / "data_disclosure.json"
         datasets = read_json(disclosure) if disclosure.is_file() else []
         return Source(folder, folder.name, [], datasets, None, folder.parent)
-    stages = lineage(Artifact(stage, manifest))
+    stages = lineage(load(stage))
     run = stage.parent
     tokens = [each.directory / "tokens" for each in stages if (each.directory / "tokens" / "index.json").is_file()]
     manifests = [each.manifest for each in stages]

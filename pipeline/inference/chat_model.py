@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.core.artifact import Artifact, read_manifest
+from pipeline.core.artifact import Artifact, load, read_manifest
 from pipeline.core.errors import ArtifactError
 
 CHAT_KINDS = ("sft", "rl", "release")
@@ -32,7 +32,7 @@ def chat_model(run: Path) -> Path:
     """As `newest_chat_model`, of a run that must have one.
 
     Raises:
-        ArtifactError: if no stage of the run that makes a chat model has finished.
+        ArtifactError: if no stage of the run that makes a chat model has finished, or the newest one was damaged.
     """
     found = newest_chat_model(run)
     if found is None:
@@ -40,6 +40,7 @@ def chat_model(run: Path) -> Path:
         raise ArtifactError(
             f"{run}: {reason}; run it to such a stage, or name a folder with a model: fivephase chat PATH"
         )
+    load(found.parent)
     return found
 
 
@@ -47,7 +48,7 @@ def model_folder(path: Path) -> Path:
     """The Hugging Face folder that a path names: itself, that of a finished stage, or the newest of a run.
 
     Raises:
-        ArtifactError: if it is none of these.
+        ArtifactError: if it is none of these, or a stage that was damaged.
     """
     if (path / "config.json").is_file() and (path / "tokenizer_config.json").is_file():
         return path
@@ -59,6 +60,7 @@ def model_folder(path: Path) -> Path:
     folder = _model_folder(Artifact(path, manifest))
     if not folder.is_dir():
         raise ArtifactError(f"{path}: a stage of kind {manifest.kind} has no model; name one that trains")
+    load(path)
     return folder
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from pipeline.core.batching import micro_batches_per_step
-from pipeline.core.config import Share
+from pipeline.core.config import Decay, Share
 from pipeline.core.errors import ConfigError
 from pipeline.core.saving import SavingConfig
 from pipeline.pretraining.deepspeed_keys import deepspeed_keys
@@ -67,7 +67,7 @@ class ScheduleConfig:
 class OptimizerConfig:
     """AdamW; betas and weight decay from the Granite 3.0 report, epsilon from IBM's public configurations."""
 
-    betas: tuple[Share, Share] = (0.9, 0.95)
+    betas: tuple[Decay, Decay] = (0.9, 0.95)
     """Decay of the first and second moment."""
     epsilon: NonNegativeFloat = 1e-10
     """Added to the root of the second moment."""

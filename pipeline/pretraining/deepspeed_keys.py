@@ -63,6 +63,8 @@ def deepspeed_keys(owned: Mapping[str, str]) -> AfterValidator:
         for key in zero:
             if key not in ZERO_KEYS:
                 raise ValueError(f"zero_optimization.{key} is no key that a stage takes, {nearest(key, ZERO_KEYS)}")
+            if isinstance(zero[key], int | float) and zero[key] < 0:
+                raise ValueError(f"zero_optimization.{key} is {zero[key]}, set 0 or more")
         stage = zero.get("stage", 0)
         # `in` alone would find True, which equals 1.
         if type(stage) is not int or stage not in STAGES:

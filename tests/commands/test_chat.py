@@ -118,9 +118,17 @@ def test_the_newest_chat_model_of_a_run(root: Path, tmp_path: Path) -> None:
     (run / "rl_math").rename(run / "release")
     (run / "release" / "checkpoint").rename(run / "release" / "model")
     manifest = json.loads((run / "release" / MANIFEST).read_text())
-    (run / "release" / MANIFEST).write_text(json.dumps({**manifest, "kind": "release"}))
+    files = {name.replace("checkpoint/", "model/"): each for name, each in manifest["files"].items()}
+    (run / "release" / MANIFEST).write_text(json.dumps({**manifest, "kind": "release", "files": files}))
     assert model_folder(run / "release") == chat_model(run) == run / "release" / "model"
     assert model_folder(run / "sft" / "checkpoint") == run / "sft" / "checkpoint"
+    weights = run / "release" / "model" / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    for find in (lambda: chat_model(run), lambda: model_folder(run / "release")):
+        with pytest.raises(ArtifactError, match=r"model\.safetensors: its content changed"):
+            find()
+    weights.write_bytes(content)
     # What the folder of a stage that is no model, a run without one and a folder that is not there say.
     (run / "phase1" / "checkpoint").rename(run / "phase1" / "documents")
     for path, line in ((run / "phase1", "kind pretrain"), (tmp_path, "no finished SFT"), (tmp_path / "no", "no such")):

@@ -65,6 +65,7 @@ def test_what_mixtures_name_is_tokenized() -> None:
     [
         ("stages.phase4.config.mixture={cod: 1}", r"stages\.phase4\.config\.mixture\.cod: .*did you mean code\?$"),
         ("stages.evaluate_phase4.config.long_context.domains=[book]", r"domains=book: .*did you mean books\?$"),
+        ("stages.sft.config.text_replay.mixture={cod: 1}", r"text_replay\.mixture\.cod: .*did you mean code\?$"),
         ("stages.tokenize.config.domains=[maths]", r"tokenize\.config\.domains=maths: .*did you mean math\?$"),
     ],
 )

@@ -48,6 +48,15 @@ def test_an_attempt_that_began_anew_repeats_all_of_it(tmp_path: Path) -> None:
     assert repeated == 600
 
 
+def test_what_is_measured_after_the_last_step_by_another_attempt_is_in_its_row(tmp_path: Path) -> None:
+    """Ended after its last checkpoint: the second attempt trains on nothing, and logs what it measures."""
+    log(tmp_path, 1, trained(2, 4, loss=1.0))
+    log(tmp_path, 2, [{"step": 4, "tokens": 400, "held_out/mean": 2.0}])
+    steps, repeated = merged_attempts(tmp_path)
+    assert [each.metrics for each in steps] == [{"train/loss": 1.0}, {"train/loss": 1.0, "held_out/mean": 2.0}]
+    assert repeated == 0
+
+
 def test_rows_of_one_step_are_put_together_and_damaged_ones_left_out(tmp_path: Path) -> None:
     log(tmp_path, 1, [{"step": 1, "tokens": 7, "train/loss": 1.0}, {"step": 1, "tokens": 7, "held_out/mean": 2.0}])
     with (tmp_path / "attempts" / "1" / "metrics.jsonl").open("a") as file:

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, GraniteConfig, GraniteForCausalLM
 
 from pipeline.cli import main
 from pipeline.core.artifact import Manifest, publish
-from pipeline.core.errors import CheckpointError, DataError, UserError
+from pipeline.core.errors import ArtifactError, CheckpointError, DataError, UserError
 from pipeline.core.extras import is_installed, require
 from pipeline.core.files import read_json
 from pipeline.evaluation.loss import mean_loss
@@ -116,6 +116,17 @@ def test_a_source_is_a_stage_or_a_folder(run: Path, tmp_path: Path) -> None:
     (alone.folder / "tokenizer.json").unlink()
     with pytest.raises(UserError, match=r"has no tokenizer \(tokenizer.json\)"):
         of_folder(alone.folder)
+
+
+def test_a_damaged_model_of_a_run_is_not_exported(run: Path, tmp_path: Path) -> None:
+    damaged = Path(shutil.copytree(run, tmp_path / "damaged"))
+    weights = damaged / "phase1" / "checkpoint" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    for find in (lambda: of_stage(damaged, "phase1"), lambda: of_folder(weights.parent)):
+        with pytest.raises(ArtifactError, match=r"model\.safetensors: its content changed .*remake phase1 run=damaged"):
+            find()
 
 
 def test_fp8(run: Path, tmp_path: Path) -> None:

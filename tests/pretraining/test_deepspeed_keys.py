@@ -48,6 +48,10 @@ def test_what_nobody_knows_is_refused_with_the_nearest(stage: str) -> None:
         ({"zero_optimization": {"stage": True}}, "zero_optimization.stage is True, set 0, 1, 2 or 3"),
         ({"zero_optimization": {"stage": 2.0}}, r"zero_optimization.stage is 2\.0, set 0, 1, 2 or 3"),
         ({"zero_optimization": {"stage": [1]}}, r"zero_optimization.stage is \[1\], set 0, 1, 2 or 3"),
+        (
+            {"zero_optimization": {"reduce_bucket_size": -5}},
+            r"zero_optimization\.reduce_bucket_size is -5, set 0",
+        ),
         ({"zero_optimization": None}, r"zero_optimization is None, set keys of ZeRO, such as \{stage: 1\}$"),
         ({"zero_optimization": True}, r"zero_optimization is True, set keys of ZeRO, such as \{stage: 1\}$"),
         ({"zero_optimization": ["stage"]}, r"zero_optimization is \['stage'\], set keys of ZeRO, such as "),

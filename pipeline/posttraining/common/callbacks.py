@@ -122,8 +122,11 @@ class StageCallback(TrainerCallback):
     ) -> None:
         """Passes the trainer's metrics on to the tracker and the progress bar, without those that are not finite.
 
-        TRL logs NaN for an environment of which a batch had no completion.
+        TRL logs NaN for an environment of which a batch had no completion. What the trainer logs at its end, its times
+        and a mean over the steps of this attempt, is left out: it depends on when attempts ended.
         """
+        if "train_runtime" in (logs or {}):
+            return
         finite = {
             name: float(value)
             for name, value in (logs or {}).items()

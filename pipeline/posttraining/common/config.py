@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from pipeline.core.batching import StepSize
-from pipeline.core.config import ResourcesConfig, Share
+from pipeline.core.config import Decay, ResourcesConfig, Share
 from pipeline.core.saving import SavingConfig
 from pipeline.core.stage_plan import StagePlan
 from pipeline.curation.recipes.steps.contamination import PromptDecontamination
@@ -31,6 +31,10 @@ OWNED = {
     "activation_checkpointing": "set gradient_checkpointing",
 }
 """DeepSpeed's keys that a trainer's settings decide, with what to set instead."""
+
+
+Attention = Literal["sdpa", "eager", "flex_attention", "flash_attention_2", "flash_attention_3"]
+"""Attention of transformers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +61,9 @@ class TrainingConfig(SavingConfig):
     """Share of the steps over which the learning rate rises linearly from 0."""
     weight_decay: NonNegativeFloat
     """AdamW's decoupled weight decay."""
-    adam_beta1: Share
+    adam_beta1: Decay
     """AdamW's decay of the first moment."""
-    adam_beta2: Share
+    adam_beta2: Decay
     """AdamW's decay of the second moment."""
     max_grad_norm: PositiveFloat
     """Global norm that larger gradients are scaled down to."""
@@ -67,8 +71,8 @@ class TrainingConfig(SavingConfig):
     """Train in bfloat16 with float32 master weights; false trains in float32."""
     gradient_checkpointing: bool
     """Recompute activations in the backward pass: less memory, about a third more time."""
-    attention: str
-    """Attention implementation of transformers, such as `sdpa` or `flash_attention_2`."""
+    attention: Attention
+    """Attention implementation of transformers; those of flash need packages and a GPU."""
     log_every_steps: PositiveInt
     """Steps between rows of metrics."""
     deepspeed: Annotated[dict[str, Any], Field(min_length=1), deepspeed_keys(OWNED)]

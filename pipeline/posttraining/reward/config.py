@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from pipeline.core.batching import StepSize
-from pipeline.core.config import ResourcesConfig, Share
+from pipeline.core.config import Decay, ResourcesConfig, Share
 from pipeline.core.stage_plan import StagePlan
 from pipeline.posttraining.common.config import TrainingConfig
 from pipeline.pretraining.model_config import ModelConfig
@@ -60,9 +60,9 @@ class RewardGateConfig:
 class RewardModelConfig(TrainingConfig):
     """Training of a scalar reward model on preference pairs, with the Bradley-Terry loss."""
 
-    adam_beta1: Share = 0.9
+    adam_beta1: Decay = 0.9
     """AdamW's decay of the first moment; PyTorch's default."""
-    adam_beta2: Share = 0.999
+    adam_beta2: Decay = 0.999
     """AdamW's decay of the second moment; PyTorch's default."""
     epochs: PositiveFloat
     """Passes over the pairs."""
