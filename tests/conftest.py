@@ -21,6 +21,15 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("fivephase")
 
 
+@pytest.fixture(autouse=True)
+def no_port_is_left() -> Generator[None]:
+    """A group of ranks that a test made in this process listens at its port for good: no process that another test
+    starts is to be told to meet there."""
+    os.environ.pop("MASTER_PORT", None)
+    yield
+    os.environ.pop("MASTER_PORT", None)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Ends the processes of a test that failed or reached its time limit: none runs on, or is waited for at the end."""

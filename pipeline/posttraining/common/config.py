@@ -33,8 +33,9 @@ OWNED = {
 """DeepSpeed's keys that a trainer's settings decide, with what to set instead."""
 
 
-Attention = Literal["sdpa", "eager", "flex_attention", "flash_attention_2", "flash_attention_3"]
-"""Attention of transformers."""
+Attention = Literal["sdpa", "eager", "flex_attention", "flash_attention_2", "flash_attention_3", "flash_attention_4"]
+"""Attention of transformers. To each it gives a mask, or boundaries, by the positions of packed conversations, so that
+they are kept apart."""
 
 
 @dataclass(frozen=True, kw_only=True)

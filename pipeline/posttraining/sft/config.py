@@ -13,9 +13,6 @@ from pipeline.environments.problem import ProblemConfig
 from pipeline.posttraining.common.config import EvalSamplingConfig, TrainingConfig
 from pipeline.pretraining.model_config import ModelConfig
 
-KEEPS_APART = ("sdpa", "eager", "flex_attention", "flash_attention_2", "flash_attention_3", "flash_attention_4")
-"""Attention implementations that transformers gives a mask, or boundaries, by the positions of packed conversations."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class TextReplayConfig:
@@ -40,7 +37,7 @@ class SftConfig(TrainingConfig):
     max_length: PositiveInt
     """Tokens of a sequence; longer conversations are cut."""
     packing: bool
-    """Fill sequences with several conversations, none of which sees another; attention is one of `KEEPS_APART`."""
+    """Fill sequences with several conversations, none of which sees another."""
     max_completion_length: PositiveInt
     """Tokens that a sampled reply may take in the measurement."""
     probe: EvalSamplingConfig
@@ -49,13 +46,6 @@ class SftConfig(TrainingConfig):
     """Difficulty of the problems in the measurement, and the assistant's name in them."""
     text_replay: TextReplayConfig | None
     """Text of pretraining among the conversations, so that the model keeps what it knows of it; null: none."""
-
-    def __post_init__(self) -> None:
-        if self.packing and self.attention not in KEEPS_APART:
-            raise ValueError(
-                f"packing with attention={self.attention} would let conversations see each other, "
-                f"set packing=false or attention to one of {', '.join(KEEPS_APART)}"
-            )
 
     @property
     def step_size(self) -> StepSize:

@@ -95,7 +95,7 @@ def test_sft_trains_every_weight_and_leaves_a_plain_checkpoint(run: Path) -> Non
 
 
 def test_packing_needs_an_attention_that_keeps_conversations_apart() -> None:
-    with pytest.raises(ConfigError, match="packing with attention=paged"):
+    with pytest.raises(ConfigError, match="attention='paged': input should be 'sdpa', 'eager', 'flex_attention'"):
         stage_config("sft", **settings(packing=True, attention="paged"))
 
 
