@@ -103,7 +103,8 @@ def launch(
     saves = stage_type(stage.kind, stage.stage).lead_seconds is not None
     patience = max(STOP_SECONDS, lead_seconds(stage, directory)) if saves else 0.0
     shown = display or ProgressDisplay(stage.stage)
-    return _watch(stage.stage, workers, logs / "progress.json", stop, patience, shown)
+    with _ended_with(workers):
+        return _watch(stage.stage, workers, logs / "progress.json", stop, patience, shown)
 
 
 def check_one_node(stage: FrozenStage) -> None:
@@ -140,6 +141,22 @@ def _environment(stage: FrozenStage, ranks: int, attempt: int) -> dict[str, str]
         FINGERPRINT_VARIABLE: stage.fingerprint,
         PARENT_PIPE_VARIABLE: "1",
     }
+
+
+@contextlib.contextmanager
+def _ended_with(workers: list[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """While it is open, Ctrl-\\ ends the ranks and then this process: one that hangs does not see that this is gone."""
+
+    def end(*_: object) -> None:
+        _signal(workers, signal.SIGKILL)
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGQUIT)
+
+    before = signal.signal(signal.SIGQUIT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGQUIT, before)
 
 
 def _watch(

@@ -17,6 +17,7 @@ from pipeline.control.progress_display import ProgressDisplay
 from pipeline.core.context import StopFlag
 from pipeline.core.ports import PORTS
 from pipeline.core.progress import Progress
+from tests.processes import runs
 from tests.runs import frozen_stage
 
 LISTENS = (
@@ -102,6 +103,28 @@ def test_a_rank_that_hangs_does_not_outlive_the_launcher(tmp_path: Path) -> None
     ended = watch(workers, tmp_path, raised(), patience=5)
     assert (ended.codes, ended.killed, ended.limit) == ({0: -signal.SIGKILL, 1: 75}, [0], 5)
     assert all(worker.poll() is not None for worker in workers)
+
+
+def test_ctrl_backslash_ends_a_rank_that_is_stopped_too(tmp_path: Path) -> None:
+    program = (
+        "import subprocess, sys, time\n"
+        "from pipeline.control import local_launcher\n"
+        f"rank = subprocess.Popen([sys.executable, '-c', {HANGS!r}], start_new_session=True)\n"
+        "with local_launcher._ended_with([rank]):\n"
+        "    print(rank.pid, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    launcher = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert launcher.stdout is not None
+    stopped = {line for line in (launcher.stdout.readline(), launcher.stdout.readline()) if line.strip().isdigit()}
+    (hung,) = map(int, stopped)
+    os.kill(hung, signal.SIGSTOP)
+    launcher.send_signal(signal.SIGQUIT)
+    assert launcher.wait(30) == -signal.SIGQUIT
+    deadline = time.monotonic() + 30
+    while runs(hung):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_kind_that_cannot_save_is_ended_at_once(tmp_path: Path) -> None:
