@@ -156,7 +156,8 @@ def recipe_files(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise RecipeError(
-            f"recipes={folder}: no such folder (looked for {places(folder)}), set recipes to a folder of YAML files"
+            f"recipes={folder}: no such folder (looked for {places(folder)}), call fivephase where it lies, or set "
+            "recipes to a folder of YAML files"
         )
     paths = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     if not paths:
