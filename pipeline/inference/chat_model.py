@@ -51,6 +51,8 @@ def model_folder(path: Path) -> Path:
         ArtifactError: if it is none of these, or a stage that was damaged.
     """
     if (path / "config.json").is_file() and (path / "tokenizer_config.json").is_file():
+        if path.name in ("model", "checkpoint") and read_manifest(path.absolute().parent) is not None:
+            load(path.absolute().parent)
         return path
     manifest = read_manifest(path)
     if manifest is None:

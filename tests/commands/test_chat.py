@@ -125,7 +125,7 @@ def test_the_newest_chat_model_of_a_run(root: Path, tmp_path: Path) -> None:
     weights = run / "release" / "model" / "model.safetensors"
     content = weights.read_bytes()
     weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    for find in (lambda: chat_model(run), lambda: model_folder(run / "release")):
+    for find in (lambda: chat_model(run), lambda: model_folder(run / "release"), lambda: model_folder(weights.parent)):
         with pytest.raises(ArtifactError, match=r"model\.safetensors: its content changed"):
             find()
     weights.write_bytes(content)
