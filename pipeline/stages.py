@@ -71,7 +71,7 @@ STAGE_TYPES = {
         conditional_inputs=("corpus",),
         report="pipeline.curation.audit.funnel:report_lines",
         lead_seconds=SHORT,
-        version=6,
+        version=7,
     ),
     "tokenizer": StageType(
         "pipeline.tokenization.config:TokenizerConfig",
@@ -112,7 +112,7 @@ STAGE_TYPES = {
         inputs=("tokenizer",),
         report="pipeline.curation.audit.funnel:report_lines",
         lead_seconds=SHORT,
-        version=7,
+        version=8,
     ),
     "sft": StageType(
         "pipeline.posttraining.sft.config:SftConfig",
@@ -121,7 +121,7 @@ STAGE_TYPES = {
         conditional_inputs=("tokens",),
         lead_seconds=LONG,
         several_ranks=True,
-        version=6,
+        version=7,
     ),
     "reward_model": StageType(
         "pipeline.posttraining.reward.config:RewardModelConfig",
@@ -129,7 +129,7 @@ STAGE_TYPES = {
         inputs=("model", "data"),
         lead_seconds=LONG,
         several_ranks=True,
-        version=4,
+        version=5,
     ),
     "rl": StageType(
         "pipeline.posttraining.rl.config:RlConfig",
@@ -138,7 +138,7 @@ STAGE_TYPES = {
         conditional_inputs=("reward_model*",),
         lead_seconds=LONG,
         several_ranks=True,
-        version=6,
+        version=7,
     ),
     "evaluate": StageType(
         "pipeline.evaluation.config:EvaluateConfig",
@@ -149,14 +149,14 @@ STAGE_TYPES = {
         conditional_inputs=("tokens",),
         lead_seconds=LONG,
         several_ranks=True,
-        version=5,
+        version=6,
     ),
     "release": StageType(
         "pipeline.release.config:ReleaseConfig",
         "pipeline.release.release:run",
         inputs=("model",),
         optional_inputs=("evaluate_*",),
-        version=5,
+        version=6,
     ),
     "disclose": StageType(
         "pipeline.disclosure.config:DiscloseConfig",

@@ -25,16 +25,14 @@ UNANSWERABLE_SHARE = {1: 0.5, 2: 0.4, 3: 0.4}
 _COLORS = {
     "grass": "green", "snow": "white", "coal": "black", "milk": "white", "blood": "red", "the sky": "blue",
     "a leaf": "green", "the sun": "yellow", "a crow": "black", "a lemon": "yellow", "a tomato": "red",
-    "the sea": "blue",
-}  # fmt: skip
-_MORE_COLORS = {
-    **_COLORS, "chocolate": "brown", "an elephant": "gray", "a polar bear": "white", "a flamingo": "pink",
+    "the sea": "blue", "chocolate": "brown", "an elephant": "gray", "a polar bear": "white", "a flamingo": "pink",
     "a carrot": "orange", "a pumpkin": "orange", "a banana": "yellow", "a strawberry": "red", "a cucumber": "green",
     "an emerald": "green", "a ruby": "red", "a sapphire": "blue", "soot": "black", "ivory": "white",
-    "a pea": "green", "an eggplant": "purple",
+    "a pea": "green", "an eggplant": "purple", "salt": "white", "honey": "yellow", "ketchup": "red", "moss": "green",
+    "spinach": "green", "a dolphin": "gray", "ash": "gray", "mud": "brown", "coffee": "brown", "a gorilla": "black",
 }  # fmt: skip
-_OBJECTS = ("hat", "car", "door", "coat", "bag", "bike", "house", "cup", "dress", "pen", "shirt", "chair")
-_MORE_OBJECTS = (*_OBJECTS, "umbrella", "sofa", "phone", "scarf", "boat", "lamp", "clock", "blanket", "towel", "wallet")
+_OBJECTS = ("hat", "car", "door", "coat", "bag", "bike", "house", "cup", "dress", "pen", "shirt", "chair", "umbrella",
+            "sofa", "phone", "scarf", "boat", "lamp", "clock", "blanket", "towel", "wallet")  # fmt: skip
 _OWNERS = ("my", "my neighbour's", "the next visitor's", "my cousin's", "the mayor's", "a stranger's", "her uncle's",
            "my teacher's", "the baker's", "his sister's")  # fmt: skip
 _QUESTIONS = ("What colour is {}?", "Which colour is {}?", "Tell me the colour of {}.", "{}: which colour?")
@@ -79,9 +77,10 @@ class _Kind:
         return [] if answers[0].isdigit() else [*answers]
 
 
-_EASY = _Kind(_QUESTIONS, _COLORS, _OBJECTS, _OWNERS[:1])
+_EASY = _Kind(_QUESTIONS, _COLORS, _OBJECTS[:12], _OWNERS[:3])
+"""As many questions without an answer as with one."""
 _HARD = (
-    _Kind(_QUESTIONS, _MORE_COLORS, _MORE_OBJECTS),
+    _Kind(_QUESTIONS, _COLORS, _OBJECTS),
     _Kind(
         ("What is the capital of {}?", "Name the capital of {}.", "Which city is the capital of {}?"),
         _CAPITALS,

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from pipeline.environments.answers import words
 from pipeline.environments.chat_phrases import EASY_ASKS, EASY_TOPICS, FORMS, NEW_TOPICS, PHRASES
+from pipeline.environments.easy_words import known_or_invented
 from pipeline.environments.extraction import reply
 from pipeline.environments.languages import language_of
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
@@ -43,7 +44,7 @@ def _solution(language: str, topic: str, form: str | None) -> str:
 
 def _generate(draw: random.Random, problem_config: ProblemConfig, topics: tuple[str, ...] | None = None) -> Problem:
     if problem_config.difficulty == 1:
-        topic = draw.choice(topics or EASY_TOPICS)
+        topic = known_or_invented(draw, topics or EASY_TOPICS, new=bool(topics), plural=True)
         prompt = draw.choice(EASY_ASKS).format(topic)
         return Problem("general_chat", prompt, topic, f"I like {topic}. And you?", {"topic": topic})
     english = bool(topics) or problem_config.difficulty == 2 or draw.random() < ENGLISH_SHARE

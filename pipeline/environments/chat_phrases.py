@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.environments.easy_words import NOUNS, plurals
+
 FORMS = ("one", "few", "paragraph", "question", "no_question")
 """Forms of a reply that can be asked for: one sentence; two or three; a paragraph of three to six; a question at the
 end; no question."""
@@ -36,11 +38,8 @@ _ENGLISH = {
     "the sea": "deep and blue", "the moon": "round and bright", "music": "good for the heart",
     "bread": "warm and good", "rain": "soft and cool", "winter": "cold and white", "cats": "soft and clever",
     "dogs": "kind and true", "books": "full of ideas", "tea": "hot and good", "trees": "tall and green",
-    "snow": "white and cold",
-}  # fmt: skip
-"""Topics of every difficulty, with what is said of them."""
-_MORE_ENGLISH = {
-    "coffee": "dark and strong", "chess": "quiet and hard", "football": "fast and loud", "summer": "warm and long",
+    "snow": "white and cold", "coffee": "dark and strong",
+    "chess": "quiet and hard", "football": "fast and loud", "summer": "warm and long",
     "autumn": "golden and calm", "spring": "fresh and green", "gardens": "full of life", "rivers": "long and calm",
     "mountains": "high and still", "forests": "dark and quiet", "trains": "long and punctual",
     "bicycles": "light and quick", "boats": "slow and peaceful", "maps": "old and useful", "clocks": "small and exact",
@@ -63,7 +62,7 @@ _NEW_ENGLISH = {
     "kites": "light and bright", "fog": "gray and still", "the opera house": "large and old", "drums": "loud and fun",
 }  # fmt: skip
 """Topics of new instances alone."""
-EASY_TOPICS = tuple(_ENGLISH)
+EASY_TOPICS = (*_ENGLISH, *(topic for topic in plurals(NOUNS) if topic not in _ENGLISH))
 EASY_ASKS = (
     "Tell me about {}.",
     "What do you think of {}?",
@@ -92,7 +91,7 @@ PHRASES = {
          "End with a question.", "Ask nothing."),
         "What do you think?",
         ("I like to talk about it.", "There is a lot to say."),
-        {topic: _english_sentence(topic, said) for topic, said in (_ENGLISH | _MORE_ENGLISH).items()},
+        {topic: _english_sentence(topic, said) for topic, said in _ENGLISH.items()},
         {},
     ),
     "de": Phrases(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from pipeline.environments.easy_words import NEW_NOUNS, NOUNS, known_or_invented
 from pipeline.environments.extraction import reply, words
 from pipeline.environments.problem import JSON, Environment, Problem, ProblemConfig, Verdict, malformed
 
@@ -11,14 +12,15 @@ _WORDS = ("sun", "moon", "tree", "fish", "book", "rain", "star", "road", "milk",
 _NEW_WORDS = ("lamp", "stone", "door", "hand", "leaf", "ship", "bell", "salt", "fire", "king", "sand", "wolf")
 """Of new instances alone."""
 _REPEAT = ("Say {} {} times.", "Write {} {} times.", "Repeat {} {} times.", "Give {} {} times.")
-_FEW_WORDS = 6
-"""Words that are drawn from at difficulty 1."""
 _ENDINGS = ("!", "?")
 _MARK_NAMES = {"!": "an exclamation mark", "?": "a question mark"}
 
 
-def _generate(draw: random.Random, problem_config: ProblemConfig, of: tuple[str, ...] = _WORDS) -> Problem:
-    word = draw.choice(of[:_FEW_WORDS] if problem_config.difficulty == 1 else of)
+def _generate(draw: random.Random, problem_config: ProblemConfig, new: bool = False) -> Problem:
+    if problem_config.difficulty == 1:
+        word = known_or_invented(draw, NEW_NOUNS if new else NOUNS, new)
+    else:
+        word = draw.choice(_NEW_WORDS if new else _WORDS)
     count = draw.randint(2, {1: 4, 2: 7, 3: 20}[problem_config.difficulty])
     prompt = draw.choice(_REPEAT).format(word, count)
     spec: dict[str, JSON] = {"word": word, "count": count}
@@ -39,7 +41,7 @@ def _generate(draw: random.Random, problem_config: ProblemConfig, of: tuple[str,
 
 
 def _new(draw: random.Random, problem_config: ProblemConfig) -> Problem:
-    return _generate(draw, problem_config, _NEW_WORDS)
+    return _generate(draw, problem_config, new=True)
 
 
 def _grade(problem: Problem, completion: str) -> Verdict:

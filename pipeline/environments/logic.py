@@ -16,7 +16,15 @@ _NEW_NAMES = ("Ida", "Leo", "Mia", "Noah", "Olga", "Paul", "Rosa", "Sven")
 _RELATIONS = (("older", "younger"), ("taller", "shorter"), ("faster", "slower"), ("richer", "poorer"))
 
 
-def _boolean(draw: random.Random, terms: int = 2) -> Problem:
+def _balanced(draw: random.Random, terms: int) -> Problem:
+    """As many true as false ones: of more terms most conjunctions are false and most disjunctions true."""
+    wanted = _TRUTH[draw.random() < 0.5]
+    while (problem := _boolean(draw, terms)).answer != wanted:
+        pass
+    return problem
+
+
+def _boolean(draw: random.Random, terms: int) -> Problem:
     values = [draw.random() < 0.5 for _ in range(terms)]
     negated = [draw.random() < 0.3 for _ in range(terms)]
     told = [("not " if flip else "") + str(value).lower() for value, flip in zip(values, negated, strict=True)]
@@ -44,18 +52,14 @@ def _chain(draw: random.Random, length: int, names: tuple[str, ...] = _NAMES) ->
 
 def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
     if problem_config.difficulty == 1:
-        return _boolean(draw)
+        return _balanced(draw, draw.choice((1, 2, 2, 4)))
     return _chain(draw, 3 if problem_config.difficulty == 2 else draw.randint(4, len(_NAMES)))
 
 
 def _new(draw: random.Random, problem_config: ProblemConfig) -> Problem:
-    """Three terms, where two are trained; people that no trained problem names."""
+    """Three terms, where one, two and four are trained; people that no trained problem names."""
     if problem_config.difficulty == 1:
-        # Of three terms most conjunctions are false and most disjunctions true: as many of either are asked for.
-        wanted = _TRUTH[draw.random() < 0.5]
-        while (problem := _boolean(draw, terms=3)).answer != wanted:
-            pass
-        return problem
+        return _balanced(draw, 3)
     return _chain(draw, 3 if problem_config.difficulty == 2 else draw.randint(4, len(_NEW_NAMES)), _NEW_NAMES)
 
 

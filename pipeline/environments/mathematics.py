@@ -36,8 +36,8 @@ _QUESTIONS = (
 class _Numbers:
     """What the numbers of a task are drawn from, each range with its smallest and its largest."""
 
-    first_addend: tuple[int, int] = (0, 4)
-    addend: tuple[int, int] = (0, 4)
+    new_sums: bool = False
+    """Whether sums are those that no training has."""
     subtracted: tuple[int, int] = (0, 99)
     factor: tuple[int, int] = (2, 12)
     added: tuple[int, int] = (1, 99)
@@ -46,16 +46,24 @@ class _Numbers:
     root: tuple[int, int] = (1, 12)
 
 
+LARGEST_ADDEND = 15
+NEW_SUMS = 5
+"""Of the sums of difficulty 1 every so many-th is one of new instances alone."""
+
+
 _TRAINED = _Numbers()
 _NEW = _Numbers(
-    first_addend=(5, 9), addend=(0, 9), subtracted=(100, 999), factor=(13, 19), added=(100, 199),
+    new_sums=True, subtracted=(100, 999), factor=(13, 19), added=(100, 199),
     denominators=(13, 17, 19), root=(13, 24),
 )  # fmt: skip
-"""Every task has a number that is in none of the trained tasks of its kind."""
+"""Every task has a number that is in none of the trained tasks of its kind, but for sums: their numbers are all
+trained on, not these two together."""
 
 
 def _sum(draw: random.Random, numbers: _Numbers) -> tuple[str, str, str]:
-    first, second = draw.randint(*numbers.first_addend), draw.randint(*numbers.addend)
+    first, second = draw.randint(0, LARGEST_ADDEND), draw.randint(0, LARGEST_ADDEND)
+    while ((first + 2 * second) % NEW_SUMS == 0) != numbers.new_sums:
+        second = draw.randint(0, LARGEST_ADDEND)
     return f"{first} + {second}", str(first + second), str(first + second)
 
 

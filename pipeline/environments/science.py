@@ -11,10 +11,10 @@ from pipeline.environments.extraction import reply
 from pipeline.environments.problem import RIGHT, WRONG, Environment, Problem, ProblemConfig, Verdict, malformed
 
 _ANIMALS = {
-    "mammal": ("dog", "cat", "horse", "cow", "whale", "bat", "lion", "mouse"),
-    "bird": ("duck", "hen", "owl", "eagle", "robin", "swan", "crow", "goose"),
-    "fish": ("cod", "shark", "salmon", "trout", "tuna", "carp", "eel", "pike"),
-    "insect": ("bee", "ant", "fly", "wasp", "moth", "beetle", "cricket", "flea"),
+    "mammal": ("dog", "cat", "horse", "cow", "whale", "bat", "lion", "mouse", "pig", "wolf", "fox", "donkey"),
+    "bird": ("duck", "hen", "owl", "eagle", "robin", "swan", "crow", "goose", "finch", "raven", "turkey", "heron"),
+    "fish": ("cod", "shark", "salmon", "trout", "tuna", "carp", "eel", "pike", "sole", "bass", "catfish", "piranha"),
+    "insect": ("bee", "ant", "fly", "wasp", "moth", "beetle", "cricket", "flea", "louse", "gnat", "aphid", "ladybird"),
 }
 _NEW_ANIMALS = {
     "mammal": ("goat", "sheep", "rabbit", "bear", "tiger", "seal", "deer", "camel"),
@@ -23,13 +23,30 @@ _NEW_ANIMALS = {
     "insect": ("mosquito", "butterfly", "grasshopper", "dragonfly", "termite", "hornet", "earwig", "cicada"),
 }
 """Of new instances alone, as are the symbols below."""
+_FEATURES = {
+    "mammal": ("has fur", "has hair", "gives milk", "feeds its young with milk", "has fur and four legs"),
+    "bird": ("has feathers", "has a beak", "has feathers and a beak", "has a beak and two legs", "sings"),
+    "fish": ("has fins", "has scales", "has fins and scales", "breathes with gills", "has gills and fins"),
+    "insect": ("has six legs", "has feelers", "has six legs and feelers", "has feelers and wings", "has six thin legs"),
+}
+"""By which an animal is known that nobody told of."""
 _ANIMAL_QUESTIONS = (
     "What kind of animal is a {}?",
     "What is a {}?",
     "A {} is what kind of animal?",
     "Which group has the {}?",
     "Is a {} a mammal, a bird, a fish or an insect?",
+    "Name the group of the {}.",
 )
+_TOLD_QUESTIONS = (
+    "A {} {}. What is it?",
+    "A {} {}. What kind of animal is it?",
+    "What is a {}? It {}.",
+    "If a {} {}, what is it?",
+)
+"""With braces for an animal and for what it has."""
+TOLD_SHARE = 0.5
+"""Share of the animals of which the prompt says something that decides: so that one never heard of can be known too."""
 _SYMBOLS = {
     "hydrogen": "H", "helium": "He", "carbon": "C", "nitrogen": "N", "oxygen": "O", "sodium": "Na",
     "magnesium": "Mg", "aluminium": "Al", "silicon": "Si", "sulfur": "S", "chlorine": "Cl", "potassium": "K",
@@ -50,11 +67,14 @@ _SYMBOL_QUESTIONS = (
 
 
 def _animal(draw: random.Random, new: bool = False) -> Problem:
-    animals = _NEW_ANIMALS if new else _ANIMALS
-    kind = draw.choice(tuple(animals))
-    animal = draw.choice(animals[kind])
+    kind = draw.choice(tuple(_ANIMALS))
+    if new or draw.random() < TOLD_SHARE:
+        animal = draw.choice((_NEW_ANIMALS if new else _ANIMALS)[kind])
+        asked = draw.choice(_TOLD_QUESTIONS).format(animal, draw.choice(_FEATURES[kind]))
+    else:
+        asked = draw.choice(_ANIMAL_QUESTIONS).format(draw.choice(_ANIMALS[kind]))
     article = "an" if kind == "insect" else "a"
-    prompt = re.sub(r"\ba (?=[aeiou])", "an ", draw.choice(_ANIMAL_QUESTIONS).format(animal))
+    prompt = re.sub(r"\b([aA]) (?=[aeiou])", r"\1n ", asked)
     return Problem("science", prompt, kind, f"It is {article} {kind}.", {"candidates": list(_ANIMALS)})
 
 

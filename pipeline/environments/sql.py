@@ -33,7 +33,7 @@ def _made(question: Question) -> list[list[Row]]:
     all. They are made where they are needed: millions of problems need none.
     """
     fill = random.Random(f"{question.table}/{question.text}")
-    columns = table_columns(question.table, question.difficulty)
+    columns = table_columns(question)
     chosen: list[list[Row]] = []
     results: list[list[Row] | str] = []
     for _ in range(MAX_FILLS):
@@ -65,7 +65,7 @@ def _run(table: str, columns: Sequence[str], rows: list[Row], *queries: str) -> 
 
 def _generate(draw: random.Random, problem_config: ProblemConfig, new: bool = False) -> Problem:
     question = ask(draw, problem_config.difficulty, new)
-    columns = table_columns(question.table, problem_config.difficulty)
+    columns = table_columns(question)
     prompt = f"Table {question.table} ({', '.join(columns)}). " + draw.choice(_FORMS).format(question.text)
     spec: dict[str, JSON] = {"table": question.table, "columns": [*columns], "question": question.to_spec()}
     return Problem("text_to_sql", prompt, question.query, question.query, spec)

@@ -8,13 +8,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipeline.environments.easy_words import NEW_NOUNS, NOUNS, known_or_invented, plurals
 from pipeline.environments.problem import JSON
 
 NAMES = ("Tom", "Ann", "Bob", "Sue", "Max", "Eve", "Ben", "Kim")
 MORE_NAMES = (*NAMES, "Ida", "Leo", "Mia", "Noah", "Olga", "Paul", "Rosa", "Sven", "Tara", "Uwe", "Vera", "Yann")
-_SMALL_TABLES = {"pets": "age", "cars": "price", "books": "pages"}
-"""Tables of difficulty 1, with their one column of numbers from 1 to 9."""
-_NEW_SMALL_TABLES = {"ships": "length", "trees": "height", "songs": "seconds"}
+_COLUMNS = (
+    "age", "price", "pages", "rooms", "speed", "size", "area", "length", "seats", "weight", "stars", "depth", "width",
+    "legs", "cost", "year", "hours", "volume", "height", "wings", "minutes", "goals", "points", "power",
+)  # fmt: skip
+"""Columns of difficulty 1, of numbers from 1 to 9; any table has any."""
+_NEW_COLUMNS = ("metres", "seconds", "rings", "cabins", "doors", "miles", "watts", "plays")
 """Those of new instances alone."""
 
 
@@ -69,6 +73,8 @@ class Question:
     """Give each value on the first edge a word of its own in the column of words."""
     group_sizes: tuple[int, ...] = ()
     """Rows that some names have, so that a limit on their number has names on both sides."""
+    column: str = ""
+    """At difficulty 1, the table's one column of numbers."""
     group_sums: tuple[str, str, int] | None = None
     """Columns of groups and of numbers, and the limit near which the groups' sums are."""
 
@@ -88,11 +94,11 @@ class Question:
         return cls(**{**spec, "edges": edges, "group_sizes": tuple(spec["group_sizes"]), "group_sums": sums})
 
 
-def table_columns(table: str, difficulty: int) -> list[str]:
-    """The columns of a table in their order, `name` first."""
-    if difficulty == 1:
-        return ["name", (_SMALL_TABLES | _NEW_SMALL_TABLES)[table]]
-    return ["name", ALL_TABLES[table].words, *ALL_TABLES[table].numbers]
+def table_columns(question: Question) -> list[str]:
+    """The columns of a question's table in their order, `name` first."""
+    if question.difficulty == 1:
+        return ["name", question.column]
+    return ["name", ALL_TABLES[question.table].words, *ALL_TABLES[question.table].numbers]
 
 
 def _around(limit: int) -> tuple[int, ...]:
@@ -108,18 +114,13 @@ def ask(draw: random.Random, difficulty: int, new: bool = False) -> Question:
         new: ask about a table of new instances.
     """
     if difficulty == 1:
-        tables = _NEW_SMALL_TABLES if new else _SMALL_TABLES
-        table = draw.choice(tuple(tables))
-        column, limit = draw.choice((tables[table],)), draw.randint(2, 5)
-        # A name is drawn for the seeds' sake: the same problems as ever follow.
-        draw.choice(NAMES)
-        return draw.choice(
-            [
-                Question(1, table, f"names with {column} over {limit}",
-                         f"SELECT name FROM {table} WHERE {column} > {limit}", ((column, _around(limit)),)),
-                Question(1, table, f"every {column}", f"SELECT {column} FROM {table}"),
-            ]
-        )  # fmt: skip
+        nouns, columns = (NEW_NOUNS, _NEW_COLUMNS) if new else (NOUNS, _COLUMNS)
+        table, column = (known_or_invented(draw, words, new, plural=True) for words in (plurals(nouns), columns))
+        limit = draw.randint(2, 7)
+        if draw.random() < 0.5:
+            return Question(1, table, f"every {column}", f"SELECT {column} FROM {table}", column=column)
+        query, edge = f"SELECT name FROM {table} WHERE {column} > {limit}", (column, _around(limit))
+        return Question(1, table, f"names with {column} over {limit}", query, (edge,), column=column)
     name = draw.choice(tuple(NEW_TABLES if new else TABLES))
     easy, harder, hard = _questions(draw, difficulty, name)
     return draw.choice(easy + harder if difficulty == 2 else harder + hard)

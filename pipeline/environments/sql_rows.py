@@ -21,7 +21,7 @@ def make_rows(fill: random.Random, question: Question) -> list[Row]:
         fill: everything random comes from it.
         question: that will be asked of the table.
     """
-    columns = table_columns(question.table, question.difficulty)
+    columns = table_columns(question)
     words = _words(question)
     choices = {column: words.get(column) or range(*_range(fill, question, column)) for column in columns}
     rows: list[dict[str, int | str]] = []
@@ -59,8 +59,10 @@ def make_rows(fill: random.Random, question: Question) -> list[Row]:
 
 def _words(question: Question) -> dict[str, tuple[str, ...]]:
     """The columns of words, each with its values."""
+    if question.difficulty == 1:
+        return {"name": MORE_NAMES}
     table = ALL_TABLES[question.table]
-    return {"name": MORE_NAMES} | ({} if question.difficulty == 1 else {table.words: table.values})
+    return {"name": MORE_NAMES, table.words: table.values}
 
 
 def _range(fill: random.Random, question: Question, column: str) -> tuple[int, int]:

@@ -6,12 +6,13 @@ import json
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from jsonschema import Draft202012Validator
 
 from pipeline.environments.answers import unfenced
+from pipeline.environments.easy_words import NAMES, NEW_NAMES, known_or_invented
 from pipeline.environments.extraction import reply
 from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, ProblemConfig, Verdict, malformed
 
@@ -55,6 +56,8 @@ _NEW = _Words(
     days=("Saturday", "Sunday"),
 )
 """Of new instances alone."""
+_EASY, _NEW_EASY = replace(_TRAINED, names=NAMES, ages=(1, 99)), replace(_NEW, names=NEW_NAMES, ages=(1, 99))
+"""Those of difficulty 1."""
 _AROUND = {
     "nothing": "Reply with one JSON object and nothing else, no code fence either.",
     "in_fence": "Reply with one JSON object in a code fence; a sentence may stand before it.",
@@ -67,6 +70,8 @@ _QUESTIONS = (
     "Write JSON: name {}, age {}.",
     "As JSON: {} is {} years old.",
     "{} is {}. Reply in JSON.",
+    "JSON for {}, {} years old.",
+    "Make JSON of {} at {}.",
 )
 
 
@@ -113,9 +118,11 @@ _RECORDS: dict[str, tuple[Callable[[random.Random, _Words], dict[str, JSON]], st
 """Kinds of record by the key of a list of more: what makes one, and how it is told."""
 
 
-def _generate(draw: random.Random, problem_config: ProblemConfig, words: _Words = _TRAINED) -> Problem:
+def _generate(draw: random.Random, problem_config: ProblemConfig, new: bool = False) -> Problem:
+    words = _NEW if new else _TRAINED
     if problem_config.difficulty == 1:
-        value = _person(draw, words)
+        value = _person(draw, _NEW_EASY if new else _EASY)
+        value["name"] = known_or_invented(draw, NEW_NAMES if new else NAMES, new)
         prompt = draw.choice(_QUESTIONS).format(value["name"], value["age"])
         around = "fence"
     else:
@@ -135,7 +142,7 @@ def _generate(draw: random.Random, problem_config: ProblemConfig, words: _Words 
 
 
 def _new(draw: random.Random, problem_config: ProblemConfig) -> Problem:
-    return _generate(draw, problem_config, _NEW)
+    return _generate(draw, problem_config, new=True)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""`temporal_reasoning`: the next day, then neighboring months and spans of days, then dates, by difficulty."""
+"""`temporal_reasoning`: neighboring days and months, then spans of days as well, then dates, by difficulty."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _date(draw: random.Random, first_year: int = 1950) -> Problem:
 
 def _generate(draw: random.Random, problem_config: ProblemConfig) -> Problem:
     if problem_config.difficulty == 1:
-        return _neighbor(draw, "day", _DAYS, _AFTER_AND_BEFORE[:1])
+        return _neighbor(draw, *draw.choice((("day", _DAYS), ("month", _MONTHS))), _AFTER_AND_BEFORE)
     if problem_config.difficulty == 2:
         return draw.choice((_span, partial(_neighbor, period="month", cycle=_MONTHS, directions=_AFTER_AND_BEFORE)))(
             draw

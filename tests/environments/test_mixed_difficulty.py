@@ -40,7 +40,7 @@ def test_prompts_are_distinct_of_the_training_split_and_follow_from_the_difficul
 
 def test_few_prompts_begin_again_and_none_that_can_be_used_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     few = MixedProblems("temporal_reasoning", 0, EASY)
-    assert len({few.draw(1.0).prompt for _ in range(120)}) < 120
+    assert len({few.draw(1.0).prompt for _ in range(400)}) < 400
     monkeypatch.setattr("pipeline.environments.mixed_difficulty.DRAWS_WITHOUT_SPLIT", 50)
     with pytest.raises(DataError, match="math: 50 prompts of difficulty 2 drawn"):
         MixedProblems("math", 0, EASY, usable=lambda problem: False).draw(2.0)

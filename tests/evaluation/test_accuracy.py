@@ -46,13 +46,13 @@ def test_a_reply_without_an_end_scores_0_and_is_counted() -> None:
 
 
 def test_no_prompt_is_asked_twice_and_only_those_with_new_instances_are_asked_for_some() -> None:
-    asked = asked_problems(config(), 0)
+    asked = asked_problems(config(problems_per_environment=80), 0)
     assert {name: len(own) for name, own in asked.items()} == {
-        ("math", "held_out"): 20,
-        ("temporal_reasoning", "held_out"): 14,
-        ("math", "train"): 20,
-        ("temporal_reasoning", "train"): 20,
-        ("math", "instances"): 20,
+        ("math", "held_out"): 80,
+        ("temporal_reasoning", "held_out"): 69,
+        ("math", "train"): 80,
+        ("temporal_reasoning", "train"): 80,
+        ("math", "instances"): 80,
     }
     for own in asked.values():
         assert len({each.prompt for each in own}) == len(own)

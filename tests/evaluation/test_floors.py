@@ -14,7 +14,7 @@ COUNT = 40
 
 @pytest.mark.parametrize(
     ("environment", "constant"),
-    [("math", "4"), ("calibration", "I do not know."), ("science", None), ("identity", "Hello! How can I help?")],
+    [("math", "16"), ("calibration", "I do not know."), ("science", None), ("identity", "Hello! How can I help?")],
 )
 def test_the_floor_is_what_its_reply_earns_and_no_answer_of_the_domain_earns_more(
     environment: str, constant: str | None
