@@ -28,27 +28,13 @@ def _syllables(new: bool) -> tuple[str, ...]:
 
 
 _SYLLABLES, _NEW_SYLLABLES = _syllables(new=False), _syllables(new=True)
-_NO_PLURAL = (
-    "sheep",
-    "fish",
-    "mouse",
-    "child",
-    "man",
-    "woman",
-    "rice",
-    "corn",
-    "milk",
-    "bread",
-    "snow",
-    "leaf",
-    "wolf",
-)
 
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+_NO_PLURAL = _words("sheep fish mouse child man woman rice corn milk bread snow leaf wolf")
 NOUNS = _words(
     "cat dog cow hen fox pig horse goat sheep duck frog lion mouse tiger snake sun moon tree fish book rain star road "
     "milk bird wind snow train plane table chair house garden river hill wood pen cup plate bread apple plum rice "
