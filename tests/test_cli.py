@@ -40,7 +40,7 @@ RECIPES = ROOT / "data_recipes"
         ),
         (
             ("plan", "resources.posttraining.nodes=3"),
-            "stages.sft.config.sequences_per_step=32 is no multiple of sequences_per_device=32 × 3 ranks",
+            "stages.sft.config.sequences_per_step=4 is no multiple of sequences_per_device=2 × 3 ranks",
         ),
         (
             ("plan", "stages.rl_math.resources={nodes:5}"),
