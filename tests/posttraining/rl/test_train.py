@@ -56,7 +56,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_reward_model_learns_and_rewards_a_stage(run: Path) -> None:
-    sizes: dict[str, Any] = {"epochs": 4, "pairs_per_step": 16, "pairs_per_device": 16, "max_length": 128}
+    sizes: dict[str, Any] = {"epochs": 8, "pairs_per_step": 16, "pairs_per_device": 16, "max_length": 128}
     settings = stage_settings("reward_model", **TRAINING, **sizes)
     stage = freeze(run, "reward_model", "reward_model", settings, {"model": "sft", "data": "sft_data"})
     code, said = outcome(stage)
