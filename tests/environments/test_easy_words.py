@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from pipeline.environments import problems, verify
+from pipeline.environments import distinct_problems, verify
 from pipeline.environments.easy_words import (
     INVENTED_SHARE,
     NAMES,
@@ -17,6 +17,7 @@ from pipeline.environments.easy_words import (
     known_or_invented,
     plurals,
 )
+from pipeline.environments.registry import Asked
 from tests.settings import EASY
 
 DRAWS = 4_000
@@ -55,7 +56,11 @@ def test_an_invented_word_is_a_name_in_sql() -> None:
     "name", ["in_context_learning", "text_to_sql", "general_chat", "instruction_following", "structured_output"]
 )
 @pytest.mark.parametrize("split", ["train", "instances"])
-def test_no_invented_word_makes_a_right_reply_wrong(name: str, split: str) -> None:
+def test_no_invented_word_makes_a_right_reply_wrong(name: str, split: Asked) -> None:
     """Such as "not", which denies what a reply says."""
-    wrong = [each.prompt for each in problems(name, 1_500, 0, split, EASY) if verify(each, each.solution).score != 1.0]
+    wrong = [
+        each.prompt
+        for each in distinct_problems(name, 1_500, 0, split, EASY)
+        if verify(each, each.solution).score != 1.0
+    ]
     assert not wrong
