@@ -7,11 +7,13 @@ python benchmarks/seeds.py runs/smoke runs/seed1 runs/seed2 > benchmarks/seeds.m
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 
 from pipeline.core.artifact import Manifest, read_manifest
 from pipeline.core.errors import ArtifactError
 
 Show = Callable[[dict[str, Manifest]], str]
+TRAINED = ("sft", "rl_multi_domain", "rl_rlhf", "rl_identity", "rl_math")
 
 
 def change(stage: str) -> Show:
@@ -36,6 +38,52 @@ def in_format(stages: dict[str, Manifest]) -> str:
     return f"{100 * stages['sft'].metrics['in_format/after']:.1f} %"
 
 
+def text_loss(stages: dict[str, Manifest]) -> str:
+    """Loss on held-out text before SFT, after it and at the end."""
+    before, sft, end = (stages[f"evaluate_{stage}"].metrics["loss/mean"] for stage in ("phase5_512k", "sft", "rl_math"))
+    return f"{before:.3f} → {sft:.3f} → {end:.3f} ({100 * (end / before - 1):+.1f} %)"
+
+
+def greedy(metric: str, *stages: str) -> Show:
+    """An accuracy after stages, with the best constant reply's."""
+
+    def show(manifests: dict[str, Manifest]) -> str:
+        """One cell."""
+        found = [manifests[f"evaluate_{stage}"].metrics for stage in stages]
+        floor = found[-1].get(metric.replace("accuracy", "floor"))
+        return f"{' → '.join(f'{each[metric]:.3f}' for each in found)} ({floor:.3f})"
+
+    return show
+
+
+def above_floor(stages: dict[str, Manifest]) -> str:
+    """Domains that lie above the best constant by their whole interval at the end, and of how many; new instances."""
+    metrics = stages["evaluate_rl_math"].metrics
+    counts = [
+        (f"above_floor{kind}", sum(name.startswith(f"floor{kind}/") for name in metrics) - 1)
+        for kind in ("", "_instances")
+    ]
+    return "; ".join(f"{metrics[name]:.0f} of {domains}" for name, domains in counts)
+
+
+def sampled(stage: str, domain: str | None = None) -> Show:
+    """The share of sampled replies to held-out prompts that the verifiers pass, before and after a stage of RL."""
+
+    def show(stages: dict[str, Manifest]) -> str:
+        """One cell."""
+        means = [
+            fmean(
+                value
+                for name, value in stages[stage].metrics.items()
+                if name.startswith(f"verified/{domain or ''}") and name.endswith(f"/{when}")
+            )
+            for when in ("before", "after")
+        ]
+        return f"{means[0]:.3f} → {means[1]:.3f}"
+
+    return show
+
+
 def time_in_stages(stages: dict[str, Manifest]) -> str:
     """Seconds inside stages, without starting up."""
     seconds = sum(manifest.seconds for manifest in stages.values())
@@ -49,9 +97,18 @@ ROWS: dict[str, Show] = {
     "SFT replies in format": in_format,
     "reward model, pairwise accuracy": change("reward_model"),
     **{f"{stage}, mean reward": change(stage) for stage in ("rl_multi_domain", "rl_rlhf", "rl_identity", "rl_math")},
-    "greedy accuracy over all domains, after rl_math": lambda stages: (
-        f"{stages['evaluate_rl_math'].metrics['accuracy/mean']:.3f}"
-    ),
+    "sampled replies right, nine domains, rl_multi_domain": sampled("rl_multi_domain"),
+    "… chat, rl_rlhf": sampled("rl_rlhf", "general_chat"),
+    "… identity, rl_identity": sampled("rl_identity", "identity"),
+    "… calibration, rl_identity": sampled("rl_identity", "calibration"),
+    "… math, rl_math": sampled("rl_math", "math"),
+    "greedy accuracy, SFT and the four stages of RL (best constant)": greedy("accuracy/mean", *TRAINED),
+    "… new instances": greedy("accuracy_instances/mean", *TRAINED),
+    "… math": greedy("accuracy/math", *TRAINED),
+    "… chat": greedy("accuracy/general_chat", *TRAINED),
+    "… identity": greedy("accuracy/identity", *TRAINED),
+    "domains above the constant at the end; of new instances": above_floor,
+    "held-out loss on text, before SFT, after it, at the end": text_loss,
     "time in stages": time_in_stages,
 }
 
