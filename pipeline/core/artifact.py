@@ -32,6 +32,8 @@ PUBLISHING = "publishing.json"
 """The complete manifest under another name, while outputs are moved into place."""
 TERABYTES = ("documents", "tokens")
 """Folders of outputs that grow with the training data. All others, such as checkpoints, are hashed whenever read."""
+MODEL_FOLDERS = ("model", "checkpoint")
+"""Where a stage keeps its model: `release` in the first, stages that train in the second."""
 IMPORTED = "imported.json"
 """File of an imported model's artifact: where it came from, its context, and reference logits."""
 RECORDED_PACKAGES = (
@@ -96,6 +98,12 @@ class Artifact:
     def checkpoint(self) -> Path:
         """The Hugging Face folder that every stage which trains writes: weights, configuration, tokenizer."""
         return self.directory / "checkpoint"
+
+
+def stage_model(directory: Path) -> Path | None:
+    """The Hugging Face folder that a stage's folder holds; None if it has none."""
+    folders = (directory / name for name in MODEL_FOLDERS)
+    return next((folder for folder in folders if (folder / "config.json").is_file()), None)
 
 
 def provenance() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.artifact import Artifact, check_sizes, input_folder, load, read_manifest
+from pipeline.core.artifact import MODEL_FOLDERS, Artifact, check_sizes, input_folder, load, read_manifest, stage_model
 from pipeline.core.config import nearest
 from pipeline.core.errors import ArtifactError, DataError, UserError
 from pipeline.core.files import identities
@@ -15,8 +15,6 @@ FETCHED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "tokenizer.model"]
 """Files that are taken from the hub: no pickles, no code."""
 LEFT = ["*/*", "consolidated*"]
 """Of these, other formats of the same weights."""
-MODEL_FOLDERS = ("model", "checkpoint")
-"""Where a stage keeps its model: `release` in the first, stages that train in the second."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +78,8 @@ def run_tokens(run: str, root: Path) -> Artifact:
 def _of_folder(folder: Path) -> ModelSource:
     folder = folder.absolute()
     if (manifest := read_manifest(folder)) is not None:
-        for name in MODEL_FOLDERS:
-            if (folder / name / "config.json").is_file():
-                return _of_folder(folder / name)
+        if (model := stage_model(folder)) is not None:
+            return _of_folder(model)
         raise ArtifactError(f"{folder}: a stage of kind {manifest.kind} has no model; name one that trains")
     for pattern, what in (("config.json", "configuration"), ("tokenizer*", "tokenizer"), ("*.safetensors", "weights")):
         if not any(folder.glob(pattern)):

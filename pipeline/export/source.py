@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.artifact import Manifest, check_sizes, load, read_manifest
+from pipeline.core.artifact import MODEL_FOLDERS, Manifest, check_sizes, load, read_manifest, stage_model
 from pipeline.core.errors import ArtifactError, UserError
 from pipeline.core.files import read_json
 from pipeline.release.lineage import disclosures, lineage
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 """Files of a Hugging Face folder that an export replaces by its own."""
-MODEL_FOLDERS = ("model", "checkpoint")
-"""Where a stage keeps its model: `release` in the first, stages that train in the second."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +61,8 @@ def of_stage(run: Path, stage: str) -> Source:
     if not run.is_dir():
         raise UserError(f"{run}: no such run; name one with run=<name>, or give the folder of a model")
     check_sizes(run / stage)
-    for name in MODEL_FOLDERS:
-        if (run / stage / name / "config.json").is_file():
-            return of_folder(run / stage / name)
+    if (model := stage_model(run / stage)) is not None:
+        return of_folder(model)
     raise ArtifactError(f"{run / stage}: holds no model; name a stage that trains one, or release, with stage=<name>")
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.core.artifact import Artifact, load, read_manifest
+from pipeline.core.artifact import MODEL_FOLDERS, Artifact, load, read_manifest
 from pipeline.core.errors import ArtifactError
 
 CHAT_KINDS = ("sft", "rl", "release")
@@ -51,7 +51,7 @@ def model_folder(path: Path) -> Path:
         ArtifactError: if it is none of these, or a stage that was damaged.
     """
     if (path / "config.json").is_file() and (path / "tokenizer_config.json").is_file():
-        if path.name in ("model", "checkpoint") and read_manifest(path.absolute().parent) is not None:
+        if path.name in MODEL_FOLDERS and read_manifest(path.absolute().parent) is not None:
             load(path.absolute().parent)
         return path
     manifest = read_manifest(path)
