@@ -121,7 +121,7 @@ STAGE_TYPES = {
         conditional_inputs=("tokens",),
         lead_seconds=LONG,
         several_ranks=True,
-        version=7,
+        version=8,
     ),
     "reward_model": StageType(
         "pipeline.posttraining.reward.config:RewardModelConfig",
@@ -129,7 +129,7 @@ STAGE_TYPES = {
         inputs=("model", "data"),
         lead_seconds=LONG,
         several_ranks=True,
-        version=5,
+        version=6,
     ),
     "rl": StageType(
         "pipeline.posttraining.rl.config:RlConfig",
@@ -138,7 +138,7 @@ STAGE_TYPES = {
         conditional_inputs=("reward_model*",),
         lead_seconds=LONG,
         several_ranks=True,
-        version=7,
+        version=8,
     ),
     "evaluate": StageType(
         "pipeline.evaluation.config:EvaluateConfig",
@@ -149,7 +149,7 @@ STAGE_TYPES = {
         conditional_inputs=("tokens",),
         lead_seconds=LONG,
         several_ranks=True,
-        version=6,
+        version=7,
     ),
     "release": StageType(
         "pipeline.release.config:ReleaseConfig",

@@ -15,8 +15,6 @@ from pipeline.environments.sql_database import MAX_QUERY_BYTES, Row, database, r
 from pipeline.environments.sql_questions import Question, ask, table_columns
 from pipeline.environments.sql_rows import make_rows
 
-EXECUTES_SCORE = 0.2
-"""Score of a query that executes and gives other rows: a first step, and far from worth staying at."""
 DATABASES = 3
 """Databases that a query must be right on."""
 MAX_FILLS = 20
@@ -95,7 +93,7 @@ def _grade(problem: Problem, completion: str) -> Verdict:
             return Verdict(0.0, f"the query does not run: {found}", in_format=found.startswith("no such "))
         found, expected = _plain(found), _plain(expected)
         same = same and (found == expected if ordered else Counter(found) == Counter(expected))
-    return RIGHT if same else Verdict(EXECUTES_SCORE, "other rows")
+    return RIGHT if same else Verdict(0.0, "other rows")
 
 
 ENVIRONMENT = Environment("text_to_sql", _generate, _grade, dict.fromkeys((1, 2, 3), _new))

@@ -18,9 +18,9 @@ from pipeline.environments.problem import JSON, RIGHT, Environment, Problem, Pro
 
 MAX_DEPTH = 16
 """Deepest nesting that is read, so that the recursion of parser and validator stays far from Python's limit."""
-PARSES_SCORE, FITS_SCHEMA_SCORE = 0.25, 0.5
-"""Scores of JSON with another schema, and of the right schema with other values: chosen so that both are steps on the
-way and neither is worth staying at."""
+PARTLY_SCORE = 0.5
+"""Score of an object of the right schema for each of its values that is right, by their share: where form alone earned
+some, reinforcement learning raised replies with wrong values."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +185,16 @@ def _json_in(text: str, around: str) -> str | None:
     return fences[-1] if fences else text[begin : end + 1]
 
 
+def _leaves(value: JSON, at: tuple[str | int, ...] = ()) -> dict[tuple[str | int, ...], JSON]:
+    """The values in an object or list, by their paths."""
+    children: dict[str, JSON] | dict[int, JSON] | None = (
+        value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else None
+    )
+    if children is None:
+        return {at: value}
+    return {path: leaf for key, child in children.items() for path, leaf in _leaves(child, (*at, key)).items()}
+
+
 def _grade(problem: Problem, completion: str) -> Verdict:
     text = _json_in(reply(completion), str(problem.spec.get("around", "fence")))
     if text is None:
@@ -198,8 +208,13 @@ def _grade(problem: Problem, completion: str) -> Verdict:
     if value == schema:
         return Verdict(0.0, "the schema instead of an object")
     if not Draft202012Validator(schema).is_valid(value):
-        return Verdict(PARSES_SCORE, "JSON of another schema")
-    return RIGHT if value == json.loads(problem.answer) else Verdict(FITS_SCHEMA_SCORE, "other values")
+        return Verdict(0.0, "JSON of another schema")
+    expected = json.loads(problem.answer)
+    if value == expected:
+        return RIGHT
+    found, wanted = _leaves(value), _leaves(expected)
+    right = sum(key in found and found[key] == wanted[key] for key in wanted)
+    return Verdict(PARTLY_SCORE * right / len({**found, **wanted}), f"{right} of {len(wanted)} values are right")
 
 
 ENVIRONMENT = Environment("structured_output", _generate, _grade, dict.fromkeys((1, 2, 3), _new))

@@ -16,7 +16,7 @@ from pipeline.environments.answers import as_number, candidates, grade_choice, g
 from pipeline.environments.constraints import fault_of, meets
 from pipeline.environments.extraction import behind_cue, bold, boxed, reply
 from pipeline.environments.problem import RIGHT, WRONG, Grade, Problem, Verdict, malformed
-from pipeline.environments.structured import PARSES_SCORE, parse_json
+from pipeline.environments.structured import parse_json
 
 REWARD_MODEL = "reward_model"
 """Verifier of prompts that the reward model rewards; it only looks whether there is a reply."""
@@ -69,7 +69,7 @@ def _grade_json(problem: Problem, completion: str) -> Verdict:
         value = parse_json(unfenced(completion))
     except ValueError:
         return malformed("not JSON")
-    return RIGHT if value == json.loads(problem.answer) else Verdict(PARSES_SCORE, "other JSON")
+    return RIGHT if value == json.loads(problem.answer) else Verdict(0.0, "other JSON")
 
 
 def _check_json(problem: Problem) -> str | None:
@@ -92,7 +92,7 @@ def _grade_schema(problem: Problem, completion: str) -> Verdict:
         return malformed("not JSON")
     if Draft202012Validator(_schema(problem)).is_valid(value):
         return RIGHT
-    return Verdict(PARSES_SCORE, "JSON of another schema")
+    return Verdict(0.0, "JSON of another schema")
 
 
 def _check_schema(problem: Problem) -> str | None:
