@@ -16,6 +16,7 @@ from pipeline.curation.readers import source_files
 GOLDEN = Path(__file__).with_name("fingerprints.json")
 CASES = (
     "scale=smoke",
+    "scale=laptop",
     "scale=smoke_gpu",
     "scale=granite_4_1_3b",
     "scale=granite_4_1_8b",
