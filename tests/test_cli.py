@@ -256,7 +256,9 @@ def test_plan_prints_the_published_recipe(capsys: pytest.CaptureFixture[str]) ->
     assert "0.0001 → 0 (exponential)" in lines["phase5_512k"]
 
 
-@pytest.mark.parametrize("scale", ["smoke", "laptop", "smoke_gpu", "granite_4_1_3b", "granite_4_1_8b", "granite_4_1_30b"])
+@pytest.mark.parametrize(
+    "scale", ["smoke", "laptop", "smoke_gpu", "granite_4_1_3b", "granite_4_1_8b", "granite_4_1_30b"]
+)
 def test_every_scale_plans(scale: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert fivephase("plan", f"scale={scale}") == EXIT_DONE
     planned = capsys.readouterr().out
