@@ -1,5 +1,6 @@
 """What single verifiers accept and refuse, and what hostile completions cost them."""
 
+import json
 import sqlite3
 from dataclasses import replace
 
@@ -98,6 +99,25 @@ def test_json(completion: str, score: float) -> None:
     problem = next(each for each in problems("structured_output", 1, 0, "train", EASY))
     problem = replace(problem, answer='{"name": "Tom", "age": 7}')
     assert verify(problem, completion).score == score
+
+
+def test_each_value_of_json_counts() -> None:
+    drawn = problems("structured_output", 50, 0, "train", replace(EASY, difficulty=3))
+    problem = next(each for each in drawn if "friends" in each.answer)
+    value = json.loads(problem.answer)
+    values = sum(len(each) for each in value["friends"]) + len(value) - 1
+    value["friends"][0]["age"] += 1
+    assert verify(problem, shown(problem, value)).score == pytest.approx(0.5 * (values - 1) / values)
+    # A list of one more has values that are not asked for.
+    value["friends"].append(value["friends"][0])
+    fields = len(value["friends"][0])
+    assert verify(problem, shown(problem, value)).score == pytest.approx(0.5 * (values - 1) / (values + fields))
+
+
+def shown(problem: Problem, value: object) -> str:
+    """An object as the problem wants it."""
+    text = json.dumps(value)
+    return f"```json\n{text}\n```" if problem.spec["around"] == "in_fence" else text
 
 
 @pytest.mark.parametrize(
