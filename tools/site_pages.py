@@ -91,7 +91,7 @@ def navigation(pages: Path) -> list[dict[str, Any]]:
         {"How to": found("how_to/*.md")},
         {"Explained": explained},
         {"Reference": reference},
-        {"Benchmarks": found("benchmarks/*.md")},
+        {"Benchmarks": [*found("benchmarks/*.md"), *found("results/*.md")]},
         {"Project": ["contributing.md", "changelog.md"]},
     ]
 
