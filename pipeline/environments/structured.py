@@ -186,11 +186,11 @@ def _json_in(text: str, around: str) -> str | None:
 
 
 def _leaves(value: JSON, at: tuple[str | int, ...] = ()) -> dict[tuple[str | int, ...], JSON]:
-    """The values in an object or list, by their paths."""
+    """The values in an object or list, by their paths; one that is empty is a value itself."""
     children: dict[str, JSON] | dict[int, JSON] | None = (
         value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else None
     )
-    if children is None:
+    if not children:
         return {at: value}
     return {path: leaf for key, child in children.items() for path, leaf in _leaves(child, (*at, key)).items()}
 

@@ -114,6 +114,12 @@ def test_each_value_of_json_counts() -> None:
     assert verify(problem, shown(problem, value)).score == pytest.approx(0.5 * (values - 1) / (values + fields))
 
 
+def test_json_without_values_is_graded() -> None:
+    drawn = problems("structured_output", 1, 0, "train", EASY)
+    empty = replace(next(iter(drawn)), answer="{}", spec={"schema": {"type": ["object", "array"]}})
+    assert [verify(empty, completion).score for completion in ("{}", "[]", '{"a": 1}')] == [1, 0, 0]
+
+
 def shown(problem: Problem, value: object) -> str:
     """An object as the problem wants it."""
     text = json.dumps(value)
