@@ -50,7 +50,7 @@ def greedy(metric: str, *stages: str) -> Show:
     def show(manifests: dict[str, Manifest]) -> str:
         """One cell."""
         found = [manifests[f"evaluate_{stage}"].metrics for stage in stages]
-        floor = found[-1].get(metric.replace("accuracy", "floor"))
+        floor = found[-1][metric.replace("accuracy", "floor")]
         return f"{' → '.join(f'{each[metric]:.3f}' for each in found)} ({floor:.3f})"
 
     return show
